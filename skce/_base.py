@@ -1,0 +1,316 @@
+"""What the estimators have in common: scikit-learn's conventions, and nothing else, around one fit.
+
+A fit reads y, X and the weights, makes targets of them, minimises the objective over the outputs that have an optimum,
+and sets the others to a constant. A subclass says what it takes as y, which targets it makes of it, and what its logits
+mean.
+"""
+
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skce._class_weight import class_weights
+from skce._compat import checked_sample_weight, is_dispatched_array
+from skce._labels import has_columns, read_labels
+from skce._links import sigmoid, softmax
+from skce._parameters import InvalidParameterError, check_boolean, check_integer, check_number
+from skce._solver import warn_unless_converged
+from skce._targets import Indicators
+from skce._training import trained, unreachable_intercept
+from skce.losses import CrossEntropy, FocalLoss
+
+
+class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
+    """A linear classifier that minimises a cross-entropy loss; see the subclasses for its parameters."""
+
+    def __init__(
+        self,
+        *,
+        C=1.0,
+        loss="cross_entropy",
+        gamma=2.0,
+        label_smoothing=0.0,
+        class_weight=None,
+        classes=None,
+        fit_intercept=True,
+        tol=1e-7,
+        max_iter=1000,
+        warm_start=False,
+        verbose=0,
+    ):
+        self.C = C
+        self.loss = loss
+        self.gamma = gamma
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.classes = classes
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Features. float32 stays float32, anything else becomes float64.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Labels; or soft labels, rows that are distributions over the classes, in sorted order of the classes or as
+            the columns of a DataFrame name them. For OneVsAllClassifier also a multilabel indicator: a matrix of zeros
+            and ones, dense or sparse.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples; None stands for 1 each.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. If fit raises, the estimator is what it was before.
+
+        Raises
+        ------
+        ValueError
+            If X, y, sample_weight or a parameter is not what it should be; the message names it.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If ``max_iter`` iterations do not reach ``tol``.
+        """
+        with _unchanged_on_error(self):
+            solution, constant_labels = self._fit(X, y, sample_weight)
+        if constant_labels:
+            warnings.warn(
+                f"y has one outcome only for the labels {constant_labels}; their predictions are that constant.",
+                UserWarning,
+                stacklevel=2,
+            )
+        warn_unless_converged(solution, tol=self.tol)
+        return self
+
+    def decision_function(self, X):
+        """Logits of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
+            For two classes the logit of the second. float32 if X and the model are.
+        """
+        check_is_fitted(self)
+        X = _checked_features(self, X, reset=False)
+        logits = X @ self.coef_.T + self.intercept_
+        return logits.ravel() if len(self.coef_) == 1 else logits
+
+    def predict(self, X):
+        """Most probable class of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Entries of ``classes_``; after a multilabel fit an indicator of shape (n_samples, n_labels), 1 for each
+            label that is more probable than not.
+        """
+        logits = self.decision_function(X)
+        if self._is_multilabel():
+            return (logits > 0).astype(int)
+        if logits.ndim == 1:
+            return self.classes_[(logits > 0).astype(int)]
+        return self.classes_[logits.argmax(axis=1)]
+
+    def predict_log_proba(self, X):
+        """Logarithms of the probabilities, computed from the logits, so that none is rounded to -inf or to 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        logits = self.decision_function(X)
+        if logits.ndim == 1:
+            return np.stack([sigmoid(-logits)[0], sigmoid(logits)[0]], axis=1)
+        if self._is_multilabel():
+            return sigmoid(logits)[0]
+        log_scores = np.array(self._log_scores(logits.T), order="C")
+        return softmax(log_scores)[0].T
+
+    def predict_proba(self, X):
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``. Rows sum to 1, except after a multilabel fit, where each label has its own.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def score(self, X, y, sample_weight=None):
+        """Accuracy of ``predict(X)``; with soft labels, the mean probability that y gives to the predicted class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Labels, soft labels, or a multilabel indicator after a multilabel fit (all labels of a row must be right).
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        float
+        """
+        if not has_columns(y) or self._is_multilabel():
+            return super().score(X, y, sample_weight)
+        _, labels = read_labels(y, self.classes_)
+        predicted = np.searchsorted(self.classes_, self.predict(X))
+        return float(np.average(labels.probabilities[np.arange(len(predicted)), predicted], weights=sample_weight))
+
+    def _fit(self, X, y, sample_weight):
+        """Set the fitted attributes; return the Solution and the labels of a multilabel y that have one outcome."""
+        self._check_parameters()
+        X = _checked_features(self, X, reset=True, y=None if y is None else "no_validation")
+        classes, labels = self._read_y(y)
+        check_consistent_length(X, y)
+        sample_weight = checked_sample_weight(sample_weight, X)
+        weights = class_weights(self.class_weight, classes, labels.counts(sample_weight))
+        targets = self._targets(labels, sample_weight, weights, float(self.label_smoothing))
+        self._check_classes_with_mass(classes, targets)
+
+        coef = np.zeros((targets.n_outputs, X.shape[1]))
+        intercept = np.zeros(targets.n_outputs)
+        optimised = targets.columns
+        coef[optimised], intercept[optimised], solution = trained(
+            X,
+            targets,
+            self._loss_object(),
+            self._warm_start(classes, coef.shape, optimised),
+            C=float(self.C),
+            fit_intercept=self.fit_intercept,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            verbose=self.verbose,
+        )
+        constant = np.setdiff1d(np.arange(targets.n_outputs), optimised)
+        if len(constant):
+            intercept[constant] = self._constant_intercepts(X, coef[optimised], intercept[optimised], targets, constant)
+            if targets.is_shift_invariant and self.fit_intercept:
+                intercept -= intercept.mean()
+
+        self.classes_ = classes
+        self.coef_ = coef.astype(X.dtype)
+        self.intercept_ = intercept.astype(X.dtype)
+        self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
+        self.loss_ = solution.value
+        self.loss_curve_ = np.array(solution.loss_curve)
+        return solution, classes[constant].tolist() if isinstance(labels, Indicators) else []
+
+    def _check_parameters(self):
+        """Raise unless every parameter that needs no data is allowed."""
+        check_number("C", self.C, lambda C: C > 0, "a number above 0, or inf")
+        check_number("gamma", self.gamma, lambda gamma: 0 <= gamma < np.inf, "a finite number of at least 0")
+        check_number("label_smoothing", self.label_smoothing, lambda epsilon: 0 <= epsilon < 1, "a number in [0, 1)")
+        check_number("tol", self.tol, lambda tol: 0 <= tol < np.inf, "a finite number of at least 0")
+        check_integer("max_iter", self.max_iter, 1)
+        check_integer("verbose", self.verbose, 0)
+        check_boolean("fit_intercept", self.fit_intercept)
+        check_boolean("warm_start", self.warm_start)
+        is_name = isinstance(self.loss, str) and self.loss in ("cross_entropy", "focal")
+        has_methods = all(hasattr(self.loss, name) for name in ("value", "g", "is_convex"))
+        if not is_name and (isinstance(self.loss, type) or not has_methods):
+            raise InvalidParameterError(
+                "loss must be 'cross_entropy', 'focal' or a loss object such as skce.losses.Poly1Loss(epsilon=1.0), "
+                f"got {self.loss!r}."
+            )
+
+    def _loss_object(self):
+        """The loss that the parameters ``loss`` and ``gamma`` name."""
+        if isinstance(self.loss, str):
+            return FocalLoss(self.gamma) if self.loss == "focal" else CrossEntropy()
+        return self.loss
+
+    def _warm_start(self, classes, shape, columns):
+        """Coef and intercept of the last fit for the given outputs, in the order of ``classes``; None if cold."""
+        if not (self.warm_start and hasattr(self, "coef_")):
+            return None
+        if self.coef_.shape[1] != shape[1]:
+            raise ValueError(
+                f"warm_start needs the number of features of the last fit, {self.coef_.shape[1]}, but X has {shape[1]}."
+            )
+        if set(self.classes_.tolist()) != set(classes.tolist()) or self.coef_.shape != shape:
+            raise ValueError(
+                f"warm_start needs the classes of the last fit, {self.classes_.tolist()}, but y and classes give "
+                f"{classes.tolist()}."
+            )
+        order = [self.classes_.tolist().index(label) for label in classes.tolist()] if len(self.coef_) > 1 else [0]
+        rows = np.array(order)[columns]
+        return self.coef_[rows].astype(float), self.intercept_[rows].astype(float)
+
+    def _check_classes_with_mass(self, classes, targets):
+        """Raise unless two classes or more have weight."""
+        has_mass = targets.class_mass > 0
+        if has_mass.sum() < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs samples of two classes or more, but y has one class, or none, of "
+                f"positive weight: {classes[has_mass].tolist()}."
+            )
+
+    def _constant_intercepts(self, X, coef, intercept, targets, constant):
+        """Intercepts of the classes without mass, which keep them below eps on all rows of X."""
+        return unreachable_intercept(X, coef, intercept, self._log_scores, len(constant))
+
+    def _is_multilabel(self):
+        """Whether the last fit was one to a multilabel indicator."""
+        return False
+
+
+def _checked_features(estimator, X, *, reset, y="no_validation"):
+    """X as a float array or CSR matrix (n, d), float32 kept; ``reset`` sets the estimator's width and names."""
+    if is_dispatched_array(X):
+        raise TypeError(
+            f"X is a {type(X).__module__}.{type(X).__name__}, and {type(estimator).__name__} does not support array "
+            "API dispatch yet; convert it with numpy.asarray, or turn array_api_dispatch off."
+        )
+    return validate_data(estimator, X, y, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32])
+
+
+@contextmanager
+def _unchanged_on_error(estimator):
+    """Put the attributes of ``estimator`` back to what they were if the block raises."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

@@ -1,0 +1,237 @@
+"""The estimators: one softmax over the classes, and one sigmoid a class."""
+
+import numpy as np
+
+from skce._base import CrossEntropyClassifier
+from skce._labels import is_indicator, read_indicator, read_labels
+from skce._links import sigmoid
+from skce._targets import BinaryTargets, Indicators, MultilabelTargets, OneVsAllTargets, SoftmaxTargets
+
+
+class SoftmaxRegressor(CrossEntropyClassifier):
+    """Multinomial logistic regression for cross-entropy and its kin: weighted, smoothed, focal, or a loss of your own.
+
+    With targets T made of labels, weights and smoothing, Q = softmax(X coef^T + intercept) and S the sum of T, it
+    minimises
+
+        F(coef, intercept) = (1/S) sum_ik T_ik phi(Q_ik) + ||coef||^2 / (2 C S)
+
+        T_i = s_i [ (1 - eps) (w * y_i) + (eps / K) (w . y_i) 1 ]
+
+    by L-BFGS with the analytic gradient; s are sample weights, w class weights, eps is ``label_smoothing`` and
+    phi(q) = -log q for cross-entropy. With cross-entropy the optimum is that of scikit-learn's
+    ``LogisticRegression(C=C)``. Two classes are one logit, as they are there.
+
+    Parameters
+    ----------
+    C : float, default=1.0
+        Inverse strength of the penalty on ``coef_``, above 0; inf for none. The intercept is never penalised.
+    loss : {"cross_entropy", "focal"} or loss object, default="cross_entropy"
+        "focal" stands for ``FocalLoss(gamma)``. A loss object is one of ``skce.losses`` or has, as those do, ``value``,
+        ``g`` and ``is_convex``. A loss that is not convex starts from a loosely solved cross-entropy fit.
+    gamma : float, default=2.0
+        Focusing exponent of the focal loss, at least 0; other losses ignore it.
+    label_smoothing : float, default=0.0
+        Share of each row's weight that is spread evenly over all classes, in [0, 1).
+    class_weight : dict, "balanced", "effective", ("effective", beta) or None, default=None
+        Weights of the classes. A dict maps classes to weights; those left out weigh 1. "balanced" gives every class the
+        same total weight, n / (K n_k), with counts n_k weighted by ``sample_weight``. "effective" divides by the
+        effective number of samples, (1 - beta^n_k) / (1 - beta) with beta = 0.999 unless given [1]_, and scales to a
+        mean of 1 over the samples.
+    classes : array-like of shape (n_classes,), default=None
+        All classes, where y may lack some. A class without samples keeps its column, with probabilities below eps on
+        the training data. None takes those in y; for soft labels the columns.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept.
+    tol : float, default=1e-7
+        The fit has converged when no entry of the gradient of F is larger.
+    max_iter : int, default=1000
+        Most iterations of L-BFGS.
+    warm_start : bool, default=False
+        Whether to start from the last fit, which must have had the same features and classes.
+    verbose : int, default=0
+        Above 0, print a line for each minimisation.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes, sorted.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Coefficients, float32 for float32 X; one row for two classes. For three classes or more they sum to zero over
+        the classes.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Intercepts; zeros if none are fitted.
+    loss_ : float
+        F at the end of the fit, in nats.
+    loss_curve_ : ndarray of shape (n_iter + 1,)
+        F at the start and after each iteration.
+    n_iter_ : ndarray of shape (1,)
+        Iterations of L-BFGS on the loss itself (not those on cross-entropy that find a start).
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if X has names that are all strings.
+
+    See Also
+    --------
+    OneVsAllClassifier : One sigmoid a class, for multilabel y as well.
+    skce.losses : The losses.
+    skce.metrics.neg_log_loss_scorer : A scorer that knows the model's classes.
+
+    References
+    ----------
+    .. [1] Cui, Jia, Lin, Song and Belongie (2019), "Class-balanced loss based on effective number of samples", CVPR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = SoftmaxRegressor(loss="focal", gamma=1.0).fit(X, y)
+    >>> model.predict(X[:2])
+    array([0, 0])
+    >>> model.predict_proba(X[:2]).round(3)
+    array([[0.925, 0.075, 0.   ],
+           [0.908, 0.092, 0.   ]])
+    """
+
+    def _read_y(self, y):
+        """Classes (K,) and labels of y."""
+        return read_labels(y, self.classes)
+
+    def _targets(self, labels, sample_weight, class_weight, label_smoothing):
+        """Targets for one softmax over the classes."""
+        make_targets = BinaryTargets if len(class_weight) == 2 else SoftmaxTargets
+        return make_targets(labels, sample_weight, class_weight, label_smoothing)
+
+    def _log_scores(self, logits):
+        """Logarithms (K, m), up to a shift of each row, of the probabilities for the logits (K, m)."""
+        return logits
+
+
+class OneVsAllClassifier(CrossEntropyClassifier):
+    """One-vs-all and multilabel classification: K independent sigmoid problems, solved in one pass over the data.
+
+    Column k is the logistic regression of class (or label) k against the rest. With P = sigmoid(X coef^T + intercept),
+    it minimises
+
+        F(coef, intercept) = (1/S) sum_ik [ for_ik phi(P_ik) + against_ik phi(1 - P_ik) ] + ||coef||^2 / (2 C S)
+
+    where sample i has the weight s_i w_{y_i} in all K problems and S is the sum of these: each column equals its own
+    binary ``LogisticRegression(C=C)`` with those sample weights. The predicted probabilities are the sigmoids,
+    normalised to sum to 1. Two classes are one problem, the same as SoftmaxRegressor's.
+
+    A multilabel y, a matrix of zeros and ones, gives each column its own sigmoid, not normalised; there a class weight
+    is the weight of the label's positives, "balanced" and "effective" weigh its two sides, and S is the sum of s. A
+    label with one outcome in y becomes that constant, with a warning.
+
+    Parameters
+    ----------
+    C : float, default=1.0
+        Inverse strength of the penalty on ``coef_``, above 0; inf for none. The intercept is never penalised.
+    loss : {"cross_entropy", "focal"} or loss object, default="cross_entropy"
+        "focal" stands for ``FocalLoss(gamma)``. A loss object is one of ``skce.losses`` or has, as those do, ``value``,
+        ``g`` and ``is_convex``. A loss that is not convex starts from a loosely solved cross-entropy fit.
+    gamma : float, default=2.0
+        Focusing exponent of the focal loss, at least 0; other losses ignore it.
+    label_smoothing : float, default=0.0
+        Share of each sample's weight that is spread evenly over the two outcomes of each problem, in [0, 1).
+    class_weight : dict, "balanced", "effective", ("effective", beta) or None, default=None
+        As for SoftmaxRegressor; for a multilabel y as described above.
+    classes : array-like of shape (n_classes,), default=None
+        All classes, where y may lack some. A class without samples keeps its column, with probabilities below eps on
+        the training data. None takes those in y. Not for a multilabel y, whose columns are its labels.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept.
+    tol : float, default=1e-7
+        The fit has converged when no entry of the gradient of F is larger.
+    max_iter : int, default=1000
+        Most iterations of L-BFGS.
+    warm_start : bool, default=False
+        Whether to start from the last fit, which must have had the same features and classes.
+    verbose : int, default=0
+        Above 0, print a line for each minimisation.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes, sorted; after a multilabel fit the numbers of y's columns, or their names if y is a DataFrame.
+    multilabel_ : bool
+        Whether y was a multilabel indicator.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Coefficients, float32 for float32 X; one row for two classes.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Intercepts; zeros if none are fitted.
+    loss_ : float
+        F at the end of the fit, in nats.
+    loss_curve_ : ndarray of shape (n_iter + 1,)
+        F at the start and after each iteration.
+    n_iter_ : ndarray of shape (1,)
+        Iterations of L-BFGS on the loss itself (not those on cross-entropy that find a start).
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if X has names that are all strings.
+
+    See Also
+    --------
+    SoftmaxRegressor : One softmax over the classes, whose probabilities compete.
+    skce.metrics.neg_binary_log_loss_scorer : A scorer for multilabel models.
+
+    References
+    ----------
+    Rifkin and Klautau (2004), "In defense of one-vs-all classification", Journal of Machine Learning Research 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce import OneVsAllClassifier
+    >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    >>> tags = np.array([[0, 1], [1, 0], [1, 1], [0, 0]])
+    >>> model = OneVsAllClassifier(C=10.0).fit(X, tags)
+    >>> model.predict([[0.9, 0.1]])
+    array([[1, 0]])
+    """
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def _fit(self, X, y, sample_weight):
+        """As in the base, and set ``multilabel_``."""
+        outcome = super()._fit(X, y, sample_weight)
+        self.multilabel_ = is_indicator(y)
+        return outcome
+
+    def _read_y(self, y):
+        """Classes (K,) and labels of y, or labels (L,) and indicators."""
+        return read_indicator(y, self.classes) if is_indicator(y) else read_labels(y, self.classes)
+
+    def _targets(self, labels, sample_weight, class_weight, label_smoothing):
+        """Targets for one sigmoid a class, or a label."""
+        if isinstance(labels, Indicators):
+            make_targets = MultilabelTargets
+        else:
+            make_targets = BinaryTargets if len(class_weight) == 2 else OneVsAllTargets
+        return make_targets(labels, sample_weight, class_weight, label_smoothing)
+
+    def _check_classes_with_mass(self, classes, targets):
+        """As in the base; labels of a multilabel y stand each by itself."""
+        if not isinstance(targets, MultilabelTargets):
+            super()._check_classes_with_mass(classes, targets)
+
+    def _constant_intercepts(self, X, coef, intercept, targets, constant):
+        """As in the base; a label of a multilabel y that has one outcome gets that outcome up to eps."""
+        if not isinstance(targets, MultilabelTargets):
+            return super()._constant_intercepts(X, coef, intercept, targets, constant)
+        certain = np.log(2 / np.finfo(X.dtype).eps)
+        return np.where(targets.class_mass[constant] > 0, certain, -certain)
+
+    def _log_scores(self, logits):
+        """Logarithms (K, m), up to a shift of each row, of the probabilities for the logits (K, m)."""
+        return sigmoid(logits)[0]
+
+    def _is_multilabel(self):
+        """Whether the last fit was one to a multilabel indicator."""
+        return getattr(self, "multilabel_", False)

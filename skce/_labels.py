@@ -1,0 +1,156 @@
+"""What y means: labels, distributions over the classes (soft labels), or a multilabel indicator.
+
+    one dimension, or one column                         labels
+    more columns, non-negative, every row sums to 1      distributions, a column a class
+    more columns of zeros and ones, dense or sparse      a multilabel indicator (one-vs-all alone asks for it)
+
+Classes come out sorted. The columns of an array of distributions stand in that order; those of a DataFrame are put into
+it by their names.
+"""
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from skce._parameters import InvalidParameterError
+from skce._targets import HardLabels, Indicators, SoftLabels
+
+
+def read_labels(y, classes=None):
+    """Sorted classes (K,), and the HardLabels or SoftLabels that y gives; ``classes`` as the estimators take it."""
+    if scipy.sparse.issparse(y):
+        raise ValueError("y is sparse, which only OneVsAllClassifier takes, as a multilabel indicator.")
+    known = None if classes is None else _sorted_classes(classes, "classes")
+    if has_columns(y):
+        return _read_distributions(y, classes, known)
+    return _read_classes(y, known)
+
+
+def read_indicator(y, classes=None):
+    """Labels (L,) and the Indicators of a multilabel y; a DataFrame's columns name the labels."""
+    if classes is not None:
+        raise InvalidParameterError(
+            f"classes must be None for a multilabel y, whose columns are its labels, got {classes!r}."
+        )
+    indicator = scipy.sparse.csr_array(y) if scipy.sparse.issparse(y) else np.asarray(y)
+    if indicator.ndim != 2 or indicator.shape[1] < 2 or not _holds_zeros_and_ones(indicator):
+        raise ValueError(
+            f"y must be a matrix of zeros and ones with at least two columns to be a multilabel indicator, "
+            f"got shape {indicator.shape}."
+        )
+    names = getattr(y, "columns", range(indicator.shape[1]))
+    return np.asarray(names), Indicators(indicator)
+
+
+def is_indicator(y):
+    """Whether y is a multilabel indicator: sparse, or of two or more columns that hold zeros and ones alone."""
+    return scipy.sparse.issparse(y) or (has_columns(y) and _holds_zeros_and_ones(np.asarray(y)))
+
+
+def has_columns(y):
+    """Whether y has two dimensions and more than one column."""
+    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    return len(shape) == 2 and shape[1] > 1
+
+
+def _holds_zeros_and_ones(matrix):
+    """Whether every entry of a dense or CSR matrix is 0 or 1."""
+    values = matrix.data if scipy.sparse.issparse(matrix) else matrix
+    return values.dtype.kind in "biuf" and bool(np.all((values == 0) | (values == 1)))
+
+
+def _read_classes(y, known):
+    """Sorted classes (K,), ``known`` if given, and HardLabels."""
+    y = column_or_1d(y, warn=True)
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    try:
+        observed, codes = np.unique(y, return_inverse=True)
+    except TypeError as error:
+        raise ValueError("y holds labels that cannot be sorted together: missing values, or several types.") from error
+    if known is None:
+        return observed, HardLabels(codes, len(observed))
+    position = {label: k for k, label in enumerate(known.tolist())}
+    unknown = [label for label in observed.tolist() if label not in position]
+    if unknown:
+        raise ValueError(f"y holds labels that are not in classes: {unknown}; classes is {known.tolist()}.")
+    positions = np.array([position[label] for label in observed.tolist()])
+    return known, HardLabels(positions[codes], len(known))
+
+
+def _read_distributions(y, classes, known):
+    """Sorted classes (K,), ``known`` if given, and SoftLabels whose columns stand in their order."""
+    matrix = _checked_distributions(y)
+    names = getattr(y, "columns", None)
+    if names is None:
+        return _classes_of_array(matrix, classes, known), SoftLabels(matrix)
+    names = list(names)
+    known = _sorted_classes(names, "the columns of y") if known is None else known
+    position = {label: k for k, label in enumerate(known.tolist())}
+    unknown = [name for name in names if name not in position]
+    if unknown:
+        raise ValueError(f"y has columns that are not in classes: {unknown}; classes is {known.tolist()}.")
+    aligned = np.zeros((len(matrix), len(known)), matrix.dtype)
+    aligned[:, [position[name] for name in names]] = matrix
+    return known, SoftLabels(aligned)
+
+
+def _classes_of_array(matrix, classes, known):
+    """The classes (K,) that the columns of an array stand for, ``known`` if given."""
+    if known is None:
+        return np.arange(matrix.shape[1])
+    if len(known) != matrix.shape[1]:
+        raise ValueError(f"y has {matrix.shape[1]} columns for the {len(known)} classes in classes: {known.tolist()}.")
+    if list(classes) != known.tolist():
+        raise ValueError(
+            f"The columns of an array y stand in sorted order of the classes, {known.tolist()}, but classes is "
+            f"{list(classes)}; sort both, or give y as a DataFrame whose columns name the classes."
+        )
+    return known
+
+
+def _checked_distributions(y):
+    """y as a float array (n, K), or an error that names the first row that is no distribution."""
+    try:
+        matrix = np.asarray(y)
+        if matrix.dtype.kind != "f":
+            matrix = matrix.astype(float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "y has several columns, so its rows must be distributions over the classes, of numbers."
+        ) from error
+    sums = matrix.sum(axis=1, dtype=float)
+    finite = np.isfinite(sums)
+    if not finite.all():
+        row = np.argmin(finite)
+        raise ValueError(f"y contains NaN or infinity: row {row} is {matrix[row].tolist()}.")
+    if (matrix < 0).any():
+        row = np.argmax((matrix < 0).any(axis=1))
+        raise ValueError(f"y has a negative probability: row {row} is {matrix[row].tolist()}.")
+    off = np.abs(sums - 1) > np.sqrt(np.finfo(matrix.dtype).eps)
+    if not off.any():
+        return matrix
+    row = np.argmax(off)
+    if _holds_zeros_and_ones(matrix):
+        raise ValueError(
+            f"y is a multilabel indicator: row {row} is {matrix[row].astype(int).tolist()}. OneVsAllClassifier takes "
+            "labels that do not exclude each other; here, rows must be distributions over the classes."
+        )
+    raise ValueError(f"y must hold distributions whose rows sum to 1: row {row} sums to {sums[row]:.6g}.")
+
+
+def _sorted_classes(values, name):
+    """``values`` as a sorted array (K,), or an error that names them if they repeat or mix types."""
+    classes = np.asarray(values)
+    if classes.ndim != 1 or len(classes) == 0:
+        raise InvalidParameterError(f"{name} must be a sequence of class labels, got {values!r}.")
+    if classes.dtype.kind in "US" and not all(isinstance(label, str) for label in values):
+        raise InvalidParameterError(f"{name} must be labels of one type, got {list(values)!r}.")
+    try:
+        distinct = np.unique(classes)
+    except TypeError as error:
+        raise InvalidParameterError(f"{name} must be labels of one type, got {list(values)!r}.") from error
+    if len(distinct) < len(classes):
+        raise InvalidParameterError(f"{name} must name every class once, got {list(values)!r}.")
+    return distinct

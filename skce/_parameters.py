@@ -1,0 +1,27 @@
+"""Checks of parameters, each with an error that names the parameter, what was given and what is allowed."""
+
+from numbers import Integral, Real
+
+import numpy as np
+
+
+class InvalidParameterError(ValueError, TypeError):
+    """A parameter is of the wrong type or outside its range; caught as ValueError and as TypeError alike."""
+
+
+def check_number(name, value, is_allowed, allowed):
+    """Raise unless ``value`` is a real number (no boolean) for which ``is_allowed`` holds."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not is_allowed(value):
+        raise InvalidParameterError(f"{name} must be {allowed}, got {value!r}.")
+
+
+def check_integer(name, value, smallest):
+    """Raise unless ``value`` is an integer (no boolean) of at least ``smallest``."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral) or value < smallest:
+        raise InvalidParameterError(f"{name} must be an integer of at least {smallest}, got {value!r}.")
+
+
+def check_boolean(name, value):
+    """Raise unless ``value`` is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidParameterError(f"{name} must be True or False, got {value!r}.")

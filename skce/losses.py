@@ -1,0 +1,206 @@
+"""Losses: functions of the probability q that the model gives to one class.
+
+A loss is a scalar function phi(q) together with g(q) = -q phi'(q). For a target matrix T and probabilities Q the
+training objective is the sum of T * phi(Q), and its gradient with respect to the logits is
+
+    A = T * g(Q),    Q * A.sum(over the classes) - A
+
+so that value and g are all that a loss has to say. Written in q alone the formulas below are 0/0 or inf * 0 at q = 0
+and q = 1. Both methods therefore take ``log_q = log(q)`` and ``rest = 1 - q``, each exact where q has rounded away.
+
+A loss of your own is any object with ``value``, ``g`` and ``is_convex``, best a frozen dataclass as here, so that it
+compares, prints and pickles.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skce._parameters import check_number
+
+__all__ = ["CrossEntropy", "FocalLoss", "GeneralizedCrossEntropy", "Poly1Loss"]
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Cross-entropy, phi(q) = -log q: the negative log-likelihood.
+
+    g(q) = 1, so that the gradient with respect to the logits is Q - Y. Convex in the logits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.losses import CrossEntropy
+    >>> q = np.array([0.25, 0.96])
+    >>> CrossEntropy().value(np.log(q), 1 - q).round(4)
+    array([1.3863, 0.0408])
+    """
+
+    is_convex = True
+
+    def value(self, log_q, rest):
+        """Return phi(q), in nats.
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0.
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
+        return -log_q
+
+    def g(self, log_q, rest):
+        """Return g(q) = -q phi'(q); parameters and shape as for ``value``."""
+        return np.ones_like(log_q)
+
+
+@dataclass(frozen=True)
+class FocalLoss:
+    """Focal loss, phi(q) = -(1 - q)^gamma log q: turns attention from easy samples to hard ones.
+
+    g(q) = (1 - q)^gamma - gamma q (1 - q)^(gamma - 1) log q. Not convex in the logits for gamma > 0; gamma = 0 is
+    cross-entropy. What the literature calls alpha is a class weight.
+
+    Parameters
+    ----------
+    gamma : float, default=2.0
+        Focusing exponent, at least 0.
+
+    Raises
+    ------
+    ValueError
+        If gamma is negative or not a finite number.
+
+    References
+    ----------
+    Lin, Goyal, Girshick, He and Dollar (2017), "Focal loss for dense object detection", ICCV.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.losses import FocalLoss
+    >>> q = np.array([1 / 3, 0.9])
+    >>> FocalLoss(gamma=2.0).value(np.log(q), 1 - q).round(5)
+    array([0.48827, 0.00105])
+    """
+
+    gamma: float = 2.0
+
+    def __post_init__(self):
+        check_number("gamma", self.gamma, lambda gamma: 0 <= gamma < np.inf, "a finite number of at least 0")
+
+    @property
+    def is_convex(self):
+        """Whether the loss is convex in the logits: for gamma = 0 only."""
+        return self.gamma == 0
+
+    def value(self, log_q, rest):
+        """Return phi(q), in nats; parameters and shape as for ``CrossEntropy.value``."""
+        return -(rest**self.gamma) * log_q
+
+    def g(self, log_q, rest):
+        """Return g(q) = -q phi'(q); parameters and shape as for ``CrossEntropy.value``."""
+        # (log q) / (1 - q) tends to -1 at q = 1, where (1 - q)^(gamma - 1) alone may be infinite.
+        log_ratio = np.divide(log_q, rest, out=np.full_like(log_q, -1.0), where=rest > 0)
+        return rest**self.gamma * (1 - self.gamma * np.exp(log_q) * log_ratio)
+
+
+@dataclass(frozen=True)
+class Poly1Loss:
+    """Poly-1 loss, phi(q) = -log q + epsilon (1 - q): cross-entropy with its first Taylor term reweighted.
+
+    g(q) = 1 + epsilon q. Convex in the logits for epsilon <= 1.
+
+    Parameters
+    ----------
+    epsilon : float, default=1.0
+        Weight added to the term 1 - q, at least -1.
+
+    Raises
+    ------
+    ValueError
+        If epsilon is below -1 or not a finite number.
+
+    References
+    ----------
+    Leng, Tan, Liu, Cubuk, Shi, Cheng and Anguelov (2022), "PolyLoss: a polynomial expansion perspective of
+    classification loss functions", ICLR.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.losses import Poly1Loss
+    >>> q = np.array([0.25, 0.96])
+    >>> Poly1Loss(epsilon=1.0).value(np.log(q), 1 - q).round(4)
+    array([2.1363, 0.0808])
+    """
+
+    epsilon: float = 1.0
+
+    def __post_init__(self):
+        check_number("epsilon", self.epsilon, lambda epsilon: -1 <= epsilon < np.inf, "a finite number of at least -1")
+
+    @property
+    def is_convex(self):
+        """Whether the loss is convex in the logits: for epsilon <= 1."""
+        return self.epsilon <= 1
+
+    def value(self, log_q, rest):
+        """Return phi(q), in nats; parameters and shape as for ``CrossEntropy.value``."""
+        return -log_q + self.epsilon * rest
+
+    def g(self, log_q, rest):
+        """Return g(q) = -q phi'(q); parameters and shape as for ``CrossEntropy.value``."""
+        return 1 + self.epsilon * np.exp(log_q)
+
+
+@dataclass(frozen=True)
+class GeneralizedCrossEntropy:
+    """Generalised cross-entropy, phi(q) = (1 - q^r) / r: bounded, so that a wrong label costs at most 1/r.
+
+    g(q) = q^r. It tends to cross-entropy as r tends to 0, and is the absolute error 1 - q at r = 1. Not convex in the
+    logits.
+
+    Parameters
+    ----------
+    r : float, default=0.7
+        Exponent, in (0, 1]. The larger, the less a mislabelled sample pulls.
+
+    Raises
+    ------
+    ValueError
+        If r is not a number in (0, 1].
+
+    References
+    ----------
+    Zhang and Sabuncu (2018), "Generalized cross entropy loss for training deep neural networks with noisy labels",
+    NeurIPS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.losses import GeneralizedCrossEntropy
+    >>> q = np.array([0.25, 0.96])
+    >>> GeneralizedCrossEntropy(r=0.5).value(np.log(q), 1 - q).round(4)
+    array([1.    , 0.0404])
+    """
+
+    r: float = 0.7
+
+    is_convex = False
+
+    def __post_init__(self):
+        check_number("r", self.r, lambda r: 0 < r <= 1, "a number in (0, 1]")
+
+    def value(self, log_q, rest):
+        """Return phi(q); parameters and shape as for ``CrossEntropy.value``."""
+        return -np.expm1(self.r * log_q) / self.r
+
+    def g(self, log_q, rest):
+        """Return g(q) = -q phi'(q); parameters and shape as for ``CrossEntropy.value``."""
+        return np.exp(self.r * log_q)
