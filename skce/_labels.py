@@ -62,13 +62,16 @@ def _holds_zeros_and_ones(matrix):
 
 def _read_classes(y, known):
     """Sorted classes (K,), ``known`` if given, and HardLabels."""
+    array = np.asarray(y)
+    if array.ndim not in (1, 2):
+        raise ValueError(f"y should be a 1d array of labels, or have a column a class; got shape {array.shape}.")
+    _check_no_label_is_missing(array)
     y = column_or_1d(y, warn=True)
-    assert_all_finite(y, input_name="y")
-    check_classification_targets(y)
     try:
         observed, codes = np.unique(y, return_inverse=True)
     except TypeError as error:
-        raise ValueError("y holds labels that cannot be sorted together: missing values, or several types.") from error
+        raise ValueError("y must hold labels of one type, which can be sorted.") from error
+    check_classification_targets(y)
     if known is None:
         return observed, HardLabels(codes, len(observed))
     position = {label: k for k, label in enumerate(known.tolist())}
@@ -77,6 +80,23 @@ def _read_classes(y, known):
         raise ValueError(f"y holds labels that are not in classes: {unknown}; classes is {known.tolist()}.")
     positions = np.array([position[label] for label in observed.tolist()])
     return known, HardLabels(positions[codes], len(known))
+
+
+def _check_no_label_is_missing(labels):
+    """Raise if an array of labels holds NaN, infinity, None or pandas.NA."""
+
+    def is_missing(label):
+        try:
+            return label is None or bool(label != label)
+        except TypeError:  # pandas.NA is neither equal to itself nor not.
+            return True
+
+    if labels.dtype.kind != "O":
+        assert_all_finite(labels, input_name="y")
+        return
+    for row, label in enumerate(labels.ravel()):
+        if is_missing(label):
+            raise ValueError(f"Input y contains NaN or None: the label of row {row} is {label!r}.")
 
 
 def _read_distributions(y, classes, known):

@@ -5,6 +5,7 @@ import numpy as np
 from skce._objective import LinearObjective
 from skce._rows import logits_of_block, row_block, row_slices
 from skce._solver import lbfgs
+from skce._threads import one_blas_thread
 from skce.losses import CrossEntropy
 
 # A loss that is not convex starts where cross-entropy, solved to this gradient, ends: near enough to its valley.
@@ -16,7 +17,8 @@ def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, verbose
 
     def minimised(loss, start, tol):
         objective = LinearObjective(X, targets, loss, C=C, fit_intercept=fit_intercept)
-        solution = lbfgs(objective, objective.flat(*start), tol=tol, max_iter=max_iter)
+        with one_blas_thread():
+            solution = lbfgs(objective, objective.flat(*start), tol=tol, max_iter=max_iter)
         if verbose:
             print(f"skce, {loss!r}: {solution}")
         return *centred(*objective.coef_intercept(solution.params)), solution

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from skce.losses import CrossEntropy, FocalLoss, GeneralizedCrossEntropy, Poly1Loss
 
@@ -33,3 +34,10 @@ def loss(loss_name):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    """Peers' small products are many times slower on two BLAS threads of a busy machine."""
+    with threadpool_limits(1):
+        yield

@@ -1,0 +1,24 @@
+"""Problems that several test files fit."""
+
+import numpy as np
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.preprocessing import StandardScaler
+
+LOADERS = {"iris": load_iris, "wine": load_wine, "digits": load_digits, "breast_cancer": load_breast_cancer}
+
+# Tight enough that two ways to the same optimum agree to about 1e-8 in the probabilities.
+TIGHT = {"tol": 1e-11, "max_iter": 10_000}
+
+
+def standardised(name):
+    """Features (n, d) of mean 0 and variance 1, and labels (n,)."""
+    X, y = LOADERS[name](return_X_y=True)
+    return StandardScaler().fit_transform(X), y
+
+
+def overlapping(rng, n_samples=60, n_features=3, n_classes=3):
+    """Features (n, d) and labels (n,) of classes that overlap, so that all fits are finite."""
+    X = rng.standard_normal((n_samples, n_features))
+    y = (X @ rng.standard_normal((n_features, n_classes)) + rng.gumbel(size=(n_samples, n_classes))).argmax(axis=1)
+    y[:n_classes] = np.arange(n_classes)
+    return X, y

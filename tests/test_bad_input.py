@@ -1,0 +1,274 @@
+"""Bad input: an error that names what is wrong, raised by fit, which leaves the estimator as it was."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+
+from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce.losses import FocalLoss
+from tests.problems import overlapping
+
+BOTH = pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
+
+
+@pytest.fixture
+def problem(rng):
+    return overlapping(rng)
+
+
+def replaced(array, index, value):
+    array = np.array(array, dtype=float)
+    array[index] = value
+    return array
+
+
+def assert_fit_raises(estimator, args, message, exception=ValueError):
+    """The error has the message, and neither a fresh nor a fitted estimator changes."""
+    fitted_X, fitted_y = overlapping(np.random.default_rng(1))
+    bad_parameters = estimator.get_params()
+    for fitted in (False, True):
+        if fitted:
+            frame = pd.DataFrame(fitted_X, columns=["a", "b", "c"])
+            estimator = type(estimator)().fit(frame, fitted_y).set_params(**bad_parameters)
+        before = vars(estimator).copy()
+        with pytest.raises(exception, match=message):
+            estimator.fit(*args)
+        assert vars(estimator).keys() == before.keys()
+        assert all(vars(estimator)[name] is value for name, value in before.items())
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "values", "allowed"),
+    [
+        ("C", [0, -1.0, np.nan, True, "1", None], "a number above 0, or inf"),
+        ("gamma", [-0.1, np.nan, np.inf, False, "2"], "a finite number of at least 0"),
+        ("label_smoothing", [-0.1, 1, 1.5, np.nan, True, "0.1"], r"a number in \[0, 1\)"),
+        ("tol", [-1e-9, np.nan, np.inf, True, "0"], "a finite number of at least 0"),
+        ("max_iter", [0, -1, 10.0, True, "100"], "an integer of at least 1"),
+        ("verbose", [-1, 0.5, "yes"], "an integer of at least 0"),
+        ("fit_intercept", [1, 0, "yes", None], "True or False"),
+        ("warm_start", [1, None], "True or False"),
+        ("loss", ["log_loss", None, FocalLoss, 3, np.log], "'cross_entropy', 'focal' or a loss object"),
+        ("class_weight", ["balance", [1, 2, 3], 2.0], "None, a dict"),
+    ],
+)
+def test_a_parameter(make_estimator, name, values, allowed, problem):
+    for value in values:
+        shown = "got " if callable(value) else f"got {value!r}"
+        with pytest.raises((ValueError, TypeError), match=f"^{name} must be {allowed}.*") as caught:
+            make_estimator(**{name: value}).fit(*problem)
+        assert shown in str(caught.value).replace("[1, 2, 3]", "[1, 2, 3]")
+    assert_fit_raises(make_estimator(**{name: values[0]}), problem, f"{name} must be")
+
+
+@BOTH
+def test_numpy_scalars_are_numbers(make_estimator, problem):
+    make_estimator(
+        C=np.float32(1),
+        gamma=np.int64(2),
+        tol=np.float64(1e-5),
+        max_iter=np.int32(500),
+        fit_intercept=np.True_,
+        verbose=np.int64(0),
+    ).fit(*problem)
+
+
+@BOTH
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_not_finite(make_estimator, value, problem):
+    X, y = problem
+    assert_fit_raises(make_estimator(), (replaced(X, (5, 1), value), y), "Input X contains (NaN|infinity)")
+
+
+@BOTH
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_labels_that_are_not_finite(make_estimator, value, problem):
+    X, y = problem
+    assert_fit_raises(make_estimator(), (X, replaced(y, 5, value)), "Input y contains (NaN|infinity)")
+
+
+@BOTH
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_labels_with_missing_values_among_strings(make_estimator, missing, problem):
+    X, codes = problem
+    y = np.array(["a", "b", "c"], dtype=object)[codes]
+    y[5] = missing
+    assert_fit_raises(make_estimator(), (X, y), "Input y contains NaN or None: the label of row 5 is")
+
+
+@BOTH
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_distributions_that_are_not_finite(make_estimator, value, problem):
+    X, y = problem
+    soft = replaced(0.9 * np.eye(3)[y] + 0.1 / 3, (5, 1), value)
+    assert_fit_raises(make_estimator(), (X, soft), "y contains NaN or infinity: row 5")
+
+
+@BOTH
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite(make_estimator, value, problem):
+    X, y = problem
+    weight = replaced(np.ones(len(y)), 5, value)
+    assert_fit_raises(make_estimator(), (X, y, weight), "Input sample_weight contains (NaN|infinity)")
+
+
+@BOTH
+def test_weights_that_are_negative_or_all_zero_or_of_another_length(make_estimator, problem):
+    X, y = problem
+    assert_fit_raises(make_estimator(), (X, y, replaced(np.ones(len(y)), 5, -1)), "Negative values .*sample_weight")
+    assert_fit_raises(make_estimator(), (X, y, np.zeros(len(y))), "(?i)sample.weights? must contain .* non-zero")
+    assert_fit_raises(make_estimator(), (X, y, np.ones(len(y) - 1)), "sample_weight.shape")
+
+
+@BOTH
+def test_lengths_that_differ(make_estimator, problem):
+    X, y = problem
+    assert_fit_raises(make_estimator(), (X, y[:-1]), "inconsistent numbers of samples")
+    assert_fit_raises(make_estimator(), (X, np.eye(3)[y[:-1]] * 0.9 + 0.1 / 3), "inconsistent numbers of samples")
+
+
+@BOTH
+def test_one_class_only(make_estimator, problem):
+    X, y = problem
+    message = "needs samples of two classes or more, but y has one class"
+    assert_fit_raises(make_estimator(), (X, np.full(len(y), "a")), message + r".*\['a'\]")
+    assert_fit_raises(make_estimator(), (X, y, (y == 1).astype(float)), message + r".*\[1\]")
+    assert_fit_raises(make_estimator(classes=[0, 1, 2]), (X, np.ones(len(y), int)), message)
+    assert_fit_raises(make_estimator(class_weight={0: 0, 1: 0, 2: 0}), (X, y), message)
+
+
+@BOTH
+def test_continuous_labels(make_estimator, problem, rng):
+    X, _ = problem
+    assert_fit_raises(make_estimator(), (X, rng.uniform(size=len(X))), "Unknown label type: continuous")
+
+
+@BOTH
+def test_labels_of_several_types(make_estimator, problem):
+    X, y = problem
+    labels = np.array(["a", 1, 2.0], dtype=object)[y]
+    assert_fit_raises(make_estimator(), (X, labels), "y must hold labels of one type")
+
+
+@pytest.mark.parametrize("container", [np.asarray, np.ndarray.tolist, pd.DataFrame])
+def test_a_multilabel_y_for_a_softmax_names_the_right_estimator(container, problem):
+    X, y = problem
+    indicator = np.eye(3, dtype=int)[y]
+    indicator[7] = [1, 1, 0]
+    message = r"multilabel indicator: row 7 is \[1, 1, 0\].*OneVsAllClassifier"
+    assert_fit_raises(SoftmaxRegressor(), (X, container(indicator)), message)
+
+
+def test_a_sparse_y_for_a_softmax_names_the_right_estimator(problem):
+    X, y = problem
+    assert_fit_raises(SoftmaxRegressor(), (X, scipy.sparse.csr_array(np.eye(3)[y])), "sparse.*OneVsAllClassifier")
+
+
+@BOTH
+def test_distributions_name_the_row(make_estimator, problem):
+    X, y = problem
+    soft = 0.9 * np.eye(3)[y] + 0.1 / 3
+    assert_fit_raises(make_estimator(), (X, replaced(soft, 5, [-0.1, 0.6, 0.5])), "negative probability: row 5 is")
+    assert_fit_raises(make_estimator(), (X, replaced(soft, 5, [0.1, 0.6, 0.5])), r"rows sum to 1: row 5 sums to 1\.2")
+    assert_fit_raises(make_estimator(), (X, replaced(soft, 5, [0, 0, 0])), "rows sum to 1: row 5 sums to 0")
+    assert_fit_raises(
+        make_estimator(), (X, np.array(["a", "b", "c"])[np.eye(3, dtype=int)[y]]), "y has several columns"
+    )
+
+
+@BOTH
+def test_integers_in_several_columns_are_no_distributions(make_estimator, problem, rng):
+    X, _ = problem
+    assert_fit_raises(make_estimator(), (X, rng.integers(2, 5, size=(len(X), 3))), "rows sum to 1: row 0 sums to")
+
+
+@BOTH
+def test_classes_that_y_does_not_fit(make_estimator, problem):
+    X, y = problem
+    soft = 0.9 * np.eye(3)[y] + 0.1 / 3
+    frame = pd.DataFrame(soft, columns=["a", "b", "x"])
+    message = r"y holds labels that are not in classes: \[2\]; classes is \[0, 1\]"
+    assert_fit_raises(make_estimator(classes=[0, 1]), (X, y), message)
+    assert_fit_raises(make_estimator(classes=["0", "1", "2"]), (X, y), "y holds labels that are not in classes")
+    assert_fit_raises(make_estimator(classes=["a", "b"]), (X, frame), r"columns that are not in classes: \['x'\]")
+    assert_fit_raises(make_estimator(classes=[0, 1]), (X, soft), "y has 3 columns for the 2 classes")
+    assert_fit_raises(make_estimator(classes=[2, 0, 1]), (X, soft), "columns of an array y stand in sorted order")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ([0, 1, 1, 2], "classes must name every class once"),
+        (["a", 1], "classes must be labels of one type"),
+        (3, "classes must be a sequence"),
+        ([], "classes must be a sequence"),
+        ([[0, 1], [2, 3]], "classes must be a sequence"),
+    ],
+)
+def test_classes_that_are_no_classes(make_estimator, classes, message, problem):
+    assert_fit_raises(make_estimator(classes=classes), problem, message)
+
+
+@BOTH
+def test_frames_with_columns_of_one_name_or_several_types(make_estimator, problem):
+    X, y = problem
+    soft = 0.9 * np.eye(3)[y] + 0.1 / 3
+    for columns in (["a", "a", "b"], ["a", 1, 2]):
+        assert_fit_raises(make_estimator(), (X, pd.DataFrame(soft, columns=columns)), "the columns of y must")
+
+
+def test_classes_for_a_multilabel_y(problem):
+    X, y = problem
+    indicator = np.eye(3, dtype=int)[y]
+    assert_fit_raises(OneVsAllClassifier(classes=[0, 1, 2]), (X, indicator), "classes must be None for a multilabel y")
+
+
+def test_a_sparse_y_that_is_no_indicator(problem):
+    X, y = problem
+    for bad in (scipy.sparse.csr_array(2 * np.eye(3)[y]), scipy.sparse.csr_array(y[:, None])):
+        assert_fit_raises(
+            OneVsAllClassifier(), (X, bad), "y must be a matrix of zeros and ones with at least two columns"
+        )
+
+
+@BOTH
+def test_class_weights(make_estimator, problem):
+    X, y = problem
+    message = r"class_weight leaves out the classes \[2\] and has keys that name no class: \['two'\]"
+    assert_fit_raises(make_estimator(class_weight={0: 1, 1: 1, "two": 2}), (X, y), message)
+    make_estimator(class_weight={0: 1, 1: 1, 2: 1, 3: 5}).fit(X, y)
+    assert_fit_raises(make_estimator(class_weight={0: -1}), (X, y), r"class_weight\[0\] must be a finite number")
+    assert_fit_raises(make_estimator(class_weight={0: np.nan}), (X, y), r"class_weight\[0\] must be a finite number")
+
+
+@BOTH
+def test_arrays_of_other_dimensions(make_estimator, problem):
+    X, y = problem
+    assert_fit_raises(make_estimator(), (X, np.zeros((len(y), 2, 2))), "y should be a 1d array")
+    assert_fit_raises(make_estimator(), (X, 1.0), "y should be a 1d array")
+    assert_fit_raises(make_estimator(), (X[0], y), "Expected 2D array")
+    assert_fit_raises(make_estimator(), (X, None), "requires y to be passed")
+
+
+@BOTH
+def test_predicting_before_fitting_or_with_other_features(make_estimator, problem):
+    X, y = problem
+    from sklearn.exceptions import NotFittedError
+
+    for method in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
+        with pytest.raises(NotFittedError):
+            getattr(make_estimator(), method)(X)
+        with pytest.raises(ValueError, match=r"X has 2 features, but .* is expecting 3"):
+            getattr(make_estimator().fit(X, y), method)(X[:, :2])
+
+
+@BOTH
+def test_an_interrupted_fit_leaves_the_estimator_as_it_was(make_estimator, problem):
+    class Interrupting(FocalLoss):
+        def value(self, log_q, rest):
+            raise KeyboardInterrupt
+
+    assert_fit_raises(make_estimator(loss=Interrupting()), problem, None, KeyboardInterrupt)

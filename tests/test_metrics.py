@@ -1,0 +1,207 @@
+"""Scorers against sklearn.metrics.log_loss and loops, and where scikit-learn's own scorer fails."""
+
+import math
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+from sklearn import config_context
+from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skce import OneVsAllClassifier, SoftmaxRegressor, metrics
+from skce.metrics import neg_binary_log_loss_scorer, neg_log_loss_scorer
+from tests.problems import overlapping
+
+
+@pytest.fixture
+def problem(rng):
+    return overlapping(rng, n_samples=100)
+
+
+@pytest.fixture(scope="module")
+def tagged():
+    return make_multilabel_classification(n_samples=80, n_classes=3, random_state=0)
+
+
+class Fixed:
+    """A model that predicts the probabilities that it is made of."""
+
+    def __init__(self, probabilities, classes):
+        self.probabilities = np.asarray(probabilities)
+        self.classes_ = np.asarray(classes)
+
+    def predict_proba(self, X):
+        return self.probabilities
+
+
+class TestNegLogLoss:
+    @pytest.mark.parametrize("n_classes", [2, 4])
+    @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+    @pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier, LogisticRegression])
+    def test_equals_log_loss_to_the_last_bit(self, n_classes, dtype, make_estimator, rng):
+        X, y = overlapping(rng, n_samples=100, n_classes=n_classes)
+        X, y, weight = X.astype(dtype), np.array(["d", "a", "c", "b"])[y], rng.uniform(size=len(y))
+        model = make_estimator(C=100.0).fit(X, y)
+        assert neg_log_loss_scorer(model, X, y) == -log_loss(y, model.predict_proba(X))
+        assert neg_log_loss_scorer(model, X, y, sample_weight=weight) == -log_loss(
+            y, model.predict_proba(X), sample_weight=weight
+        )
+
+    def test_a_test_fold_may_lack_a_class(self, problem):
+        X, y = problem
+        model = SoftmaxRegressor().fit(X, y)
+        X, y = X[y != 1], y[y != 1]
+        expected = -np.log(model.predict_proba(X)[np.arange(len(y)), y]).mean()
+        assert neg_log_loss_scorer(model, X, y) == pytest.approx(-expected, rel=1e-14)
+        assert neg_log_loss_scorer(model, X[y == 0], y[y == 0]) < 0
+
+    @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+    def test_a_class_that_training_never_saw_has_probability_zero_clipped(self, dtype):
+        model = Fixed(np.array([[0.75, 0.25], [0.5, 0.5]], dtype=dtype), ["a", "c"])
+        cap = -math.log(np.finfo(dtype).eps)
+        expected = -(cap - math.log(0.5)) / 2
+        for unseen in ("b", "A", "d"):
+            assert neg_log_loss_scorer(model, None, [unseen, "c"]) == pytest.approx(expected, rel=1e-6)
+
+    def test_a_search_goes_on_where_folds_lack_classes(self):
+        X, y = load_iris(return_X_y=True)
+        # The labels are sorted, so that each of three contiguous folds is a class that training never saw.
+        search = GridSearchCV(
+            SoftmaxRegressor(), {"C": [1e-4, 1e-2]}, scoring=neg_log_loss_scorer, cv=KFold(3), error_score="raise"
+        )
+        assert np.isfinite(search.fit(X, y).cv_results_["mean_test_score"]).all()
+
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_soft_labels_are_the_mean_of_their_labels(self, weighted, problem, rng):
+        X, y = problem
+        model = SoftmaxRegressor().fit(X, y)
+        soft, weight = rng.dirichlet(np.ones(3), size=len(y)), rng.uniform(size=len(y))
+        copies = np.tile(X, (3, 1)), np.repeat(np.arange(3), len(y))
+        row_weight = weight if weighted else np.ones(len(y))
+        expected = neg_log_loss_scorer(model, *copies, sample_weight=(row_weight[:, None] * soft).T.ravel())
+        given = weight if weighted else None
+        assert neg_log_loss_scorer(model, X, soft, sample_weight=given) == pytest.approx(expected, rel=1e-12)
+        frame = pd.DataFrame(soft, columns=[0, 1, 2])[[2, 0, 1]]
+        assert neg_log_loss_scorer(model, X, frame, sample_weight=given) == pytest.approx(expected, rel=1e-12)
+
+    def test_certain_soft_labels_equal_labels_to_the_last_bit(self, problem):
+        X, y = problem
+        model = SoftmaxRegressor(C=1e4).fit(X, y)
+        assert neg_log_loss_scorer(model, X, np.eye(3)[y]) == neg_log_loss_scorer(model, X, y)
+
+    def test_a_multilabel_model_is_sent_to_the_other_scorer(self, problem):
+        X, y = problem
+        model = OneVsAllClassifier().fit(X, np.eye(3)[y])
+        with pytest.raises(ValueError, match="neg_binary_log_loss_scorer"):
+            neg_log_loss_scorer(model, X, np.eye(3)[y])
+
+    def test_soft_labels_that_are_no_distributions_name_the_row(self, problem):
+        X, y = problem
+        model, soft = SoftmaxRegressor().fit(X, y), np.eye(3)[y]
+        soft[4] = 0.5
+        with pytest.raises(ValueError, match=r"row 4 sums to 1\.5"):
+            neg_log_loss_scorer(model, X, soft)
+
+    def test_weights_of_another_length(self, problem):
+        X, y = problem
+        model = SoftmaxRegressor().fit(X, y)
+        for labels in (y, np.eye(3)[y]):
+            with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+                neg_log_loss_scorer(model, X, labels, sample_weight=np.ones(3))
+
+
+class TestNegBinaryLogLoss:
+    @pytest.mark.parametrize("n_labels", [2, 3])
+    @pytest.mark.parametrize("container", [np.asarray, np.ndarray.tolist, scipy.sparse.csr_array, pd.DataFrame])
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_is_the_mean_over_the_labels_of_log_loss(self, n_labels, container, weighted, tagged, rng):
+        X, y = tagged[0], tagged[1][:, :n_labels]
+        weight = rng.uniform(size=len(y)) if weighted else None
+        model = OneVsAllClassifier(C=0.01).fit(X, y)
+        each = [
+            log_loss(y[:, k], model.predict_proba(X)[:, k], sample_weight=weight, labels=[0, 1])
+            for k in range(n_labels)
+        ]
+        score = neg_binary_log_loss_scorer(model, X, container(y), sample_weight=weight)
+        assert score == pytest.approx(-np.mean(each), rel=1e-12)
+
+    def test_clips_certain_probabilities(self):
+        model = Fixed([[0.0, 1.0], [0.5, 0.5]], [0, 1])
+        score = neg_binary_log_loss_scorer(model, None, [[1, 1], [0, 1]])
+        assert score == pytest.approx((math.log(np.finfo(float).eps) + 2 * math.log(0.5)) / 4, rel=1e-12)
+
+    def test_chooses_in_a_search(self, tagged):
+        X, y = tagged
+        search = GridSearchCV(
+            make_pipeline(StandardScaler(), OneVsAllClassifier()),
+            {"onevsallclassifier__C": [1e-4, 1.0]},
+            scoring=neg_binary_log_loss_scorer,
+            error_score="raise",
+        )
+        assert search.fit(X, y).best_index_ == 1
+
+    def test_labels_and_other_shapes_are_errors(self, tagged):
+        X, y = tagged
+        model = OneVsAllClassifier(C=0.01).fit(X, y)
+        with pytest.raises(ValueError, match="y must be a matrix of zeros and ones"):
+            neg_binary_log_loss_scorer(model, X, y[:, 0])
+        with pytest.raises(ValueError, match=r"one probability a label, shape \(80, 2\), got \(80, 3\)"):
+            neg_binary_log_loss_scorer(model, X, y[:, :2])
+
+
+@pytest.mark.parametrize("name", metrics.__all__)
+class TestScorers:
+    def problem(self, name, tagged):
+        X, y = tagged
+        model = OneVsAllClassifier(C=0.01)
+        return (model, X, y) if "binary" in name else (model, X, y[:, 0])
+
+    def test_carry_sample_weight_by_metadata_routing(self, name, tagged):
+        scorer = getattr(metrics, name)
+        model, X, y = self.problem(name, tagged)
+        weight = 1.0 + np.arange(len(y))
+        folds = KFold(2)
+        with config_context(enable_metadata_routing=True):
+            scores = cross_validate(
+                model.set_fit_request(sample_weight=False),
+                X,
+                y,
+                scoring=scorer.set_score_request(sample_weight=True),
+                params={"sample_weight": weight},
+                cv=folds,
+            )["test_score"]
+            ignored = cross_validate(
+                model.set_fit_request(sample_weight=True),
+                X,
+                y,
+                scoring={"it": scorer.set_score_request(sample_weight=False)},
+                params={"sample_weight": weight},
+                cv=folds,
+            )["test_it"]
+            with pytest.raises(UnsetMetadataPassedError):
+                cross_validate(model, X, y, scoring=scorer, params={"sample_weight": weight}, cv=folds)
+        for k, (train, test) in enumerate(folds.split(X)):
+            plain = OneVsAllClassifier(C=0.01).fit(X[train], y[train])
+            assert scores[k] == scorer(plain, X[test], y[test], sample_weight=weight[test])
+            weighted = OneVsAllClassifier(C=0.01).fit(X[train], y[train], sample_weight=weight[train])
+            assert ignored[k] == scorer(weighted, X[test], y[test])
+
+    def test_requesting_metadata_leaves_the_shared_scorer_alone(self, name):
+        scorer = getattr(metrics, name)
+        requesting = scorer.set_score_request(sample_weight=True)
+        assert requesting != scorer
+        assert requesting.get_metadata_routing().score.requests == {"sample_weight": True}
+        assert scorer.get_metadata_routing().score.requests == {"sample_weight": None}
+
+    def test_pickle_and_print(self, name):
+        scorer = getattr(metrics, name)
+        assert pickle.loads(pickle.dumps(scorer)) == scorer
+        assert type(scorer).__name__ in repr(scorer)
