@@ -27,6 +27,8 @@ def sigmoid(logits):
 
 
 class TestMulticlass:
+    # scikit-learn 1.8 has LogisticRegression(C=inf) warn of what it does by itself.
+    @pytest.mark.filterwarnings("ignore:Setting penalty=None will ignore the C:UserWarning")
     @pytest.mark.parametrize("C", [0.1, 10.0, np.inf])
     @pytest.mark.parametrize("fit_intercept", [True, False])
     def test_each_column_is_its_own_logistic_regression(self, C, fit_intercept, rng):
