@@ -6,21 +6,20 @@ mean.
 """
 
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skce._class_weight import class_weights
-from skce._compat import checked_sample_weight, is_dispatched_array
+from skce._compat import checked_sample_weight
 from skce._labels import has_columns, read_labels
 from skce._links import sigmoid, softmax
-from skce._parameters import InvalidParameterError, check_boolean, check_integer, check_number
 from skce._solver import warn_unless_converged
 from skce._targets import Indicators
 from skce._training import trained, unreachable_intercept
+from skce._validation import check_parameters, checked_features, unchanged_on_error
 from skce.losses import CrossEntropy, FocalLoss
 
 
@@ -88,7 +87,7 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         ConvergenceWarning
             If ``max_iter`` iterations do not reach ``tol``.
         """
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             solution, constant_labels = self._fit(X, y, sample_weight)
         if constant_labels:
             warnings.warn(
@@ -113,7 +112,7 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
             For two classes the logit of the second. float32 if X and the model are.
         """
         check_is_fitted(self)
-        X = _checked_features(self, X, reset=False)
+        X = checked_features(self, X, reset=False)
         logits = X @ self.coef_.T + self.intercept_
         return logits.ravel() if len(self.coef_) == 1 else logits
 
@@ -198,8 +197,8 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
 
     def _fit(self, X, y, sample_weight):
         """Set the fitted attributes; return the Solution and the labels of a multilabel y that have one outcome."""
-        self._check_parameters()
-        X = _checked_features(self, X, reset=True, y=None if y is None else "no_validation")
+        check_parameters(self)
+        X = checked_features(self, X, reset=True, y=None if y is None else "no_validation")
         classes, labels = self._read_y(y)
         check_consistent_length(X, y)
         sample_weight = checked_sample_weight(sample_weight, X)
@@ -234,24 +233,6 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         self.loss_ = solution.value
         self.loss_curve_ = np.array(solution.loss_curve)
         return solution, classes[constant].tolist() if isinstance(labels, Indicators) else []
-
-    def _check_parameters(self):
-        """Raise unless every parameter that needs no data is allowed."""
-        check_number("C", self.C, lambda C: C > 0, "a number above 0, or inf")
-        check_number("gamma", self.gamma, lambda gamma: 0 <= gamma < np.inf, "a finite number of at least 0")
-        check_number("label_smoothing", self.label_smoothing, lambda epsilon: 0 <= epsilon < 1, "a number in [0, 1)")
-        check_number("tol", self.tol, lambda tol: 0 <= tol < np.inf, "a finite number of at least 0")
-        check_integer("max_iter", self.max_iter, 1)
-        check_integer("verbose", self.verbose, 0)
-        check_boolean("fit_intercept", self.fit_intercept)
-        check_boolean("warm_start", self.warm_start)
-        is_name = isinstance(self.loss, str) and self.loss in ("cross_entropy", "focal")
-        has_methods = all(hasattr(self.loss, name) for name in ("value", "g", "is_convex"))
-        if not is_name and (isinstance(self.loss, type) or not has_methods):
-            raise InvalidParameterError(
-                "loss must be 'cross_entropy', 'focal' or a loss object such as skce.losses.Poly1Loss(epsilon=1.0), "
-                f"got {self.loss!r}."
-            )
 
     def _loss_object(self):
         """The loss that the parameters ``loss`` and ``gamma`` name."""
@@ -292,25 +273,3 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
     def _is_multilabel(self):
         """Whether the last fit was one to a multilabel indicator."""
         return False
-
-
-def _checked_features(estimator, X, *, reset, y="no_validation"):
-    """X as a float array or CSR matrix (n, d), float32 kept; ``reset`` sets the estimator's width and names."""
-    if is_dispatched_array(X):
-        raise TypeError(
-            f"X is a {type(X).__module__}.{type(X).__name__}, and {type(estimator).__name__} does not support array "
-            "API dispatch yet; convert it with numpy.asarray, or turn array_api_dispatch off."
-        )
-    return validate_data(estimator, X, y, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32])
-
-
-@contextmanager
-def _unchanged_on_error(estimator):
-    """Put the attributes of ``estimator`` back to what they were if the block raises."""
-    before = vars(estimator).copy()
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise

@@ -7,10 +7,14 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
+# A loss of order 1 is known to eps, so that its gradient tells uphill from downhill down to about sqrt(eps).
+ROUNDING_OF_LOSS = 64 * np.finfo(float).eps
+ROUNDING_OF_GRADIENT = 64 * np.sqrt(np.finfo(float).eps)
+
 
 @dataclass(frozen=True)
 class Solution:
-    """Where a minimisation ended, and why: ``reason`` is "converged", "precision", "max_iter" or "overflow"."""
+    """Where a minimisation ended, and why: ``reason`` is "converged", "precision", "max_iter" or "stalled"."""
 
     params: np.ndarray
     value: float
@@ -33,65 +37,61 @@ class Solution:
 def lbfgs(objective, start, *, tol, max_iter):
     """Solution of minimising ``objective`` (params -> value, gradient) from ``start`` (p,).
 
-    It ends when no entry of the gradient is larger than ``tol``, after ``max_iter`` iterations, or when float64 ends:
-    scipy gives up where rounding hides what a step gains, and from there a fresh start gains nothing either.
+    It ends when no entry of the gradient is larger than ``tol``, after ``max_iter`` iterations, or when scipy gives up,
+    because rounding or overflow hides what a step gains, and a fresh start from there gains nothing either: that end is
+    "precision" if the gradient is as small as rounding lets it be, and "stalled" if not.
     """
-    if not len(start):
-        value, _ = objective(start)
-        return Solution(start, value, 0.0, (value,), "converged")
-    loss_curve = []
-
-    def recorded_objective(params):
-        value, gradient = objective(params)
-        if not loss_curve:
-            loss_curve.append(value)
-        return value, gradient
-
-    def record_iteration(intermediate_result):
-        loss_curve.append(intermediate_result.fun)
-
-    params, value = start, np.inf
+    params, (value, gradient) = start, objective(start)
+    loss_curve = [value]
+    gain = np.inf
     while True:
-        iterations_left = max_iter - max(len(loss_curve) - 1, 0)
-        result = minimize(
-            recorded_objective,
-            params,
-            method="L-BFGS-B",
-            jac=True,
-            callback=record_iteration,
-            options={"maxiter": iterations_left, "maxfun": 50 * max_iter, "maxls": 50, "gtol": tol, "ftol": 0.0},
-        )
-        gain, params, value = value - result.fun, result.x, result.fun
-        largest_gradient = np.abs(result.jac).max()
-        if not (np.isfinite(value) and np.isfinite(largest_gradient)):
-            reason = "overflow"
-        elif largest_gradient <= tol:
+        largest_gradient = np.abs(gradient).max(initial=0.0)
+        if largest_gradient <= tol:
             reason = "converged"
         elif len(loss_curve) > max_iter:
             reason = "max_iter"
-        elif gain <= 64 * np.finfo(float).eps * abs(value):
-            reason = "precision"
-        else:
+        elif gain > ROUNDING_OF_LOSS * abs(value):
+            result, values = _minimised_by_scipy(
+                objective, params, value, gradient, tol, max_iter + 1 - len(loss_curve)
+            )
+            gain = value - result.fun
+            if gain > 0:
+                params, value, gradient = result.x, result.fun, result.jac
+                loss_curve += values
             continue
+        else:
+            reason = "precision" if largest_gradient <= ROUNDING_OF_GRADIENT else "stalled"
         return Solution(params, float(value), float(largest_gradient), tuple(loss_curve), reason)
+
+
+def _minimised_by_scipy(objective, start, start_value, start_gradient, tol, max_iter):
+    """scipy's result from ``start``, where value and gradient are known, and the values after its iterations."""
+    values = []
+
+    def known_or_evaluated(params):
+        return (start_value, start_gradient.copy()) if np.array_equal(params, start) else objective(params)
+
+    def record(intermediate_result):
+        values.append(intermediate_result.fun)
+
+    options = {"maxiter": max_iter, "maxfun": 50 * max_iter, "maxls": 50, "gtol": tol, "ftol": 0.0}
+    result = minimize(known_or_evaluated, start, method="L-BFGS-B", jac=True, callback=record, options=options)
+    return result, values
 
 
 def warn_unless_converged(solution, *, tol):
     """Warn, with how far it got and what to do about it, if a solution is not the end of what float64 can reach."""
     if solution.reason == "max_iter":
-        last_gain = solution.loss_curve[-2] - solution.value
-        warnings.warn(
-            f"L-BFGS stopped at max_iter={solution.n_iter} before it converged: the largest entry of the gradient is "
-            f"{solution.largest_gradient:.1e}, tol={tol:.1e}; the loss is {solution.value:.6g} and the last iteration "
-            f"lowered it by {last_gain:.1e}. Scale the features (StandardScaler, MaxAbsScaler), lower C or raise "
-            "max_iter.",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
-    elif solution.reason == "overflow":
-        warnings.warn(
-            "L-BFGS stopped because the loss or its gradient is no longer finite; scale the features (StandardScaler, "
-            "MaxAbsScaler).",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
+        end, remedy = f"stopped at max_iter={solution.n_iter} iterations", ", lower C or raise max_iter"
+    elif solution.reason == "stalled":
+        end, remedy = f"stalled after {solution.n_iter} iterations, where rounding hid what a step gains", " or lower C"
+    else:
+        return
+    last_gain = solution.loss_curve[-2] - solution.value if solution.n_iter else 0.0
+    warnings.warn(
+        f"L-BFGS {end}, before it converged: the largest entry of the gradient is {solution.largest_gradient:.1e}, "
+        f"tol={tol:.1e}; the loss is {solution.value:.6g}, and the last iteration lowered it by {last_gain:.1e}. "
+        f"Scale the features (StandardScaler, MaxAbsScaler){remedy}.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )

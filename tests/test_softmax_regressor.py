@@ -279,7 +279,7 @@ class TestExtremes:
     def test_fits_that_stop_at_max_iter_say_how_far_they_got_and_what_to_do(self, rng):
         X, y = overlapping(rng)
         with pytest.warns(
-            ConvergenceWarning, match=r"max_iter=2 .* gradient is .*e-0\d, tol=1.0e-07; .*StandardScaler"
+            ConvergenceWarning, match=r"max_iter=2 iterations, .* gradient is .*e-0\d, tol=1.0e-07; .*StandardScaler"
         ):
             model = SoftmaxRegressor(max_iter=2).fit(X, y)
         assert model.n_iter_.tolist() == [2]

@@ -1,0 +1,50 @@
+"""What a fit checks before it begins, and its promise that an error changes nothing."""
+
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from skce._compat import is_dispatched_array
+from skce._parameters import InvalidParameterError, check_boolean, check_integer, check_number
+
+
+def check_parameters(estimator):
+    """Raise unless every parameter that needs no data is allowed."""
+    check_number("C", estimator.C, lambda C: C > 0, "a number above 0, or inf")
+    check_number("gamma", estimator.gamma, lambda gamma: 0 <= gamma < np.inf, "a finite number of at least 0")
+    check_number("label_smoothing", estimator.label_smoothing, lambda epsilon: 0 <= epsilon < 1, "a number in [0, 1)")
+    check_number("tol", estimator.tol, lambda tol: 0 <= tol < np.inf, "a finite number of at least 0")
+    check_integer("max_iter", estimator.max_iter, 1)
+    check_integer("verbose", estimator.verbose, 0)
+    check_boolean("fit_intercept", estimator.fit_intercept)
+    check_boolean("warm_start", estimator.warm_start)
+    is_name = isinstance(estimator.loss, str) and estimator.loss in ("cross_entropy", "focal")
+    has_methods = all(hasattr(estimator.loss, name) for name in ("value", "g", "is_convex"))
+    if not is_name and (isinstance(estimator.loss, type) or not has_methods):
+        raise InvalidParameterError(
+            "loss must be 'cross_entropy', 'focal' or a loss object such as skce.losses.Poly1Loss(epsilon=1.0), "
+            f"got {estimator.loss!r}."
+        )
+
+
+def checked_features(estimator, X, *, reset, y="no_validation"):
+    """X as a float array or CSR matrix (n, d), float32 kept; ``reset`` sets the estimator's width and names."""
+    if is_dispatched_array(X):
+        raise TypeError(
+            f"X is a {type(X).__module__}.{type(X).__name__}, and {type(estimator).__name__} does not support array "
+            "API dispatch yet; convert it with numpy.asarray, or turn array_api_dispatch off."
+        )
+    return validate_data(estimator, X, y, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32])
+
+
+@contextmanager
+def unchanged_on_error(estimator):
+    """Put the attributes of ``estimator`` back to what they were if the block raises."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
