@@ -44,7 +44,8 @@ class SoftmaxRegressor(CrossEntropyClassifier):
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     tol : float, default=1e-7
-        The fit has converged when no entry of the gradient of F is larger.
+        The fit has converged when no entry of the gradient of F is larger, taken with respect to the coefficients of
+        standardised columns, so that the units of X do not matter. X itself is not standardised.
     max_iter : int, default=1000
         Most iterations of L-BFGS.
     warm_start : bool, default=False
@@ -144,7 +145,8 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     tol : float, default=1e-7
-        The fit has converged when no entry of the gradient of F is larger.
+        The fit has converged when no entry of the gradient of F is larger, taken with respect to the coefficients of
+        standardised columns, so that the units of X do not matter. X itself is not standardised.
     max_iter : int, default=1000
         Most iterations of L-BFGS.
     warm_start : bool, default=False

@@ -23,7 +23,7 @@ def row_block(X, rows):
         offsets = X.indptr[rows.start : rows.stop + 1]
         stored = slice(offsets[0], offsets[-1])
         shape = (rows.stop - rows.start, X.shape[1])
-        block = type(X)((X.data[stored], X.indices[stored], offsets - offsets[0]), shape=shape)
+        block = scipy.sparse.csr_array((X.data[stored], X.indices[stored], offsets - offsets[0]), shape=shape)
     else:
         block = X[rows]
     return block.astype(np.float64, copy=False)

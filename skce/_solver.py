@@ -7,7 +7,8 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
-# A loss of order 1 is known to eps, so that its gradient tells uphill from downhill down to about sqrt(eps).
+# A loss of order 1 is known to eps, so that in coordinates in which it curves by order 1 its gradient tells uphill from
+# downhill down to about sqrt(eps).
 ROUNDING_OF_LOSS = 64 * np.finfo(float).eps
 ROUNDING_OF_GRADIENT = 64 * np.sqrt(np.finfo(float).eps)
 
@@ -82,16 +83,17 @@ def _minimised_by_scipy(objective, start, start_value, start_gradient, tol, max_
 def warn_unless_converged(solution, *, tol):
     """Warn, with how far it got and what to do about it, if a solution is not the end of what float64 can reach."""
     if solution.reason == "max_iter":
-        end, remedy = f"stopped at max_iter={solution.n_iter} iterations", ", lower C or raise max_iter"
+        end = f"stopped at max_iter={solution.n_iter} iterations"
+        remedy = "Raise max_iter, or lower C: strongly correlated features under a weak penalty take long."
     elif solution.reason == "stalled":
-        end, remedy = f"stalled after {solution.n_iter} iterations, where rounding hid what a step gains", " or lower C"
+        end = f"stalled after {solution.n_iter} iterations, where rounding hid what a step gains"
+        remedy = "Scale the features (StandardScaler, MaxAbsScaler), or lower C."
     else:
         return
     last_gain = solution.loss_curve[-2] - solution.value if solution.n_iter else 0.0
     warnings.warn(
         f"L-BFGS {end}, before it converged: the largest entry of the gradient is {solution.largest_gradient:.1e}, "
-        f"tol={tol:.1e}; the loss is {solution.value:.6g}, and the last iteration lowered it by {last_gain:.1e}. "
-        f"Scale the features (StandardScaler, MaxAbsScaler){remedy}.",
+        f"tol={tol:.1e}; the loss is {solution.value:.6g}, and the last iteration lowered it by {last_gain:.1e}. {remedy}",
         ConvergenceWarning,
         stacklevel=3,
     )

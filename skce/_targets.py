@@ -115,6 +115,11 @@ class SoftmaxTargets:
         """Indices of the logits that are optimised."""
         return np.flatnonzero(self.class_mass)
 
+    def row_weight(self, rows):
+        """Weight (m,) of a slice of rows, up to a factor that all rows share."""
+        block = self.block(rows)
+        return block.sum(axis=tuple(range(block.ndim - 1)))
+
     def loss_gradient(self, logits, rows, loss):
         """Value (float) and gradient (k, m), not divided by S, for the logits (k, m) of a slice of rows."""
         return softmax_loss_gradient(logits, self.block(rows), loss)

@@ -1,8 +1,8 @@
 """BLAS threads: one, while a fit runs.
 
 The products of a fit are many and small, a block of rows each. Spread over threads that have to wait for each other,
-they take from a little longer to fifty times as long on a machine that is busy with something else. The limit holds for
-the whole process; threadpoolctl settles who may set it where several Python threads fit at once.
+they take from a little longer to fifty times as long on a machine that is busy with something else. The limit
+holds for the whole process.
 """
 
 from functools import cache

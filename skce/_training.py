@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skce._curvature import DiagonalCurvature
 from skce._objective import LinearObjective
 from skce._rows import logits_of_block, row_block, row_slices
 from skce._solver import lbfgs
@@ -18,10 +19,11 @@ def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, verbose
     def minimised(loss, start, tol):
         objective = LinearObjective(X, targets, loss, C=C, fit_intercept=fit_intercept)
         with one_blas_thread():
-            solution = lbfgs(objective, objective.flat(*start), tol=tol, max_iter=max_iter)
+            curvature = DiagonalCurvature(objective)
+            solution = lbfgs(curvature, curvature.coordinates(objective.flat(*start)), tol=tol, max_iter=max_iter)
         if verbose:
             print(f"skce, {loss!r}: {solution}")
-        return *centred(*objective.coef_intercept(solution.params)), solution
+        return *centred(*objective.coef_intercept(curvature.params(solution.params))), solution
 
     def centred(coef, intercept):
         # A softmax does not see what all classes share, and the penalty wants none of it.
