@@ -93,7 +93,8 @@ def warn_unless_converged(solution, *, tol):
     last_gain = solution.loss_curve[-2] - solution.value if solution.n_iter else 0.0
     warnings.warn(
         f"L-BFGS {end}, before it converged: the largest entry of the gradient is {solution.largest_gradient:.1e}, "
-        f"tol={tol:.1e}; the loss is {solution.value:.6g}, and the last iteration lowered it by {last_gain:.1e}. {remedy}",
+        f"tol={tol:.1e}; the loss is {solution.value:.6g}, and the last iteration lowered it by {last_gain:.1e}. "
+        f"{remedy}",
         ConvergenceWarning,
         stacklevel=3,
     )
