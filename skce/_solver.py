@@ -47,22 +47,22 @@ def lbfgs(objective, start, *, tol, max_iter):
     gain = np.inf
     while True:
         largest_gradient = np.abs(gradient).max(initial=0.0)
+        iterations_left = max_iter - (len(loss_curve) - 1)
         if largest_gradient <= tol:
             reason = "converged"
-        elif len(loss_curve) > max_iter:
+            break
+        if iterations_left == 0:
             reason = "max_iter"
-        elif gain > ROUNDING_OF_LOSS * abs(value):
-            result, values = _minimised_by_scipy(
-                objective, params, value, gradient, tol, max_iter + 1 - len(loss_curve)
-            )
-            gain = value - result.fun
-            if gain > 0:
-                params, value, gradient = result.x, result.fun, result.jac
-                loss_curve += values
-            continue
-        else:
+            break
+        if not gain > ROUNDING_OF_LOSS * abs(value):
             reason = "precision" if largest_gradient <= ROUNDING_OF_GRADIENT else "stalled"
-        return Solution(params, float(value), float(largest_gradient), tuple(loss_curve), reason)
+            break
+        result, values = _minimised_by_scipy(objective, params, value, gradient, tol, iterations_left)
+        gain = value - result.fun
+        if gain > 0:
+            params, value, gradient = result.x, result.fun, result.jac
+            loss_curve += values
+    return Solution(params, float(value), float(largest_gradient), tuple(loss_curve), reason)
 
 
 def _minimised_by_scipy(objective, start, start_value, start_gradient, tol, max_iter):
