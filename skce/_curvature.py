@@ -54,10 +54,12 @@ class DiagonalCurvature:
 def _column_mean_variance(X, targets):
     """Mean (d,) and variance (d,) of the columns of X, its rows weighted as ``targets`` weigh them."""
 
-    def weighted_sums(function):
-        return sum(targets.row_weight(rows) @ function(row_block(X, rows)) for rows in row_slices(X, 1))
+    slices = row_slices(X, len(targets.columns))
 
-    total = sum(targets.row_weight(rows).sum() for rows in row_slices(X, 1)) or 1.0
+    def weighted_sums(function):
+        return sum(targets.row_weight(rows) @ function(row_block(X, rows)) for rows in slices)
+
+    total = sum(targets.row_weight(rows).sum() for rows in slices) or 1.0
     mean = weighted_sums(lambda block: block) / total
     # Far from zero, squares lose the spread in rounding; a sparse block, which centring would fill, is near zero.
     is_sparse = scipy.sparse.issparse(X)
