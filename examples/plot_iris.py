@@ -23,7 +23,7 @@ from skce.metrics import neg_log_loss_scorer
 try:
     import matplotlib.pyplot as plt
 except ModuleNotFoundError:
-    raise SystemExit('This example draws with matplotlib: pip install "skce[plot]"') from None
+    raise SystemExit("This example draws with matplotlib: python -m pip install matplotlib") from None
 
 parser = argparse.ArgumentParser(description="SoftmaxRegressor on iris: a grid search, and decision regions.")
 parser.add_argument("--save", type=Path, metavar="DIR", help="save the figure as PNG in DIR instead of showing it")

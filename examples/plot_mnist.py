@@ -28,7 +28,7 @@ from skce.metrics import neg_log_loss_scorer
 try:
     import matplotlib.pyplot as plt
 except ModuleNotFoundError:
-    raise SystemExit('This example draws with matplotlib: pip install "skce[plot]"') from None
+    raise SystemExit("This example draws with matplotlib: python -m pip install matplotlib") from None
 
 parser = argparse.ArgumentParser(description="SoftmaxRegressor on MNIST: a grid search, and a fit to 60,000 images.")
 parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the four idx .gz files; default: from OpenML")

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skce._class_weight import class_weights
 from skce._compat import checked_sample_weight
-from skce._labels import has_columns, read_labels
+from skce._labels import aligned_indicator, has_columns, read_labels
 from skce._links import sigmoid, softmax
 from skce._solver import warn_unless_converged
 from skce._targets import Indicators
@@ -189,10 +189,14 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         -------
         float
         """
-        if not has_columns(y) or self._is_multilabel():
+        check_is_fitted(self)
+        if self._is_multilabel():
+            return super().score(X, aligned_indicator(y, self.classes_), sample_weight)
+        if not has_columns(y):
             return super().score(X, y, sample_weight)
         _, labels = read_labels(y, self.classes_)
         predicted = np.searchsorted(self.classes_, self.predict(X))
+        check_consistent_length(predicted, labels.probabilities, sample_weight)
         return float(np.average(labels.probabilities[np.arange(len(predicted)), predicted], weights=sample_weight))
 
     def _fit(self, X, y, sample_weight):

@@ -53,7 +53,6 @@ class DiagonalCurvature:
 
 def _column_mean_variance(X, targets):
     """Mean (d,) and variance (d,) of the columns of X, its rows weighted as ``targets`` weigh them."""
-
     slices = row_slices(X, len(targets.columns))
 
     def weighted_sums(function):

@@ -45,7 +45,8 @@ class SoftmaxRegressor(CrossEntropyClassifier):
         Whether to fit an intercept.
     tol : float, default=1e-7
         The fit has converged when no entry of the gradient of F is larger, taken with respect to the coefficients of
-        standardised columns, so that the units of X do not matter. X itself is not standardised.
+        standardised columns, so that the units of X do not matter. X itself is not standardised. 1e-4, where
+        ``LogisticRegression`` stops by default, takes fewer iterations.
     max_iter : int, default=1000
         Most iterations of L-BFGS.
     warm_start : bool, default=False
@@ -124,7 +125,8 @@ class OneVsAllClassifier(CrossEntropyClassifier):
 
     A multilabel y, a matrix of zeros and ones, gives each column its own sigmoid, not normalised; there a class weight
     is the weight of the label's positives, "balanced" and "effective" weigh its two sides, and S is the sum of s. A
-    label with one outcome in y becomes that constant, with a warning.
+    label with one outcome in y becomes that constant, with a warning. One column alone is a binary y, and ``classes``
+    says that the columns are classes, which exclude each other, be they of zeros and ones.
 
     Parameters
     ----------
@@ -146,7 +148,8 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         Whether to fit an intercept.
     tol : float, default=1e-7
         The fit has converged when no entry of the gradient of F is larger, taken with respect to the coefficients of
-        standardised columns, so that the units of X do not matter. X itself is not standardised.
+        standardised columns, so that the units of X do not matter. X itself is not standardised. 1e-4, where
+        ``LogisticRegression`` stops by default, takes fewer iterations.
     max_iter : int, default=1000
         Most iterations of L-BFGS.
     warm_start : bool, default=False
@@ -203,12 +206,12 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     def _fit(self, X, y, sample_weight):
         """As in the base, and set ``multilabel_``."""
         outcome = super()._fit(X, y, sample_weight)
-        self.multilabel_ = is_indicator(y)
+        self.multilabel_ = self._takes_as_multilabel(y)
         return outcome
 
     def _read_y(self, y):
         """Classes (K,) and labels of y, or labels (L,) and indicators."""
-        return read_indicator(y, self.classes) if is_indicator(y) else read_labels(y, self.classes)
+        return read_indicator(y) if self._takes_as_multilabel(y) else read_labels(y, self.classes)
 
     def _targets(self, labels, sample_weight, class_weight, label_smoothing):
         """Targets for one sigmoid a class, or a label."""
@@ -233,6 +236,10 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     def _log_scores(self, logits):
         """Logarithms (K, m), up to a shift of each row, of the probabilities for the logits (K, m)."""
         return sigmoid(logits)[0]
+
+    def _takes_as_multilabel(self, y):
+        """Whether y is a multilabel indicator to ``fit``: ``classes`` would say that its columns exclude each other."""
+        return self.classes is None and is_indicator(y)
 
     def _is_multilabel(self):
         """Whether the last fit was one to a multilabel indicator."""

@@ -20,27 +20,38 @@ from skce._targets import HardLabels, Indicators, SoftLabels
 def read_labels(y, classes=None):
     """Sorted classes (K,), and the HardLabels or SoftLabels that y gives; ``classes`` as the estimators take it."""
     if scipy.sparse.issparse(y):
-        raise ValueError("y is sparse, which only OneVsAllClassifier takes, as a multilabel indicator.")
+        raise ValueError("y is sparse, which only OneVsAllClassifier(classes=None) takes, as a multilabel indicator.")
     known = None if classes is None else _sorted_classes(classes, "classes")
     if has_columns(y):
         return _read_distributions(y, classes, known)
     return _read_classes(y, known)
 
 
-def read_indicator(y, classes=None):
+def read_indicator(y):
     """Labels (L,) and the Indicators of a multilabel y; a DataFrame's columns name the labels."""
-    if classes is not None:
-        raise InvalidParameterError(
-            f"classes must be None for a multilabel y, whose columns are its labels, got {classes!r}."
-        )
     indicator = scipy.sparse.csr_array(y) if scipy.sparse.issparse(y) else np.asarray(y)
     if indicator.ndim != 2 or indicator.shape[1] < 2 or not _holds_zeros_and_ones(indicator):
         raise ValueError(
             f"y must be a matrix of zeros and ones with at least two columns to be a multilabel indicator, "
             f"got shape {indicator.shape}."
         )
-    names = getattr(y, "columns", range(indicator.shape[1]))
+    names = getattr(y, "columns", None)
+    if names is None:
+        return np.arange(indicator.shape[1]), Indicators(indicator)
+    _sorted_classes(list(names), "the columns of y")
     return np.asarray(names), Indicators(indicator)
+
+
+def aligned_indicator(y, labels):
+    """The indicator (n, L), dense, of a multilabel y, its columns in the order of ``labels`` if it names them."""
+    names, indicators = read_indicator(y)
+    indicator = indicators.toarray()
+    if not hasattr(y, "columns") or np.array_equal(labels, np.arange(len(labels))):
+        return indicator
+    position = {name: column for column, name in enumerate(names.tolist())}
+    if position.keys() != set(labels.tolist()):
+        raise ValueError(f"The columns of y are {names.tolist()}, but the labels of the model are {labels.tolist()}.")
+    return indicator[:, [position[label] for label in labels.tolist()]]
 
 
 def is_indicator(y):
@@ -50,7 +61,12 @@ def is_indicator(y):
 
 def has_columns(y):
     """Whether y has two dimensions and more than one column."""
-    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    try:
+        shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    except ValueError as error:
+        raise ValueError(
+            "y is a list of rows of different lengths; MultiLabelBinarizer turns lists of labels into an indicator."
+        ) from error
     return len(shape) == 2 and shape[1] > 1
 
 
@@ -60,13 +76,18 @@ def _holds_zeros_and_ones(matrix):
     return values.dtype.kind in "biuf" and bool(np.all((values == 0) | (values == 1)))
 
 
-def _read_classes(y, known):
-    """Sorted classes (K,), ``known`` if given, and HardLabels."""
+def checked_labels(y):
+    """y as an array (n,) of labels, none of which is missing."""
     array = np.asarray(y)
     if array.ndim not in (1, 2):
         raise ValueError(f"y should be a 1d array of labels, or have a column a class; got shape {array.shape}.")
     _check_no_label_is_missing(array)
-    y = column_or_1d(y, warn=True)
+    return column_or_1d(y, warn=True)
+
+
+def _read_classes(y, known):
+    """Sorted classes (K,), ``known`` if given, and HardLabels."""
+    y = checked_labels(y)
     try:
         observed, codes = np.unique(y, return_inverse=True)
     except TypeError as error:
@@ -125,7 +146,7 @@ def _classes_of_array(matrix, classes, known):
     if list(classes) != known.tolist():
         raise ValueError(
             f"The columns of an array y stand in sorted order of the classes, {known.tolist()}, but classes is "
-            f"{list(classes)}; sort both, or give y as a DataFrame whose columns name the classes."
+            f"{np.asarray(classes).tolist()}; sort both, or give y as a DataFrame whose columns name the classes."
         )
     return known
 
@@ -138,16 +159,22 @@ def _checked_distributions(y):
             matrix = matrix.astype(float)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            "y has several columns, so its rows must be distributions over the classes, of numbers."
+            "y has several columns, so its rows must be distributions over the classes, of numbers; of the labels of "
+            "several annotators, give the share of each class."
         ) from error
     sums = matrix.sum(axis=1, dtype=float)
     finite = np.isfinite(sums)
     if not finite.all():
         row = np.argmin(finite)
-        raise ValueError(f"y contains NaN or infinity: row {row} is {matrix[row].tolist()}.")
+        raise ValueError(
+            f"y contains NaN or infinity: row {row} is {matrix[row].tolist()}; the probability of no class is 0."
+        )
     if (matrix < 0).any():
         row = np.argmax((matrix < 0).any(axis=1))
-        raise ValueError(f"y has a negative probability: row {row} is {matrix[row].tolist()}.")
+        raise ValueError(
+            f"y has a negative probability: row {row} is {matrix[row].tolist()}; a multilabel indicator, which "
+            "OneVsAllClassifier takes, would be of zeros and ones."
+        )
     off = np.abs(sums - 1) > np.sqrt(np.finfo(matrix.dtype).eps)
     if not off.any():
         return matrix
@@ -155,9 +182,11 @@ def _checked_distributions(y):
     if _holds_zeros_and_ones(matrix):
         raise ValueError(
             f"y is a multilabel indicator: row {row} is {matrix[row].astype(int).tolist()}. OneVsAllClassifier takes "
-            "labels that do not exclude each other; here, rows must be distributions over the classes."
+            "labels that do not exclude each other, with classes=None; here, rows must be distributions over classes."
         )
-    raise ValueError(f"y must hold distributions whose rows sum to 1: row {row} sums to {sums[row]:.6g}.")
+    raise ValueError(
+        f"y must hold distributions whose rows sum to 1: row {row} sums to {sums[row]:.6g}; divide each row by its sum."
+    )
 
 
 def _sorted_classes(values, name):
@@ -172,5 +201,6 @@ def _sorted_classes(values, name):
     except TypeError as error:
         raise InvalidParameterError(f"{name} must be labels of one type, got {list(values)!r}.") from error
     if len(distinct) < len(classes):
-        raise InvalidParameterError(f"{name} must name every class once, got {list(values)!r}.")
+        repeated = next(label for label in classes.tolist() if (classes == label).sum() > 1)
+        raise InvalidParameterError(f"{name} must name every class once, but {repeated!r} stands there several times.")
     return distinct

@@ -87,7 +87,7 @@ def warn_unless_converged(solution, *, tol):
         remedy = "Raise max_iter, or lower C: strongly correlated features under a weak penalty take long."
     elif solution.reason == "stalled":
         end = f"stalled after {solution.n_iter} iterations, where rounding hid what a step gains"
-        remedy = "Scale the features (StandardScaler, MaxAbsScaler), or lower C."
+        remedy = "Scale the features (MaxAbsScaler), or lower C; if the loss is your own, check its g."
     else:
         return
     last_gain = solution.loss_curve[-2] - solution.value if solution.n_iter else 0.0

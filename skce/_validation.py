@@ -16,16 +16,25 @@ def check_parameters(estimator):
     check_number("label_smoothing", estimator.label_smoothing, lambda epsilon: 0 <= epsilon < 1, "a number in [0, 1)")
     check_number("tol", estimator.tol, lambda tol: 0 <= tol < np.inf, "a finite number of at least 0")
     check_integer("max_iter", estimator.max_iter, 1)
-    check_integer("verbose", estimator.verbose, 0)
+    check_integer("verbose", int(estimator.verbose) if isinstance(estimator.verbose, bool) else estimator.verbose, 0)
     check_boolean("fit_intercept", estimator.fit_intercept)
     check_boolean("warm_start", estimator.warm_start)
-    is_name = isinstance(estimator.loss, str) and estimator.loss in ("cross_entropy", "focal")
-    has_methods = all(hasattr(estimator.loss, name) for name in ("value", "g", "is_convex"))
-    if not is_name and (isinstance(estimator.loss, type) or not has_methods):
-        raise InvalidParameterError(
-            "loss must be 'cross_entropy', 'focal' or a loss object such as skce.losses.Poly1Loss(epsilon=1.0), "
-            f"got {estimator.loss!r}."
-        )
+    check_loss(estimator.loss)
+
+
+def check_loss(loss):
+    """Raise unless ``loss`` is a name or an object that can be minimised."""
+    if isinstance(loss, str) and loss in ("cross_entropy", "focal"):
+        return
+    message = (
+        "loss must be 'cross_entropy', 'focal' or a loss object such as skce.losses.Poly1Loss(epsilon=1.0), "
+        f"got {loss!r}"
+    )
+    if isinstance(loss, type):
+        raise InvalidParameterError(f"{message}, a class; pass an instance, {loss.__name__}().")
+    lacking = [name for name in ("value", "g", "is_convex") if not hasattr(loss, name)]
+    if lacking:
+        raise InvalidParameterError(f"{message}, which has no {' and no '.join(lacking)}.")
 
 
 def checked_features(estimator, X, *, reset, y="no_validation"):

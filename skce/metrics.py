@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import xlogy
 from sklearn.metrics import log_loss
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from skce._labels import has_columns, read_indicator, read_labels
+from skce._labels import aligned_indicator, checked_labels, has_columns, read_labels
 
 __all__ = ["neg_binary_log_loss_scorer", "neg_log_loss_scorer"]
 
@@ -75,15 +75,17 @@ class NegLogLossScorer(_Scorer):
         probabilities, classes = estimator.predict_proba(X), estimator.classes_
         if has_columns(y):
             return -_soft_log_loss(y, probabilities, classes, sample_weight)
-        y = column_or_1d(y, warn=True)
-        known = set(classes.tolist())
-        unseen = [label for label in np.unique(y).tolist() if label not in known]
-        if unseen:
-            labels = np.concatenate([classes, np.array(unseen, dtype=classes.dtype)])
-            order = np.argsort(labels)
-            never = np.zeros((len(probabilities), len(unseen)), probabilities.dtype)
-            classes, probabilities = labels[order], np.hstack([probabilities, never])[:, order]
-        return -log_loss(y, probabilities, labels=classes, sample_weight=sample_weight)
+        y = checked_labels(y)
+        known = classes.tolist()
+        try:
+            labels = sorted({*known, *np.unique(y).tolist()})
+        except TypeError as error:
+            raise ValueError(f"y holds labels of another type than the classes of the model, {known}.") from error
+        if len(labels) > len(known):
+            seen, probabilities_of_seen = [labels.index(label) for label in known], probabilities
+            probabilities = np.zeros((len(y), len(labels)), probabilities_of_seen.dtype)
+            probabilities[:, seen] = probabilities_of_seen
+        return -log_loss(y, probabilities, labels=np.array(labels), sample_weight=sample_weight)
 
 
 class NegBinaryLogLossScorer(_Scorer):
@@ -111,8 +113,7 @@ class NegBinaryLogLossScorer(_Scorer):
 
     def __call__(self, estimator, X, y, sample_weight=None):
         """Return the score of ``estimator`` on X (n, d) and y (n, L), weighted by ``sample_weight`` (n,) if given."""
-        _, labels = read_indicator(y)
-        indicator, probabilities = labels.toarray(), np.asarray(estimator.predict_proba(X))
+        indicator, probabilities = aligned_indicator(y, estimator.classes_), np.asarray(estimator.predict_proba(X))
         if probabilities.shape != indicator.shape:
             raise ValueError(
                 f"predict_proba must give one probability a label, shape {indicator.shape}, got {probabilities.shape}."

@@ -47,7 +47,7 @@ def assert_fit_raises(estimator, args, message, exception=ValueError):
         ("label_smoothing", [-0.1, 1, 1.5, np.nan, True, "0.1"], r"a number in \[0, 1\)"),
         ("tol", [-1e-9, np.nan, np.inf, True, "0"], "a finite number of at least 0"),
         ("max_iter", [0, -1, 10.0, True, "100"], "an integer of at least 1"),
-        ("verbose", [-1, 0.5, "yes"], "an integer of at least 0"),
+        ("verbose", [-1, 0.5, "yes", None], "an integer of at least 0"),
         ("fit_intercept", [1, 0, "yes", None], "True or False"),
         ("warm_start", [1, None], "True or False"),
         ("loss", ["log_loss", None, FocalLoss, 3, np.log], "'cross_entropy', 'focal' or a loss object"),
@@ -64,6 +64,18 @@ def test_a_parameter(make_estimator, name, values, allowed, problem):
 
 
 @BOTH
+def test_a_loss_that_is_a_class_or_lacks_a_method_is_told_so(make_estimator, problem):
+    class Half:
+        is_convex = True
+
+        def value(self, log_q, rest):
+            return -log_q
+
+    assert_fit_raises(make_estimator(loss=FocalLoss), problem, r"a class; pass an instance, FocalLoss\(\)")
+    assert_fit_raises(make_estimator(loss=Half()), problem, "which has no g")
+
+
+@BOTH
 def test_numpy_scalars_are_numbers(make_estimator, problem):
     make_estimator(
         C=np.float32(1),
@@ -71,7 +83,7 @@ def test_numpy_scalars_are_numbers(make_estimator, problem):
         tol=np.float64(1e-5),
         max_iter=np.int32(500),
         fit_intercept=np.True_,
-        verbose=np.int64(0),
+        verbose=False,
     ).fit(*problem)
 
 
@@ -201,7 +213,7 @@ def test_classes_that_y_does_not_fit(make_estimator, problem):
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        ([0, 1, 1, 2], "classes must name every class once"),
+        ([0, 1, 1, 2], "classes must name every class once, but 1 stands there several times"),
         (["a", 1], "classes must be labels of one type"),
         (3, "classes must be a sequence"),
         ([], "classes must be a sequence"),
@@ -223,7 +235,21 @@ def test_frames_with_columns_of_one_name_or_several_types(make_estimator, proble
 def test_classes_for_a_multilabel_y(problem):
     X, y = problem
     indicator = np.eye(3, dtype=int)[y]
-    assert_fit_raises(OneVsAllClassifier(classes=[0, 1, 2]), (X, indicator), "classes must be None for a multilabel y")
+    indicator[3] = [1, 1, 0]
+    message = r"row 3 is \[1, 1, 0\].*with classes=None"
+    assert_fit_raises(OneVsAllClassifier(classes=[0, 1, 2]), (X, indicator), message)
+
+
+def test_lists_of_labels_of_different_lengths(problem):
+    X, y = problem
+    tags = [["a"] * (1 + code) for code in y]
+    assert_fit_raises(OneVsAllClassifier(), (X, tags), "rows of different lengths; MultiLabelBinarizer")
+
+
+def test_multilabel_frames_with_columns_of_one_name(problem):
+    X, y = problem
+    frame = pd.DataFrame(np.eye(3, dtype=int)[y], columns=["a", "a", "b"])
+    assert_fit_raises(OneVsAllClassifier(), (X, frame), "the columns of y must name every class once, but 'a'")
 
 
 def test_a_sparse_y_that_is_no_indicator(problem):

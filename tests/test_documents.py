@@ -20,7 +20,7 @@ def blocks(document, language):
     )
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/own-loss.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/labels.md", "docs/own-loss.md"])
 def test_the_code_in_a_document_runs(document):
     (code,) = blocks(document, "python")
     exec(compile(code, document, "exec"), {})

@@ -71,6 +71,22 @@ class TestNegLogLoss:
         for unseen in ("b", "A", "d"):
             assert neg_log_loss_scorer(model, None, [unseen, "c"]) == pytest.approx(expected, rel=1e-6)
 
+    @pytest.mark.parametrize(
+        ("classes", "unseen"),
+        [(["ab", "cd"], "a longer one"), ([False, True], 2), (np.array([0, 1], dtype=np.int8), 300)],
+    )
+    def test_a_label_that_the_dtype_of_the_classes_cannot_hold_is_unseen_too(self, classes, unseen):
+        model = Fixed([[0.75, 0.25], [0.5, 0.5]], classes)
+        y = np.array([unseen, np.asarray(classes).tolist()[1]])
+        assert neg_log_loss_scorer(model, None, y) == pytest.approx((math.log(np.finfo(float).eps) - math.log(2)) / 2)
+
+    def test_labels_of_another_type_or_missing_are_errors(self):
+        model = Fixed([[0.75, 0.25], [0.5, 0.5]], [0, 1])
+        with pytest.raises(ValueError, match=r"labels of another type than the classes of the model, \[0, 1\]"):
+            neg_log_loss_scorer(model, None, ["0", "1"])
+        with pytest.raises(ValueError, match="Input y contains NaN"):
+            neg_log_loss_scorer(model, None, [np.nan, 1])
+
     def test_a_search_goes_on_where_folds_lack_classes(self):
         X, y = load_iris(return_X_y=True)
         # The labels are sorted, so that each of three contiguous folds is a class that training never saw.

@@ -1,5 +1,7 @@
 """OneVsAllClassifier against one binary LogisticRegression a column, multiclass and multilabel."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils.class_weight import compute_class_weight
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce.metrics import neg_binary_log_loss_scorer
 from tests import reference
 from tests.problems import TIGHT, overlapping
 
@@ -198,3 +201,20 @@ class TestMultilabel:
         assert OneVsAllClassifier().fit(X, np.eye(3)[y]).multilabel_
         assert not OneVsAllClassifier().fit(X, 0.9 * np.eye(3)[y] + 0.1 / 3).multilabel_
         assert not OneVsAllClassifier().fit(X, y).multilabel_
+
+    def test_classes_says_that_columns_of_zeros_and_ones_exclude_each_other(self, rng):
+        X, y = overlapping(rng)
+        model = OneVsAllClassifier(classes=[0, 1, 2]).fit(X, np.eye(3)[y])
+        assert not model.multilabel_
+        np.testing.assert_allclose(model.coef_, OneVsAllClassifier().fit(X, y).coef_, atol=1e-12)
+
+    def test_a_frame_is_scored_by_the_names_of_its_columns(self, tagged):
+        X, y = tagged
+        frame = pd.DataFrame(y, columns=["rain", "snow", "hail", "fog"])
+        model = OneVsAllClassifier().fit(X, frame)
+        for scored in (model.score, partial(neg_binary_log_loss_scorer, model)):
+            assert scored(X, frame[["fog", "rain", "hail", "snow"]]) == scored(X, frame) == scored(X, y)
+            with pytest.raises(ValueError, match=r"columns of y are .*'sun'.* labels of the model are .*'fog'"):
+                scored(X, frame.rename(columns={"fog": "sun"}))
+        named_later = OneVsAllClassifier().fit(X, y)
+        assert named_later.score(X, frame) == named_later.score(X, y)

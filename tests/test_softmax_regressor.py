@@ -196,6 +196,14 @@ class TestSoftLabels:
         assert model.score(X, soft) == pytest.approx(picked.mean())
         assert model.score(X, soft, sample_weight=weight) == pytest.approx((weight * picked).sum() / weight.sum())
 
+    def test_score_checks_the_lengths(self, rng):
+        X, _ = overlapping(rng)
+        soft = rng.dirichlet(np.ones(3), size=len(X))
+        model = SoftmaxRegressor().fit(X, soft)
+        for args in ((X[:10], soft), (X, soft[:10]), (X, soft, np.ones(10))):
+            with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+                model.score(*args)
+
     def test_two_columns_are_one_logit(self, rng):
         X, y = overlapping(rng, n_classes=2)
         model = SoftmaxRegressor().fit(X, np.eye(2)[y])
