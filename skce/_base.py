@@ -16,6 +16,7 @@ from skce._class_weight import class_weights
 from skce._compat import checked_sample_weight
 from skce._labels import aligned_indicator, has_columns, read_labels
 from skce._links import sigmoid, softmax
+from skce._parameters import InvalidParameterError
 from skce._solver import warn_unless_converged
 from skce._targets import Indicators
 from skce._training import trained, unreachable_intercept
@@ -197,7 +198,8 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         _, labels = read_labels(y, self.classes_)
         predicted = np.searchsorted(self.classes_, self.predict(X))
         check_consistent_length(predicted, labels.probabilities, sample_weight)
-        return float(np.average(labels.probabilities[np.arange(len(predicted)), predicted], weights=sample_weight))
+        weights = checked_sample_weight(sample_weight, labels.probabilities)
+        return float(np.average(labels.probabilities[np.arange(len(predicted)), predicted], weights=weights))
 
     def _fit(self, X, y, sample_weight):
         """Set the fitted attributes; return the Solution and the labels of a multilabel y that have one outcome."""
@@ -209,6 +211,10 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         weights = class_weights(self.class_weight, classes, labels.counts(sample_weight))
         targets = self._targets(labels, sample_weight, weights, float(self.label_smoothing))
         self._check_classes_with_mass(classes, targets)
+        if self.C * targets.total < np.finfo(float).tiny:
+            raise InvalidParameterError(
+                f"C={self.C!r} times the total weight {targets.total:.3g} is too small for a float."
+            )
 
         coef = np.zeros((targets.n_outputs, X.shape[1]))
         intercept = np.zeros(targets.n_outputs)
@@ -252,7 +258,9 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"warm_start needs the number of features of the last fit, {self.coef_.shape[1]}, but X has {shape[1]}."
             )
-        if set(self.classes_.tolist()) != set(classes.tolist()) or self.coef_.shape != shape:
+        if self.coef_.shape != shape and len(self.classes_) == len(classes):
+            raise ValueError("warm_start needs a fit of the same kind: of the last and this one, one is multilabel.")
+        if set(self.classes_.tolist()) != set(classes.tolist()):
             raise ValueError(
                 f"warm_start needs the classes of the last fit, {self.classes_.tolist()}, but y and classes give "
                 f"{classes.tolist()}."

@@ -62,7 +62,7 @@ class SoftmaxRegressor(CrossEntropyClassifier):
         Coefficients, float32 for float32 X; one row for two classes. For three classes or more they sum to zero over
         the classes.
     intercept_ : ndarray of shape (1,) or (n_classes,)
-        Intercepts; zeros if none are fitted.
+        Intercepts; without ``fit_intercept`` zeros, but for classes that have no samples.
     loss_ : float
         F at the end of the fit, in nats.
     loss_curve_ : ndarray of shape (n_iter + 1,)
@@ -166,7 +166,7 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
         Coefficients, float32 for float32 X; one row for two classes.
     intercept_ : ndarray of shape (1,) or (n_classes,)
-        Intercepts; zeros if none are fitted.
+        Intercepts; without ``fit_intercept`` zeros, but for classes that have no samples.
     loss_ : float
         F at the end of the fit, in nats.
     loss_curve_ : ndarray of shape (n_iter + 1,)

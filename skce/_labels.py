@@ -29,7 +29,7 @@ def read_labels(y, classes=None):
 
 def read_indicator(y):
     """Labels (L,) and the Indicators of a multilabel y; a DataFrame's columns name the labels."""
-    indicator = scipy.sparse.csr_array(y) if scipy.sparse.issparse(y) else np.asarray(y)
+    indicator = _numbers(y)
     if indicator.ndim != 2 or indicator.shape[1] < 2 or not _holds_zeros_and_ones(indicator):
         raise ValueError(
             f"y must be a matrix of zeros and ones with at least two columns to be a multilabel indicator, "
@@ -46,17 +46,18 @@ def aligned_indicator(y, labels):
     """The indicator (n, L), dense, of a multilabel y, its columns in the order of ``labels`` if it names them."""
     names, indicators = read_indicator(y)
     indicator = indicators.toarray()
-    if not hasattr(y, "columns") or np.array_equal(labels, np.arange(len(labels))):
-        return indicator
     position = {name: column for column, name in enumerate(names.tolist())}
     if position.keys() != set(labels.tolist()):
+        # Labels that are numbers of columns, or columns without names, go by their place.
+        if not hasattr(y, "columns") or np.array_equal(labels, np.arange(len(labels))):
+            return indicator
         raise ValueError(f"The columns of y are {names.tolist()}, but the labels of the model are {labels.tolist()}.")
     return indicator[:, [position[label] for label in labels.tolist()]]
 
 
 def is_indicator(y):
     """Whether y is a multilabel indicator: sparse, or of two or more columns that hold zeros and ones alone."""
-    return scipy.sparse.issparse(y) or (has_columns(y) and _holds_zeros_and_ones(np.asarray(y)))
+    return scipy.sparse.issparse(y) or (has_columns(y) and _holds_zeros_and_ones(_numbers(y)))
 
 
 def has_columns(y):
@@ -70,6 +71,21 @@ def has_columns(y):
     return len(shape) == 2 and shape[1] > 1
 
 
+def _numbers(y):
+    """y as an array, of floats if it can be; sparse y as CSR without duplicate entries."""
+    if scipy.sparse.issparse(y):
+        matrix = scipy.sparse.csr_array(y, copy=True)
+        matrix.sum_duplicates()
+        return matrix
+    array = np.asarray(y)
+    if array.dtype.kind != "O":
+        return array
+    try:
+        return array.astype(float)
+    except (TypeError, ValueError):
+        return array
+
+
 def _holds_zeros_and_ones(matrix):
     """Whether every entry of a dense or CSR matrix is 0 or 1."""
     values = matrix.data if scipy.sparse.issparse(matrix) else matrix
@@ -81,7 +97,7 @@ def checked_labels(y):
     array = np.asarray(y)
     if array.ndim not in (1, 2):
         raise ValueError(f"y should be a 1d array of labels, or have a column a class; got shape {array.shape}.")
-    _check_no_label_is_missing(array)
+    _check_no_label_is_missing(array, "y")
     return column_or_1d(y, warn=True)
 
 
@@ -103,7 +119,7 @@ def _read_classes(y, known):
     return known, HardLabels(positions[codes], len(known))
 
 
-def _check_no_label_is_missing(labels):
+def _check_no_label_is_missing(labels, name):
     """Raise if an array of labels holds NaN, infinity, None or pandas.NA."""
 
     def is_missing(label):
@@ -113,11 +129,11 @@ def _check_no_label_is_missing(labels):
             return True
 
     if labels.dtype.kind != "O":
-        assert_all_finite(labels, input_name="y")
+        assert_all_finite(labels, input_name=name)
         return
     for row, label in enumerate(labels.ravel()):
         if is_missing(label):
-            raise ValueError(f"Input y contains NaN or None: the label of row {row} is {label!r}.")
+            raise ValueError(f"Input {name} contains NaN or None: label {row} is {label!r}.")
 
 
 def _read_distributions(y, classes, known):
@@ -196,6 +212,7 @@ def _sorted_classes(values, name):
         raise InvalidParameterError(f"{name} must be a sequence of class labels, got {values!r}.")
     if classes.dtype.kind in "US" and not all(isinstance(label, str) for label in values):
         raise InvalidParameterError(f"{name} must be labels of one type, got {list(values)!r}.")
+    _check_no_label_is_missing(classes, name)
     try:
         distinct = np.unique(classes)
     except TypeError as error:

@@ -1,5 +1,6 @@
 """Checks of parameters, each with an error that names the parameter, what was given and what is allowed."""
 
+import sys
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,7 +12,8 @@ class InvalidParameterError(ValueError, TypeError):
 
 def check_number(name, value, is_allowed, allowed):
     """Raise unless ``value`` is a real number (no boolean) for which ``is_allowed`` holds."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not is_allowed(value):
+    is_number = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+    if not is_number or not is_allowed(value) or (isinstance(value, Integral) and abs(value) > sys.float_info.max):
         raise InvalidParameterError(f"{name} must be {allowed}, got {value!r}.")
 
 

@@ -3,8 +3,10 @@
 import numpy as np
 import scipy.sparse
 
-# Small enough for what a block computes elementwise to stay in the cache, large enough to make calls rare.
+# Small enough for what a block computes elementwise to stay in the cache, large enough to make calls rare; but with
+# many classes at least so many rows, for the products.
 ELEMENTS_PER_BLOCK = 2**13
+ROWS_PER_BLOCK = 128
 
 # scipy's sparse product allocates a dense (d, K) gradient per block, so that sparse blocks should be few.
 ELEMENTS_PER_SPARSE_BLOCK = 2**22
@@ -13,7 +15,7 @@ ELEMENTS_PER_SPARSE_BLOCK = 2**22
 def row_slices(X, n_columns):
     """Slices that cover the rows of ``X``, for blocks that hold ``n_columns`` numbers a row."""
     elements = ELEMENTS_PER_SPARSE_BLOCK if scipy.sparse.issparse(X) else ELEMENTS_PER_BLOCK
-    step = max(elements // max(n_columns, 1), 1)
+    step = max(elements // max(n_columns, 1), ROWS_PER_BLOCK)
     return [slice(start, min(start + step, X.shape[0])) for start in range(0, X.shape[0], step)]
 
 

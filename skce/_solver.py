@@ -12,6 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 ROUNDING_OF_LOSS = 64 * np.finfo(float).eps
 ROUNDING_OF_GRADIENT = 64 * np.sqrt(np.finfo(float).eps)
 
+# scipy's status for a line search that failed.
+ABNORMAL = 2
+
 
 @dataclass(frozen=True)
 class Solution:
@@ -57,16 +60,16 @@ def lbfgs(objective, start, *, tol, max_iter):
         if not gain > ROUNDING_OF_LOSS * abs(value):
             reason = "precision" if largest_gradient <= ROUNDING_OF_GRADIENT else "stalled"
             break
-        result, values = _minimised_by_scipy(objective, params, value, gradient, tol, iterations_left)
-        gain = value - result.fun
+        *better, values = _minimised_by_scipy(objective, params, value, gradient, tol, iterations_left)
+        gain = value - better[1]
         if gain > 0:
-            params, value, gradient = result.x, result.fun, result.jac
+            params, value, gradient = better
             loss_curve += values
     return Solution(params, float(value), float(largest_gradient), tuple(loss_curve), reason)
 
 
 def _minimised_by_scipy(objective, start, start_value, start_gradient, tol, max_iter):
-    """scipy's result from ``start``, where value and gradient are known, and the values after its iterations."""
+    """Where scipy ends from ``start``, value and gradient there, and the values after its iterations."""
     values = []
 
     def known_or_evaluated(params):
@@ -77,7 +80,11 @@ def _minimised_by_scipy(objective, start, start_value, start_gradient, tol, max_
 
     options = {"maxiter": max_iter, "maxfun": 50 * max_iter, "maxls": 50, "gtol": tol, "ftol": 0.0}
     result = minimize(known_or_evaluated, start, method="L-BFGS-B", jac=True, callback=record, options=options)
-    return result, values
+    if result.status != ABNORMAL:
+        return result.x, result.fun, result.jac, values
+    # Its line search has failed, and the value that it reports is not that of the point that it returns.
+    value, gradient = objective(result.x)
+    return result.x, value, gradient, [*values[:-1], value]
 
 
 def warn_unless_converged(solution, *, tol):

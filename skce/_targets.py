@@ -18,6 +18,7 @@ import numpy as np
 import scipy.sparse
 
 from skce._links import sigmoid_loss_gradient, softmax_loss_gradient
+from skce._rows import row_slices
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,10 @@ class Indicators:
 
     def counts(self, sample_weight):
         """Weight (2, L) of the rows for and against each label."""
-        weight_for = sample_weight @ self.indicator
-        return np.stack([weight_for, sample_weight.sum() - weight_for])
+        blocks = (
+            (self.toarray(rows), sample_weight[rows]) for rows in row_slices(self.indicator, self.indicator.shape[1])
+        )
+        return sum(np.stack([weight @ block, weight @ (1 - block)]) for block, weight in blocks)
 
     def toarray(self, rows=slice(None)):
         """A slice of the rows, dense (m, L) and float."""
@@ -159,7 +162,10 @@ class OneVsAllTargets(SoftmaxTargets):
     def mass(self):
         """Total weight (2, K) for and against each class."""
         weight_for = self.labels.counts(self.sample_weight) * self.class_weight
-        return smoothed(np.stack([weight_for, weight_for.sum() - weight_for]), self.label_smoothing)
+        # Summed from both sides: what a subtraction leaves of the others next to a dominant class may round to 0.
+        before, after = np.cumsum(weight_for), np.cumsum(weight_for[::-1])[::-1]
+        weight_against = np.append(0.0, before[:-1]) + np.append(after[1:], 0.0)
+        return smoothed(np.stack([weight_for, weight_against]), self.label_smoothing)
 
     @cached_property
     def class_mass(self):

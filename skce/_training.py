@@ -32,7 +32,7 @@ def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, verbose
         return coef - coef.mean(axis=0), intercept - intercept.mean()
 
     if start is not None:
-        return minimised(loss, centred(*start), tol)
+        return minimised(loss, start, tol)
     zeros = np.zeros((len(targets.columns), X.shape[1])), np.zeros(len(targets.columns))
     if loss.is_convex:
         return minimised(loss, zeros, tol)

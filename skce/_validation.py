@@ -35,6 +35,7 @@ def check_loss(loss):
     lacking = [name for name in ("value", "g", "is_convex") if not hasattr(loss, name)]
     if lacking:
         raise InvalidParameterError(f"{message}, which has no {' and no '.join(lacking)}.")
+    check_boolean("is_convex of loss", loss.is_convex)
 
 
 def checked_features(estimator, X, *, reset, y="no_validation"):

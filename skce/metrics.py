@@ -13,6 +13,7 @@ from sklearn.metrics import log_loss
 from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import MetadataRequest
 
+from skce._compat import checked_sample_weight
 from skce._labels import aligned_indicator, checked_labels, has_columns, read_labels
 
 __all__ = ["neg_binary_log_loss_scorer", "neg_log_loss_scorer"]
@@ -72,9 +73,16 @@ class NegLogLossScorer(_Scorer):
 
     def __call__(self, estimator, X, y, sample_weight=None):
         """Return the score of ``estimator`` on X (n, d) and y, weighted by ``sample_weight`` (n,) if given."""
-        probabilities, classes = estimator.predict_proba(X), estimator.classes_
+        probabilities, classes = np.asarray(estimator.predict_proba(X)), np.asarray(estimator.classes_)
+        if not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=np.sqrt(np.finfo(probabilities.dtype).eps)):
+            raise ValueError(
+                "The probabilities of a row do not sum to 1; neg_binary_log_loss_scorer is for multilabel models."
+            )
+        check_consistent_length(y, probabilities)
         if has_columns(y):
-            return -_soft_log_loss(y, probabilities, classes, sample_weight)
+            _, soft_labels = read_labels(y, classes)
+            losses = -xlogy(soft_labels.probabilities, _clipped(probabilities)).sum(axis=1)
+            return -_average(losses, sample_weight)
         y = checked_labels(y)
         known = classes.tolist()
         try:
@@ -120,24 +128,18 @@ class NegBinaryLogLossScorer(_Scorer):
             )
         probabilities = _clipped(probabilities)
         losses = -(xlogy(indicator, probabilities) + xlogy(1 - indicator, 1 - probabilities)).mean(axis=1)
-        check_consistent_length(losses, sample_weight)
-        return -float(np.average(losses, weights=sample_weight))
+        return -_average(losses, sample_weight)
 
 
 neg_log_loss_scorer = NegLogLossScorer()
 neg_binary_log_loss_scorer = NegBinaryLogLossScorer()
 
 
-def _soft_log_loss(y, probabilities, classes, sample_weight):
-    """Mean cross-entropy, in nats, of probabilities (n, K) relative to distributions over ``classes`` (K,)."""
-    _, labels = read_labels(y, classes)
-    if not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=np.sqrt(np.finfo(probabilities.dtype).eps)):
-        raise ValueError(
-            "The probabilities of a row do not sum to 1; neg_binary_log_loss_scorer is the one for a multilabel model."
-        )
-    losses = -xlogy(labels.probabilities, _clipped(probabilities)).sum(axis=1)
+def _average(losses, sample_weight):
+    """Mean of losses (n,), weighted if weights (n,) are given."""
     check_consistent_length(losses, sample_weight)
-    return float(np.average(losses, weights=sample_weight))
+    weights = None if sample_weight is None else checked_sample_weight(sample_weight, losses)
+    return float(np.average(losses, weights=weights))
 
 
 def _clipped(probabilities):

@@ -42,7 +42,7 @@ def assert_fit_raises(estimator, args, message, exception=ValueError):
 @pytest.mark.parametrize(
     ("name", "values", "allowed"),
     [
-        ("C", [0, -1.0, np.nan, True, "1", None], "a number above 0, or inf"),
+        ("C", [0, -1.0, np.nan, True, "1", None, 10**400], "a number above 0, or inf"),
         ("gamma", [-0.1, np.nan, np.inf, False, "2"], "a finite number of at least 0"),
         ("label_smoothing", [-0.1, 1, 1.5, np.nan, True, "0.1"], r"a number in \[0, 1\)"),
         ("tol", [-1e-9, np.nan, np.inf, True, "0"], "a finite number of at least 0"),
@@ -59,7 +59,7 @@ def test_a_parameter(make_estimator, name, values, allowed, problem):
         shown = "got " if callable(value) else f"got {value!r}"
         with pytest.raises((ValueError, TypeError), match=f"^{name} must be {allowed}.*") as caught:
             make_estimator(**{name: value}).fit(*problem)
-        assert shown in str(caught.value).replace("[1, 2, 3]", "[1, 2, 3]")
+        assert shown in str(caught.value)
     assert_fit_raises(make_estimator(**{name: values[0]}), problem, f"{name} must be")
 
 
@@ -71,6 +71,11 @@ def test_a_loss_that_is_a_class_or_lacks_a_method_is_told_so(make_estimator, pro
         def value(self, log_q, rest):
             return -log_q
 
+    class Asking(FocalLoss):
+        def is_convex(self):
+            return False
+
+    assert_fit_raises(make_estimator(loss=Asking()), problem, "is_convex of loss must be True or False")
     assert_fit_raises(make_estimator(loss=FocalLoss), problem, r"a class; pass an instance, FocalLoss\(\)")
     assert_fit_raises(make_estimator(loss=Half()), problem, "which has no g")
 
@@ -107,7 +112,7 @@ def test_labels_with_missing_values_among_strings(make_estimator, missing, probl
     X, codes = problem
     y = np.array(["a", "b", "c"], dtype=object)[codes]
     y[5] = missing
-    assert_fit_raises(make_estimator(), (X, y), "Input y contains NaN or None: the label of row 5 is")
+    assert_fit_raises(make_estimator(), (X, y), "Input y contains NaN or None: label 5 is")
 
 
 @BOTH
@@ -132,6 +137,13 @@ def test_weights_that_are_negative_or_all_zero_or_of_another_length(make_estimat
     assert_fit_raises(make_estimator(), (X, y, replaced(np.ones(len(y)), 5, -1)), "Negative values .*sample_weight")
     assert_fit_raises(make_estimator(), (X, y, np.zeros(len(y))), "(?i)sample.weights? must contain .* non-zero")
     assert_fit_raises(make_estimator(), (X, y, np.ones(len(y) - 1)), "sample_weight.shape")
+
+
+@BOTH
+def test_numbers_that_overflow_together(make_estimator, problem):
+    X, y = problem
+    assert_fit_raises(make_estimator(C=5e-324), (X, y), "C=5e-324 times the total weight 60 is too small for a float")
+    assert_fit_raises(make_estimator(), (X, y, np.full(len(y), 1e308)), "sample_weight must have a finite sum")
 
 
 @BOTH
@@ -217,6 +229,7 @@ def test_classes_that_y_does_not_fit(make_estimator, problem):
         (["a", 1], "classes must be labels of one type"),
         (3, "classes must be a sequence"),
         ([], "classes must be a sequence"),
+        ([0.0, 1.0, 2.0, np.nan], "Input classes contains NaN"),
         ([[0, 1], [2, 3]], "classes must be a sequence"),
     ],
 )

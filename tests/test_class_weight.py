@@ -39,6 +39,15 @@ def test_effective_divides_by_the_effective_number_of_samples(beta):
     assert (COUNTS * weights).sum() == pytest.approx(COUNTS.sum(), rel=1e-12)
 
 
+def test_effective_keeps_its_digits_for_small_counts():
+    # With x = n log(beta) small, 1 - beta^n = -x (1 + x / 2 + x^2 / 6 ...), where 1 - beta**n has lost most digits.
+    counts, beta = np.array([1e-9, 3e-9, 5e-9]), 0.999
+    x = counts * np.log(beta)
+    expected = 1 / (-x * (1 + x / 2))
+    weights = class_weights(("effective", beta), CLASSES, counts)
+    np.testing.assert_allclose(weights / weights[0], expected / expected[0], rtol=1e-13)
+
+
 def test_effective_has_beta_0_999_and_lies_between_none_and_balanced():
     np.testing.assert_array_equal(
         class_weights("effective", CLASSES, COUNTS), class_weights(("effective", 0.999), CLASSES, COUNTS)

@@ -40,6 +40,7 @@ def test_value_and_gradient_are_those_of_the_objective(container, fit_intercept,
 
 @pytest.mark.parametrize("container", [np.asarray, np.asfortranarray, scipy.sparse.csr_array, scipy.sparse.csr_matrix])
 def test_scales_are_weighted_standard_deviations(container, targets, X, rng, monkeypatch):
+    monkeypatch.setattr(_rows, "ROWS_PER_BLOCK", 1)
     monkeypatch.setattr(_rows, "ELEMENTS_PER_BLOCK", 7)
     monkeypatch.setattr(_rows, "ELEMENTS_PER_SPARSE_BLOCK", 7)
     if container in (scipy.sparse.csr_array, scipy.sparse.csr_matrix):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from skce._links import sigmoid, sigmoid_loss_gradient, softmax, softmax_loss_gradient
+from skce.losses import CrossEntropy
 from tests import reference
 from tests.differences import gradient_by_differences
 
@@ -88,7 +89,18 @@ def test_softmax_over_zero_and_z_is_the_sigmoid_of_z(rng, loss):
     np.testing.assert_allclose(sigmoid_gradient[0], gradient[1], rtol=1e-10, atol=1e-14)
 
 
-def test_logits_of_ten_thousand_are_finite_and_right(loss):
+def test_cross_entropy_at_logits_of_ten_thousand():
+    value, gradient = softmax_loss_gradient(LARGE.copy(), np.ones_like(LARGE), CrossEntropy())
+    # -log q sums to 3e4, 3e4 and 4e4 in the first three columns, to 3 log 3 and 80 in the others.
+    assert value == pytest.approx(1e5 + 3 * math.log(3) + 80, rel=1e-15)
+    np.testing.assert_allclose(gradient[:, 0], [2, -1, -1], rtol=1e-15)
+    value, gradient = sigmoid_loss_gradient(LARGE, np.ones((2, *LARGE.shape)), CrossEntropy())
+    # Each z costs |z| + 2 log(1 + exp(-|z|)): ten are of size 1e4, one is 40, four are 0.
+    assert value == pytest.approx(1e5 + 40 + 4 * 2 * math.log(2), rel=1e-15)
+    np.testing.assert_allclose(gradient[:, 0], [1, -1, 0], atol=1e-15)
+
+
+def test_logits_of_ten_thousand_are_finite(loss):
     value, gradient = softmax_loss_gradient(LARGE.copy(), np.ones_like(LARGE), loss)
     assert np.isfinite(value)
     assert np.isfinite(gradient).all()

@@ -108,16 +108,19 @@ class TestNegLogLoss:
         frame = pd.DataFrame(soft, columns=[0, 1, 2])[[2, 0, 1]]
         assert neg_log_loss_scorer(model, X, frame, sample_weight=given) == pytest.approx(expected, rel=1e-12)
 
-    def test_certain_soft_labels_equal_labels_to_the_last_bit(self, problem):
-        X, y = problem
-        model = SoftmaxRegressor(C=1e4).fit(X, y)
-        assert neg_log_loss_scorer(model, X, np.eye(3)[y]) == neg_log_loss_scorer(model, X, y)
+    def test_certain_predictions_are_clipped_at_both_ends(self):
+        model = Fixed([[1.0, 0.0], [0.0, 1.0]], [0, 1])
+        for y in ([0, 1], [1, 1]):
+            expected = neg_log_loss_scorer(model, None, y)
+            assert expected < 0
+            assert neg_log_loss_scorer(model, None, np.eye(2)[y]) == pytest.approx(expected, rel=1e-12, abs=0)
 
     def test_a_multilabel_model_is_sent_to_the_other_scorer(self, problem):
         X, y = problem
         model = OneVsAllClassifier().fit(X, np.eye(3)[y])
-        with pytest.raises(ValueError, match="neg_binary_log_loss_scorer"):
-            neg_log_loss_scorer(model, X, np.eye(3)[y])
+        for labels in (np.eye(3)[y], y):
+            with pytest.raises(ValueError, match="neg_binary_log_loss_scorer"):
+                neg_log_loss_scorer(model, X, labels)
 
     def test_soft_labels_that_are_no_distributions_name_the_row(self, problem):
         X, y = problem
@@ -132,6 +135,18 @@ class TestNegLogLoss:
         for labels in (y, np.eye(3)[y]):
             with pytest.raises(ValueError, match="inconsistent numbers of samples"):
                 neg_log_loss_scorer(model, X, labels, sample_weight=np.ones(3))
+            with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+                neg_log_loss_scorer(model, X, labels[:1])
+
+    @pytest.mark.parametrize("bad", [np.nan, -1.0])
+    def test_bad_weights_with_soft_labels(self, bad, problem):
+        X, y = problem
+        model = SoftmaxRegressor().fit(X, y)
+        weight = np.ones(len(y))
+        weight[2] = bad
+        for scored in (model.score, lambda *args, **kwargs: neg_log_loss_scorer(model, *args, **kwargs)):
+            with pytest.raises(ValueError, match="sample_weight"):
+                scored(X, np.eye(3)[y], sample_weight=weight)
 
 
 class TestNegBinaryLogLoss:

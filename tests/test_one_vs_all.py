@@ -59,6 +59,11 @@ class TestMulticlass:
         np.testing.assert_allclose(model.predict_proba(X), sigmoids / sigmoids.sum(axis=1, keepdims=True), rtol=1e-12)
         np.testing.assert_array_equal(model.predict(X), model.predict_proba(X).argmax(axis=1))
 
+    def test_a_class_with_nearly_all_the_weight_is_the_one_predicted(self, rng):
+        X, y = overlapping(rng)
+        model = OneVsAllClassifier().fit(X, y, sample_weight=np.where(y == 0, 1.0, 1e-18))
+        assert (model.predict(X) == 0).all()
+
     def test_probabilities_stay_normalised_where_all_sigmoids_vanish(self, rng):
         X, y = overlapping(rng)
         model = OneVsAllClassifier().fit(X, y)
@@ -175,6 +180,31 @@ class TestMultilabel:
             probabilities[:, :4], OneVsAllClassifier().fit(X, y[:, :4]).predict_proba(X), atol=1e-6
         )
 
+    @pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
+    def test_a_label_with_one_outcome_is_found_whatever_the_weights(self, container, rng):
+        X, weight = rng.standard_normal((1000, 2)), rng.uniform(size=1000)
+        y = np.column_stack([rng.integers(0, 2, size=1000), np.ones(1000, int), np.zeros(1000, int)])
+        with pytest.warns(UserWarning, match=r"labels \[1, 2\]"):
+            OneVsAllClassifier().fit(X, container(y), sample_weight=weight)
+
+    @pytest.mark.parametrize("dtype", ["Int64", "boolean", "object", "bool"])
+    def test_a_frame_of_any_dtype_of_zeros_and_ones_is_multilabel(self, dtype, tagged):
+        X, y = tagged
+        model = OneVsAllClassifier().fit(X, pd.DataFrame(y).astype(dtype))
+        assert model.multilabel_
+        np.testing.assert_array_equal(model.coef_, OneVsAllClassifier().fit(X, y).coef_)
+
+    def test_entries_of_a_sparse_indicator_that_stand_twice_are_no_indicator(self, rng):
+        twice = scipy.sparse.coo_array((np.ones(3), ([0, 0, 1], [0, 0, 1])), shape=(2, 2))
+        with pytest.raises(ValueError, match="must be a matrix of zeros and ones"):
+            OneVsAllClassifier().fit(rng.standard_normal((2, 2)), twice)
+
+    def test_a_warm_start_from_two_classes_to_two_labels_is_an_error(self, rng):
+        X, y = overlapping(rng, n_classes=2)
+        model = OneVsAllClassifier(warm_start=True).fit(X, y)
+        with pytest.raises(ValueError, match="one is multilabel"):
+            model.fit(X, np.column_stack([y, 1 - y]))
+
     def test_labels_that_all_have_one_outcome_are_all_constant(self, rng):
         X, y = rng.standard_normal((5, 2)), np.tile([0, 1], (5, 1))
         with pytest.warns(UserWarning, match=r"labels \[0, 1\]"):
@@ -216,5 +246,7 @@ class TestMultilabel:
             assert scored(X, frame[["fog", "rain", "hail", "snow"]]) == scored(X, frame) == scored(X, y)
             with pytest.raises(ValueError, match=r"columns of y are .*'sun'.* labels of the model are .*'fog'"):
                 scored(X, frame.rename(columns={"fog": "sun"}))
+        numbered = pd.DataFrame(y)
+        assert OneVsAllClassifier().fit(X, numbered).score(X, numbered[[2, 0, 3, 1]]) == model.score(X, y)
         named_later = OneVsAllClassifier().fit(X, y)
         assert named_later.score(X, frame) == named_later.score(X, y)

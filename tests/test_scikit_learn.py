@@ -108,6 +108,14 @@ def test_parameters_of_clone_repr_and_set_params(make_estimator):
     assert np.inf == copy.set_params(C=np.inf).C
 
 
+def test_tags_say_what_the_estimators_take():
+    softmax, one_vs_all = SoftmaxRegressor().__sklearn_tags__(), OneVsAllClassifier().__sklearn_tags__()
+    assert softmax.input_tags.sparse
+    assert one_vs_all.input_tags.sparse
+    assert one_vs_all.classifier_tags.multi_label
+    assert not softmax.classifier_tags.multi_label
+
+
 def test_parameters_are_keywords(make_estimator):
     with pytest.raises(TypeError, match="positional"):
         make_estimator(1.0)

@@ -1,5 +1,7 @@
 """SoftmaxRegressor against its peers, and what is its own: classes, warm starts, soft labels, extreme data."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -271,6 +273,12 @@ class TestExtremes:
         np.testing.assert_allclose(log_probabilities[1], -np.log(3))
         np.testing.assert_array_equal(model.predict_proba(X)[2], [0, 0, 1])
 
+    def test_log_probabilities_of_two_classes_keep_their_digits(self):
+        model = SoftmaxRegressor().fit([[0.0], [1.0]], [0, 1])
+        model.coef_, model.intercept_ = np.array([[1.0]]), np.zeros(1)
+        expected = [[-np.exp(-40), -40 - np.exp(-40)], [-1e4, 0]]
+        np.testing.assert_allclose(model.predict_log_proba([[-40.0], [1e4]]), expected, rtol=1e-14)
+
     def test_one_sample_a_class(self):
         model = SoftmaxRegressor().fit(np.eye(3), ["a", "b", "c"])
         assert model.predict(np.eye(3)).tolist() == ["a", "b", "c"]
@@ -322,9 +330,19 @@ class TestLosses:
         model = SoftmaxRegressor(loss="focal", verbose=1, warm_start=warm_start).fit(X, y)
         lines = capsys.readouterr().out.splitlines()
         assert [line.split(":")[0] for line in lines] == ["skce, CrossEntropy()", "skce, FocalLoss(gamma=2.0)"]
+        assert int(re.search(r"converged after (\d+) iterations", lines[0])[1]) > 1
         assert "converged after" in lines[1]
         model.fit(X, y)
         assert len(capsys.readouterr().out.splitlines()) == (1 if warm_start else 2)
+
+    def test_a_wrong_g_does_not_pass_for_convergence(self, rng):
+        class WrongSign(CrossEntropy):
+            def g(self, log_q, rest):
+                return -np.ones_like(log_q)
+
+        X, y = overlapping(rng)
+        with pytest.warns(ConvergenceWarning, match="stalled .* if the loss is your own, check its g"):
+            SoftmaxRegressor(loss=WrongSign()).fit(X, y)
 
     def test_a_non_convex_loss_ends_below_its_value_at_the_cross_entropy_fit(self, rng):
         X, y = overlapping(rng)

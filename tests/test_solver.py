@@ -7,7 +7,10 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skce import _solver
+from skce._objective import LinearObjective
 from skce._solver import lbfgs, warn_unless_converged
+from skce._targets import HardLabels, SoftmaxTargets
+from skce.losses import GeneralizedCrossEntropy
 
 
 def quadratic(params, scales, minimum, offset=0.0):
@@ -81,6 +84,19 @@ def test_where_scipy_gives_up_too_early_a_fresh_start_goes_on(monkeypatch, probl
     assert solution.reason == "converged"
     np.testing.assert_allclose(solution.params, minimum, atol=1e-8)
     assert calls[:3] == [1000, 995, 990]
+
+
+def test_where_the_line_search_fails_the_value_is_that_of_the_point_returned(rng):
+    # Bounded losses on columns of wildly different units: scipy reports the value of its last trial step.
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        X, y = rng.standard_normal((60, 6)) * 10.0 ** np.linspace(-20, 20, 6), rng.integers(0, 3, size=60)
+        targets = SoftmaxTargets(HardLabels(y, 3), np.ones(60), np.ones(3), 0.0)
+        objective = LinearObjective(X, targets, GeneralizedCrossEntropy(0.7), C=1.0, fit_intercept=True)
+        with np.errstate(all="ignore"):
+            solution = lbfgs(objective, np.zeros(21), tol=1e-9, max_iter=200)
+        assert solution.value == objective(solution.params)[0] == solution.loss_curve[-1]
+        assert solution.value <= solution.loss_curve[0]
 
 
 @pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")

@@ -33,6 +33,16 @@ def test_a_fit_runs_on_one_thread_and_restores_the_others(rng, before):
     assert blas_threads() == before
 
 
+def test_fits_that_overlap_without_being_nested_restore_the_others(before):
+    first, second = one_blas_thread(), one_blas_thread()
+    first.__enter__()
+    second.__enter__()
+    assert blas_threads() == {1}
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    assert blas_threads() == before
+
+
 def test_a_limit_that_the_caller_has_set_stays():
     with threadpool_limits(1, user_api="blas"):
         with one_blas_thread():
