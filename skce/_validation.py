@@ -30,6 +30,8 @@ def check_loss(loss):
         "loss must be 'cross_entropy', 'focal' or a loss object such as skce.losses.Poly1Loss(epsilon=1.0), "
         f"got {loss!r}"
     )
+    if isinstance(loss, str):
+        raise InvalidParameterError(f"{message}.")
     if isinstance(loss, type):
         raise InvalidParameterError(f"{message}, a class; pass an instance, {loss.__name__}().")
     lacking = [name for name in ("value", "g", "is_convex") if not hasattr(loss, name)]
