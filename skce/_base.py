@@ -228,7 +228,8 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
             fit_intercept=self.fit_intercept,
             tol=self.tol,
             max_iter=self.max_iter,
-            verbose=self.verbose,
+            on_iteration=lambda n_iter, point: False,
+            on_stage=self._print_stage if self.verbose else lambda curvature, descent: None,
         )
         constant = np.setdiff1d(np.arange(targets.n_outputs), optimised)
         if len(constant):
@@ -240,9 +241,20 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         self.coef_ = coef.astype(X.dtype)
         self.intercept_ = intercept.astype(X.dtype)
         self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
+        self.n_evaluations_ = solution.n_evaluations
+        self.n_passes_ = solution.n_passes
+        self.suboptimality_ = solution.suboptimality
+        self.gap_bound_ = solution.gap_bound
         self.loss_ = solution.value
         self.loss_curve_ = np.array(solution.loss_curve)
         return solution, classes[constant].tolist() if isinstance(labels, Indicators) else []
+
+    def _print_stage(self, curvature, descent):
+        """Print what a stage of the minimisation has come to."""
+        print(
+            f"skce {type(curvature).__name__}: {len(descent.loss_curve) - 1} iterations, {descent.n_passes:.1f} passes, "
+            f"loss {descent.best.value:.10g}, estimated relative suboptimality {descent.suboptimality:.1e}"
+        )
 
     def _loss_object(self):
         """The loss that the parameters ``loss`` and ``gamma`` name."""

@@ -1,68 +1,286 @@
-"""Coordinates for the solver, in which the objective curves about as much along one column of X as along another.
+"""Curvatures: changes of variables in which the objective curves about alike in all directions.
 
 In units as they come, a column that is a thousand times larger curves the objective a million times more, and L-BFGS
-creeps. X and the objective stay as they are: only the parameters change variables. With m_j and v_j the weighted mean
-and variance of column j, 1/4 the most that a probability's variance can be, and 1 / (C S) the penalty's curvature,
+creeps. X and the objective stay as they are: only the displacement from a point changes variables. With H = M M^T the
+curvature there, or something close to it,
 
-    u_kj = s_j coef_kj,   s_j^2 = v_j + 4 / (C S),        u_k = intercept_k + sum_j m_j coef_kj
+    params = point + M^-T u        gradient by u = M^-1 gradient by params
 
-so that the columns are centred too, through the intercept; without one, m is 0 and v_j the mean square.
+so that in u the curvature is about the identity, and half the squared norm of the gradient estimates how far the
+objective is above its minimum. A row curves it by m (diag q - q q^T) in its logits, times x x^T. Three ways to keep H:
+
+    exact        all of it, but for the directions that a softmax does not see; of sigmoids, a block for each
+    Kronecker    A kron G + ridge, of the rows' curvatures by class and their curvature-weighted second moment by column
+    diagonal     its diagonal
+
+all of them in standardised columns.
 """
 
 import numpy as np
-import scipy.sparse
+import scipy.linalg
 
-from skce._rows import row_block, row_slices
+from skce._rows import logits_of_block
+from skce._standardisation import drawn_rows
 
-# A column whose spread is no more than the rounding of its mean is constant.
-ROUNDING_OF_MEAN = 64 * np.finfo(float).eps
+# Added to the diagonal of what is factorised, relative to it: the first that is enough.
+RIDGES = 1e-14 * 100.0 ** np.arange(8)
+
+# Eigenvalues of the curvature by class, relative to the largest, below which a Kronecker product is not to be believed.
+LEAST_CLASS_CURVATURE = 1e-2
+
+# Rows that a Kronecker curvature draws, at least, and for each column; and that an exact one does, of more than that.
+ROWS_OF_KRONECKER, ROWS_OF_KRONECKER_PER_COLUMN = 2**14, 10
+ROWS_OF_EXACT = 2**19
+
+
+class ExactCurvature:
+    """H itself at ``params``: one Cholesky factor for a softmax, one for each sigmoid."""
+
+    is_exact = True
+
+    def __init__(self, objective, params, standardisation):
+        self.standardisation = standardisation
+        self.classes = _ClassSpace(objective)
+        n_columns, n_classes = objective.shape[0], self.classes.size
+        first, second = self.classes.pairs
+        width = min(n_columns // 2, len(first)) * n_columns // 4
+        self.sweeps, (moments, self.class_curvature) = _sums_over_rows(
+            lambda block, curvature: (
+                _weighted_moments(curvature.pairs(self.classes.basis), standardisation.columns_of(block)),
+                self.classes.reduced(self.classes.reduced(curvature.total()).T),
+            ),
+            *(objective, params, ROWS_OF_EXACT, width),
+        )
+        hessians = moments
+        if not self.classes.is_separate:
+            hessian = np.empty((n_columns, n_classes, n_columns, n_classes))
+            hessian[:, first, :, second] = hessian[:, second, :, first] = moments
+            hessians = hessian.reshape(1, n_columns * n_classes, n_columns * n_classes)
+        diagonals = np.einsum("fpp->fp", hessians)
+        diagonals += np.repeat(_ridge(objective, standardisation), hessians.shape[1] // n_columns)
+        self.inverse_factors = np.stack([_inverse_factor(hessian) for hessian in hessians])
+
+    def params(self, coordinates):
+        """Displacement of the parameters for ``coordinates``, both flat."""
+        by_factor = (coordinates.reshape(len(self.inverse_factors), 1, -1) @ self.inverse_factors)[:, 0]
+        by_class = by_factor.T if self.classes.is_separate else by_factor.reshape(-1, self.classes.size)
+        return self.standardisation.params(self.classes.expanded(by_class)).ravel()
+
+    def gradient(self, gradient):
+        """Gradient by the coordinates, given that by the parameters, both flat."""
+        by_class = self.classes.reduced(self.standardisation.gradient(gradient.reshape(-1, self.classes.n_outputs)))
+        by_factor = by_class.T if self.classes.is_separate else by_class.reshape(1, -1)
+        return (self.inverse_factors @ by_factor[:, :, None]).ravel()
+
+    def decrements(self, gradient):
+        """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
+        return _half_squared_norms(gradient.reshape(len(self.inverse_factors), -1), axis=1)
+
+
+class KroneckerCurvature:
+    """A kron G + ridge at ``params``: A by class, G by column, both of rows drawn in proportion to their weight.
+
+    With A = U diag(a) U^T, and V^T (G + R) V = 1 and V^T G V = diag(t) for the ridge R, the product is diagonal in
+    U kron V: a_k t_j + 1 - t_j, exact in the ridge.
+    """
+
+    is_exact = False
+
+    def __init__(self, objective, params, standardisation):
+        self.standardisation = standardisation
+        self.classes = _ClassSpace(objective)
+        n_features = objective.rows.shape[1]
+        n_draws = max(ROWS_OF_KRONECKER, ROWS_OF_KRONECKER_PER_COLUMN * n_features)
+
+        def sums(block, curvature):
+            columns = standardisation.columns_of(block)
+            weighted = curvature.trace() * columns
+            return curvature.total(), weighted.sum(axis=1), weighted @ columns.T
+
+        self.sweeps, (total, first, second) = _sums_over_rows(
+            sums, objective, params, n_draws, n_features // 8
+        )
+        self.class_curvature = self.classes.reduced(self.classes.reduced(total).T)
+        weight = max(np.trace(total), np.finfo(float).tiny)
+        moment = second[:n_features, :n_features] / weight
+        self.mean = np.zeros(n_features)
+        if objective.fit_intercept:
+            self.mean = first[:n_features] / weight
+            moment -= np.multiply.outer(self.mean, self.mean)
+        ridge = _ridge(objective, standardisation)
+        by_column, self.vectors = _relative_eigenvectors(moment, ridge[:n_features])
+        by_column = np.append(by_column, np.ones(int(objective.fit_intercept)))
+        by_class, self.class_vectors = self.classes.eigenvectors(self.class_curvature)
+        by_class = np.maximum(by_class, max(LEAST_CLASS_CURVATURE * by_class.max(), np.finfo(float).tiny))
+        self.scale = 1 / np.sqrt(np.multiply.outer(by_column, by_class) + (1 - by_column)[:, None])
+
+    def params(self, coordinates):
+        """Displacement of the parameters for ``coordinates``, both flat."""
+        scaled = coordinates.reshape(self.scale.shape) * self.scale
+        n_features = len(self.mean)
+        matrix = np.empty_like(scaled)
+        np.matmul(self.vectors, scaled[:n_features], out=matrix[:n_features])
+        if len(matrix) > n_features:
+            matrix[-1] = scaled[-1] - self.mean @ matrix[:n_features]
+        return self.standardisation.params(self.classes.expanded(matrix @ self.class_vectors.T)).ravel()
+
+    def gradient(self, gradient):
+        """Gradient by the coordinates, given that by the parameters, both flat."""
+        gradient = self.standardisation.gradient(gradient.reshape(-1, self.classes.n_outputs))
+        matrix = self.classes.reduced(gradient) @ self.class_vectors
+        n_features = len(self.mean)
+        if len(matrix) > n_features:
+            matrix[:n_features] -= np.multiply.outer(self.mean, matrix[-1])
+        matrix[:n_features] = self.vectors.T @ matrix[:n_features]
+        matrix *= self.scale
+        return matrix.ravel()
+
+    def decrements(self, gradient):
+        """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
+        return _half_squared_norms(gradient.reshape(self.scale.shape), axis=0 if self.classes.is_separate else None)
 
 
 class DiagonalCurvature:
-    """The change of variables for a LinearObjective, from the weighted means and variances of the columns of its X."""
+    """The diagonal of A kron G + ridge at ``params``, with A by class and the variances of the columns for G."""
 
-    def __init__(self, objective):
-        self.objective = objective
-        mean, variance = _column_mean_variance(objective.X, objective.targets)
-        with np.errstate(over="ignore"):
-            if not objective.fit_intercept:
-                variance, mean = variance + mean**2, np.zeros_like(mean)
-            variance[variance <= (ROUNDING_OF_MEAN * mean) ** 2] = 0.0
-        square = np.minimum(variance + 4 * objective.penalty, np.finfo(float).max)
-        self.mean = mean
-        self.scale = np.sqrt(np.where(square > 0, square, 1.0))
+    is_exact = False
 
-    def __call__(self, coordinates):
-        """Value of the objective, and its gradient with respect to the coordinates."""
-        value, gradient = self.objective(self.params(coordinates))
-        coef_gradient, intercept_gradient = self.objective.coef_intercept(gradient)
-        coef_gradient = (coef_gradient - np.outer(intercept_gradient, self.mean)) / self.scale
-        return value, self.objective.flat(coef_gradient, intercept_gradient)
+    def __init__(self, objective, params, standardisation):
+        self.standardisation = standardisation
+        self.classes = _ClassSpace(objective)
+        self.sweeps, (total,) = _sums_over_rows(
+            lambda _, curvature: (curvature.total(),), objective, params, ROWS_OF_KRONECKER
+        )
+        self.class_curvature = self.classes.reduced(self.classes.reduced(total).T)
+        by_class = np.diag(total)
+        by_class = np.maximum(by_class, max(LEAST_CLASS_CURVATURE * by_class.max(), np.finfo(float).tiny))
+        by_column = np.append((standardisation.spread / standardisation.scale) ** 2, np.ones(int(objective.fit_intercept)))
+        square = np.multiply.outer(by_column, by_class) + _ridge(objective, standardisation)[:, None]
+        self.scale = 1 / np.sqrt(np.where(square > 0, square, 1.0))
 
     def params(self, coordinates):
-        """Parameters of the objective at the given coordinates."""
-        coef, intercept = self.objective.coef_intercept(coordinates)
-        coef = coef / self.scale
-        return self.objective.flat(coef, intercept - coef @ self.mean)
+        """Displacement of the parameters for ``coordinates``, both flat."""
+        return self.standardisation.params(coordinates.reshape(self.scale.shape) * self.scale).ravel()
 
-    def coordinates(self, params):
-        """The inverse of ``params``."""
-        coef, intercept = self.objective.coef_intercept(params)
-        return self.objective.flat(coef * self.scale, intercept + coef @ self.mean)
+    def gradient(self, gradient):
+        """Gradient by the coordinates, given that by the parameters, both flat."""
+        matrix = self.standardisation.gradient(gradient.reshape(self.scale.shape))
+        matrix *= self.scale
+        return matrix.ravel()
+
+    def decrements(self, gradient):
+        """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
+        return _half_squared_norms(gradient.reshape(self.scale.shape), axis=0 if self.classes.is_separate else None)
 
 
-def _column_mean_variance(X, targets):
-    """Mean (d,) and variance (d,) of the columns of X, its rows weighted as ``targets`` weigh them."""
-    slices = row_slices(X, len(targets.columns))
+def intercept_step(curvature, intercept_gradient):
+    """Newton step (K,) in the intercepts alone, by the curvature by class."""
+    classes = curvature.classes
+    inverse = np.linalg.pinv(curvature.class_curvature, rcond=1e-12, hermitian=True)
+    return -classes.expanded(classes.reduced(intercept_gradient) @ inverse)
 
-    def weighted_sums(function):
-        return sum(targets.row_weight(rows) @ function(row_block(X, rows)) for rows in slices)
 
-    total = sum(targets.row_weight(rows).sum() for rows in slices) or 1.0
-    mean = weighted_sums(lambda block: block) / total
-    # Far from zero, squares lose the spread in rounding; a sparse block, which centring would fill, is near zero.
-    is_sparse = scipy.sparse.issparse(X)
-    centre = np.zeros_like(mean) if is_sparse else mean
-    with np.errstate(over="ignore"):
-        square = weighted_sums(lambda block: (block if is_sparse else block - centre) ** 2) / total
-        return mean, np.maximum(square - (mean - centre) ** 2, 0.0)
+class _ClassSpace:
+    """The directions by class that the objective sees: orthogonal to shifts of all classes, if it is a softmax."""
+
+    def __init__(self, objective):
+        self.n_outputs = objective.shape[1]
+        self.is_separate = not objective.targets.is_shift_invariant
+        self.basis = np.eye(self.n_outputs) if self.is_separate else scipy.linalg.helmert(self.n_outputs)
+        self.size = len(self.basis)
+
+    @property
+    def pairs(self):
+        """Row and column of each entry that the curvature of a row has in the basis, or in its lower triangle."""
+        return 2 * (np.arange(self.size),) if self.is_separate else np.tril_indices(self.size)
+
+    def reduced(self, by_output):
+        """Components (..., size) in the basis of (..., n_outputs)."""
+        return by_output if self.is_separate else by_output @ self.basis.T
+
+    def expanded(self, by_direction):
+        """The inverse of ``reduced``."""
+        return by_direction if self.is_separate else by_direction @ self.basis
+
+    def eigenvectors(self, matrix):
+        """Eigenvalues (size,) and eigenvectors, in columns, of a symmetric matrix; of a diagonal one in its order."""
+        return (np.diag(matrix), np.eye(self.size)) if self.is_separate else np.linalg.eigh(matrix)
+
+
+def _sums_over_rows(function, objective, params, n_draws, width=None):
+    """Sweeps taken, and sums over the rows, by S, of the tuple that ``function`` makes of a block and its curvatures.
+
+    Of more than ``n_draws`` rows that many are drawn in proportion to their weight. ``width`` is the numbers a row that
+    ``function`` computes.
+    """
+    rows, targets = objective.rows, objective.targets
+    n_rows = rows.shape[0]
+    if n_rows <= n_draws:
+        sums = rows.summed(
+            lambda chosen, block: function(block, objective.curvature_of_block(params, chosen, block)), None, width
+        )
+        return 1.0, [term / targets.total for term in sums]
+
+    def terms_of_drawn(chosen, block):
+        curvature = objective.curvature_of_block(params, chosen, block)
+        return function(block, curvature.times(1 / targets.row_weight(chosen)))
+
+    chosen, weight = drawn_rows(targets, n_rows, n_draws)
+    sums = rows.summed(terms_of_drawn, chosen, width)
+    return n_draws / n_rows, [term * (weight / n_draws / targets.total) for term in sums]
+
+
+def _weighted_moments(weights, columns):
+    """Sums (w, d, d) over the rows of weights (w, m) times the products of two of the columns (d, m)."""
+    n_columns, n_rows = columns.shape
+    if n_columns > 2 * len(weights):
+        weighted = (weights[:, None] * columns).reshape(-1, n_rows)
+        return (weighted @ columns.T).reshape(-1, n_columns, n_columns)
+    products = np.empty((n_columns * (n_columns + 1) // 2, n_rows))
+    for column in range(n_columns):
+        start = column * (2 * n_columns - column + 1) // 2
+        np.multiply(columns[column], columns[column:], out=products[start : start + n_columns - column])
+    first, second = np.triu_indices(n_columns)
+    moments = np.empty((len(weights), n_columns, n_columns))
+    moments[:, first, second] = moments[:, second, first] = weights @ products.T
+    return moments
+
+
+def _ridge(objective, standardisation):
+    """What the penalty adds to the diagonal of H for each standardised column, and for the intercept (0)."""
+    return np.append(objective.penalty / standardisation.scale**2, np.zeros(int(objective.fit_intercept)))
+
+
+def _inverse_factor(hessian):
+    """The inverse (p, p) of L, where L L^T is about ``hessian`` (p, p), which need not be definite."""
+    scaled, scale = _unit_diagonal(hessian)
+    for ridge in RIDGES:
+        factor, info = scipy.linalg.lapack.dpotrf(scaled + ridge * np.eye(len(scaled)), lower=1, clean=1)
+        if info == 0:
+            return scipy.linalg.lapack.dtrtri(factor, lower=1)[0] / scale
+    return np.diag(1 / scale)
+
+
+def _relative_eigenvectors(moment, ridge):
+    """Eigenvalues t in [0, 1] and vectors V, in columns, with V^T (moment + ridge) V = 1 and V^T moment V = diag(t)."""
+    both, scale = _unit_diagonal(moment + np.diag(ridge))
+    scaled = moment / scale / scale[:, None]
+    for least in RIDGES:
+        try:
+            values, vectors = scipy.linalg.eigh(scaled, both + least * np.eye(len(both)), check_finite=False)
+        except scipy.linalg.LinAlgError:
+            continue
+        return np.clip(values, 0, 1), vectors / scale[:, None]
+    return np.ones(len(scale)), np.diag(1 / scale)
+
+
+def _unit_diagonal(matrix):
+    """``matrix`` (p, p) scaled from both sides to a diagonal of ones, and the scale (p,), 1 for no curvature."""
+    diagonal = np.diag(matrix)
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    return matrix / scale / scale[:, None], scale
+
+
+def _half_squared_norms(gradient, axis):
+    """Half the squared norms, one for each problem, of a gradient by the coordinates."""
+    return np.atleast_1d(np.sum(gradient * gradient, axis=axis)) / 2

@@ -7,8 +7,13 @@ and A = T * g(Q), summed over the outcomes of a row,
 
 for a softmax over the K logits of a row, and for a sigmoid, which is a softmax over (0, z), in each logit z by itself.
 ``log_q`` and ``rest = 1 - q`` are computed without cancellation, so that values and gradients stay finite and right for
-logits of any size, and for probabilities that round to 0 or 1.
+logits of any size, and for probabilities that round to 0 or 1. Cross-entropy needs neither, and has kernels of its own.
+
+The curvature of a row, by its classes, is m (diag q - q q^T) with m = sum A: the second derivative for cross-entropy,
+and for the other losses a positive semi-definite matrix that stands in for it.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,14 +29,135 @@ def softmax_loss_gradient(logits, targets, loss):
     return value, gradient
 
 
+def cross_entropy_gradient(logits, targets):
+    """As ``softmax_loss_gradient`` for cross-entropy: T is (K, m), and the gradient Q m - T overwrites ``logits``."""
+    logits -= logits.max(axis=0)
+    mass = targets.sum(axis=0)
+    value = -np.vdot(targets, logits)
+    normaliser = _exp_with_sum(logits)
+    value += np.vdot(mass, np.log(normaliser))
+    logits *= mass / normaliser
+    logits -= targets
+    return value, logits
+
+
+def label_cross_entropy_gradient(logits, codes, weight):
+    """As ``cross_entropy_gradient`` for T that is ``weight`` (m,), or 1 for None, in the row ``codes`` (m,) alone."""
+    logits -= logits.max(axis=0)
+    of_label = codes, np.arange(len(codes))
+    log_q = logits[of_label]
+    normaliser = _exp_with_sum(logits)
+    log_q -= np.log(normaliser)
+    if weight is None:
+        logits /= normaliser
+        logits[of_label] -= 1
+        return -log_q.sum(dtype=np.float64), logits
+    logits *= weight / normaliser
+    logits[of_label] -= weight
+    return -np.vdot(weight, log_q), logits
+
+
+def _exp_with_sum(logits):
+    """Sum (m,) over the classes of exp(logits), which overwrites ``logits`` (K, m)."""
+    np.exp(logits, out=logits)
+    return logits.sum(axis=0)
+
+
 def sigmoid_loss_gradient(logits, targets, loss):
-    """Value (float) and gradient (L, m) of L sigmoids of ``logits`` (L, m); targets (2, L, m): for and against each."""
+    """Values (L,) and gradient (L, m) of L sigmoids of ``logits`` (L, m); targets (2, L, m): for and against each."""
     targets_for, targets_against = targets
     log_p, p = sigmoid(logits)
     log_rest, rest = sigmoid(-logits)
-    value = np.vdot(targets_for, loss.value(log_p, rest)) + np.vdot(targets_against, loss.value(log_rest, p))
+    values = _row_products(targets_for, loss.value(log_p, rest))
+    values += _row_products(targets_against, loss.value(log_rest, p))
     gradient = p * targets_against * loss.g(log_rest, p) - rest * targets_for * loss.g(log_p, rest)
-    return value, gradient
+    return values, gradient
+
+
+def sigmoid_cross_entropy_gradient(logits, targets):
+    """As ``sigmoid_loss_gradient`` for cross-entropy, which is m log(1 + exp(z)) - T_for z with m = T_for + T_against."""
+    targets_for, targets_against = targets
+    mass = targets_for + targets_against
+    decay = np.abs(logits)
+    np.negative(decay, out=decay)
+    np.exp(decay, out=decay)
+    is_negative = logits < 0
+    values = _row_products(mass, np.log1p(decay) + np.maximum(logits, 0)) - _row_products(targets_for, logits)
+    decay /= 1 + decay
+    # p is decay / (1 + decay) where z < 0, and one minus that elsewhere.
+    return values, np.where(is_negative, decay * mass - targets_for, targets_against - decay * mass)
+
+
+def _row_products(left, right):
+    """Sums (L,), in float64, of the products of two arrays (L, m)."""
+    return np.einsum("lm,lm->l", left, right, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class SoftmaxCurvature:
+    """The curvatures m (diag q - q q^T) of some rows: ``mass`` (m,) and probabilities ``q`` (K, m)."""
+
+    mass: np.ndarray
+    q: np.ndarray
+
+    def times(self, factor):
+        """The curvatures times ``factor`` (m,)."""
+        return SoftmaxCurvature(self.mass * factor, self.q)
+
+    def trace(self):
+        """Traces (m,)."""
+        return self.mass * (1 - (self.q * self.q).sum(axis=0))
+
+    def total(self):
+        """Their sum (K, K)."""
+        weighted = self.mass * self.q
+        return np.diag(weighted.sum(axis=1)) - weighted @ self.q.T
+
+    def pairs(self, basis):
+        """In the given basis (k, K) of the classes: the entries (k (k + 1) / 2, m) of the lower triangle."""
+        first, second = np.tril_indices(len(basis))
+        projected = basis @ self.q
+        return self.mass * ((basis[first] * basis[second]) @ self.q - projected[first] * projected[second])
+
+
+@dataclass(frozen=True)
+class SigmoidCurvature:
+    """The curvatures of some rows in each of L logits by itself: ``weights`` (L, m)."""
+
+    weights: np.ndarray
+
+    def times(self, factor):
+        """The curvatures times ``factor`` (m,)."""
+        return SigmoidCurvature(self.weights * factor)
+
+    def trace(self):
+        """Traces (m,) of the diagonal matrices (L, L) that they are."""
+        return self.weights.sum(axis=0)
+
+    def total(self):
+        """Their sum (L, L)."""
+        return np.diag(self.weights.sum(axis=1))
+
+    def pairs(self, basis):
+        """The entries (L, m) of the diagonals, whose basis is the identity."""
+        return self.weights
+
+
+def softmax_curvature(logits, targets, loss):
+    """SoftmaxCurvature of rows with ``logits`` (K, m), which are overwritten, and targets (K, m)."""
+    log_q, q, rest = softmax(logits)
+    return SoftmaxCurvature(np.maximum(targets * loss.g(log_q, rest), 0).sum(axis=0), q)
+
+
+def sigmoid_curvature(logits, targets, loss):
+    """SigmoidCurvature of rows with ``logits`` (L, m) and targets (2, L, m)."""
+    targets_for, targets_against = targets
+    log_p, p = sigmoid(logits)
+    log_rest, rest = sigmoid(-logits)
+    mass = np.maximum(targets_for * loss.g(log_p, rest) + targets_against * loss.g(log_rest, p), 0)
+    return SigmoidCurvature(mass * p * rest)
+
+
 
 
 def softmax(logits):

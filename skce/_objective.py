@@ -1,56 +1,109 @@
 """The objective: what the estimators minimise, as a function of a flat vector of parameters.
 
-With targets T, logits Z = X coef^T + intercept and S the total weight of the targets,
+With targets T, logits Z = X coef + intercept and S the total weight of the targets,
 
     F(coef, intercept) = (1/S) sum_ik T_ik phi(Q_ik)  +  ||coef||^2 / (2 C S)
 
-    dF/dcoef = (dF/dZ)^T X + coef / (C S),        dF/dintercept = column sums of dF/dZ
+    dF/dcoef = X^T dF/dZ + coef / (C S),        dF/dintercept = column sums of dF/dZ
+
+Here coef is (d, K), a row a column of X, so that the parameters are one matrix (d + 1, K) whose last row is the
+intercept; (d, K) without one.
 """
 
 import numpy as np
 
-from skce._rows import logits_of_block, row_block, row_slices
+from skce._rows import logits_of_block
+
+# Where a row's target is predicted this close to 1, it has nothing left to ask for.
+SEPARATED = 1e-8
 
 
 class LinearObjective:
-    """F and its gradient, one pass over the rows of X for both.
+    """F and its gradient, one pass over ``rows``, the RowBlocks of X (n, d), for both.
 
-    X is (n, d), dense or CSR. ``targets`` know their total weight S and, for the logits of a slice of rows, the value
-    and the gradient of a loss; ``targets.columns`` are the outputs that parameters stand for.
+    ``targets`` know their total weight S and, for the logits of some rows, the values and the gradient of a loss;
+    ``targets.columns`` are the outputs that parameters stand for. A softmax is one problem; sigmoids are K problems
+    that have nothing in common but X, and F is the sum of theirs.
     """
 
-    def __init__(self, X, targets, loss, *, C, fit_intercept):
-        self.X = X
+    def __init__(self, rows, targets, loss, *, C, fit_intercept):
+        self.rows = rows
         self.targets = targets
         self.loss = loss
         self.penalty = 1 / (C * targets.total)
         self.fit_intercept = fit_intercept
-        self.shape = len(targets.columns), X.shape[1]
+        self.shape = rows.shape[1] + fit_intercept, len(targets.columns)
+        self.n_problems = 1 if targets.is_shift_invariant else len(targets.columns)
 
     def flat(self, coef, intercept):
-        """Parameters as one vector: coef (K, d) row by row, then intercept (K,) if it is fitted."""
-        return np.concatenate([coef.ravel(), intercept]) if self.fit_intercept else coef.ravel()
+        """Parameters as one vector: coef (K, d) and intercept (K,), in terms of X without its shift."""
+        if self.rows.shift is not None:
+            intercept = intercept + coef @ self.rows.shift
+        return np.vstack([coef.T, intercept]).ravel() if self.fit_intercept else coef.T.ravel()
 
     def coef_intercept(self, params):
-        """The inverse of ``flat``: views of coef (K, d) and of intercept (K,), zeros if it is not fitted."""
-        n_columns, n_features = self.shape
-        coef, intercept = np.split(params, [n_columns * n_features])
-        return coef.reshape(self.shape), intercept if self.fit_intercept else np.zeros(n_columns)
+        """The inverse of ``flat``; the intercept is zeros if it is not fitted."""
+        coef, intercept = self._split(params)
+        if self.rows.shift is not None:
+            intercept = intercept - self.rows.shift @ coef
+        return np.ascontiguousarray(coef.T), intercept
 
     def __call__(self, params):
-        """Value and gradient of F at ``params``."""
-        coef, intercept = self.coef_intercept(params)
-        value = 0.0
-        coef_gradient = np.zeros_like(coef)
-        intercept_gradient = np.zeros_like(intercept)
-        for rows in row_slices(self.X, len(coef)):
-            block = row_block(self.X, rows)
-            logits = logits_of_block(block, coef, intercept)
-            block_value, logits_gradient = self.targets.loss_gradient(logits, rows, self.loss)
-            value += block_value
-            coef_gradient += logits_gradient @ block
-            intercept_gradient += logits_gradient.sum(axis=1)
-        value = value / self.targets.total + self.penalty / 2 * np.vdot(coef, coef)
-        coef_gradient /= self.targets.total
-        coef_gradient += self.penalty * coef
-        return value, self.flat(coef_gradient, intercept_gradient / self.targets.total)
+        """Values (n_problems,), whose sum is F, and gradient of F at ``params``."""
+        coef, intercept = self._split(params)
+        coef_of_blocks = coef.astype(self.rows.dtype, copy=False)
+
+        def loss_gradient(rows, block):
+            logits = logits_of_block(block, coef_of_blocks, intercept)
+            values, logits_gradient = self.targets.loss_gradient(logits, rows, self.loss)
+            return values, block.T @ logits_gradient.T, logits_gradient.sum(axis=1)
+
+        values, coef_gradient, intercept_gradient = self.rows.summed(loss_gradient)
+        gradient = np.empty(self.shape)
+        np.divide(coef_gradient, self.targets.total, out=gradient[: len(coef)])
+        values = np.atleast_1d(values) / self.targets.total
+        if self.penalty:
+            gradient[: len(coef)] += self.penalty * coef
+            values += self.penalty / 2 * self._squared_norms(coef)
+        if self.fit_intercept:
+            gradient[-1] = intercept_gradient / self.targets.total
+        return values, gradient.ravel()
+
+    def is_without_coef(self, params):
+        """Whether all coefficients are zero, so that every row has the same probabilities."""
+        return not self._split(params)[0].any()
+
+    def curvature_of_block(self, params, rows, block):
+        """SoftmaxCurvature or SigmoidCurvature at ``params`` of some rows, a slice or indices, and their block."""
+        coef, intercept = self._split(params)
+        logits = logits_of_block(block, coef, intercept).astype(np.float64, copy=False)
+        return self.targets.curvature(logits, rows, self.loss)
+
+    def separated_problems(self, params):
+        """Whether each problem predicts the targets of all of its rows to within SEPARATED of 1."""
+        coef, intercept = self._split(params)
+
+        def largest_errors(rows, block):
+            logits = logits_of_block(block, coef, intercept).astype(np.float64, copy=False)
+            _, logits_gradient = self.targets.loss_gradient(logits, rows, self.loss)
+            weight = self.targets.row_weight(rows)
+            return ((np.abs(logits_gradient) > SEPARATED * weight).any(axis=1),)
+
+        (errors,) = self.rows.summed(largest_errors)
+        return errors.reshape(self.n_problems, -1).max(axis=1) == 0
+
+    def certified_gap(self, gradient):
+        """Upper bound on F - min F where the gradient by the intercept is zero: strong convexity, for a convex loss."""
+        coef_gradient, _ = self._split(gradient)
+        return float(np.vdot(coef_gradient, coef_gradient) / (2 * self.penalty))
+
+    def _squared_norms(self, coef):
+        """Squared norm of coef (d, K), of each problem."""
+        if self.n_problems == 1:
+            return np.vdot(coef, coef)
+        return np.einsum("dk,dk->k", coef, coef)
+
+    def _split(self, params):
+        """Views of coef (d, K) and intercept (K,), which is zeros if it is not fitted."""
+        matrix = params.reshape(self.shape)
+        return (matrix[:-1], matrix[-1]) if self.fit_intercept else (matrix, np.zeros(self.shape[1]))

@@ -1,36 +1,118 @@
-"""Row blocks of a feature matrix, a dense array, a CSR matrix or a memory map, which is never copied as a whole."""
+"""Row blocks: sums over the rows of a dense array, a CSR matrix or a memory map, a block at a time, none copied whole.
+
+A block is (m, d). Its numbers are multiplied in the dtype of X, float32 or float64, while sums over blocks are float64.
+Columns whose mean dwarfs their spread (years, identifiers) would lose the digits of their spread in every product, so
+that blocks of a dense X may be taken minus a ``shift``; float32 columns whose units are far from 1 are multiplied in
+float64.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
 
-# Small enough for what a block computes elementwise to stay in the cache, large enough to make calls rare; but with
-# many classes at least so many rows, for the products.
-ELEMENTS_PER_BLOCK = 2**13
+from skce._threads import Workers
+
+# Numbers of a block that are computed elementwise: they should stay in the cache, yet keep calls rare. Threads hand the
+# interpreter's lock to each other between calls, so that they need fewer still.
+ELEMENTS_PER_BLOCK = 2**15
+ELEMENTS_PER_THREADED_BLOCK = 2**16
 ROWS_PER_BLOCK = 128
 
 # scipy's sparse product allocates a dense (d, K) gradient per block, so that sparse blocks should be few.
 ELEMENTS_PER_SPARSE_BLOCK = 2**22
 
 
-def row_slices(X, n_columns):
-    """Slices that cover the rows of ``X``, for blocks that hold ``n_columns`` numbers a row."""
-    elements = ELEMENTS_PER_SPARSE_BLOCK if scipy.sparse.issparse(X) else ELEMENTS_PER_BLOCK
-    step = max(elements // max(n_columns, 1), ROWS_PER_BLOCK)
-    return [slice(start, min(start + step, X.shape[0])) for start in range(0, X.shape[0], step)]
+@dataclass(frozen=True)
+class RowBlocks:
+    """The rows of ``X`` (n, d), minus ``shift`` (d,) unless that is None, in blocks of ``n_columns`` numbers a row."""
+
+    X: np.ndarray
+    n_columns: int
+    shift: np.ndarray | None = None
+    dtype: np.dtype = np.dtype(np.float64)
+    workers: Workers = Workers()
+
+    @property
+    def shape(self):
+        """n and d."""
+        return self.X.shape
+
+    @property
+    def numbers_per_row(self):
+        """Stored numbers of a row, on average."""
+        return self.X.nnz / self.shape[0] if self.is_sparse else self.shape[1]
+
+    @property
+    def is_sparse(self):
+        """Whether X, and each block, is a CSR matrix."""
+        return scipy.sparse.issparse(self.X)
+
+    def slices(self, n_rows=None, n_columns=None):
+        """Slices that cover the rows, or ``n_rows`` of them, a block each, of ``n_columns`` dense numbers a row."""
+        n_rows = self.shape[0] if n_rows is None else n_rows
+        if self.is_sparse and n_columns is None:
+            step = min(max(ELEMENTS_PER_SPARSE_BLOCK // self.n_columns, 1), -(-n_rows // self.workers.count))
+            return row_slices(n_rows, step)
+        elements = ELEMENTS_PER_BLOCK if self.workers.count == 1 else ELEMENTS_PER_THREADED_BLOCK
+        return row_slices(n_rows, max(elements // max(n_columns or self.n_columns, 1), ROWS_PER_BLOCK))
+
+    def block(self, rows):
+        """A block (m, d) of the rows of a slice, or of an array of indices; where nothing has to change, a view."""
+        if self.is_sparse:
+            block = _csr_block(self.X, rows) if isinstance(rows, slice) else self.X[rows]
+            return block.astype(self.dtype, copy=False)
+        block = self.X[rows]
+        if self.shift is None:
+            return block.astype(self.dtype, copy=False)
+        return np.subtract(block, self.shift, dtype=np.float64).astype(self.dtype, copy=False)
+
+    def summed(self, function, chosen=None, n_columns=None):
+        """Sums, one for each entry of the tuple that ``function`` returns for some rows (a slice) and their block.
+
+        Blocks are added in their order, and so are the sums of the threads, each of which adds its share of them. With
+        an array ``chosen`` of indices the sums are over these rows, and ``function`` gets indices instead of slices.
+        """
+        slices = self.slices(None if chosen is None else len(chosen), n_columns)
+
+        def share_summed(share):
+            sums = None
+            for rows in share:
+                rows = rows if chosen is None else chosen[rows]
+                terms = [np.asarray(term, dtype=np.float64) for term in function(rows, self.block(rows))]
+                if sums is None:
+                    sums = terms
+                else:
+                    sums = [np.add(total, term, out=total) for total, term in zip(sums, terms, strict=True)]
+            return sums
+
+        shares = [slices[rows] for rows in row_slices(len(slices), -(-len(slices) // self.workers.count))]
+        return [sum(terms[1:], terms[0]) for terms in zip(*self.workers.map(share_summed, shares), strict=True)]
 
 
-def row_block(X, rows):
-    """A slice of the rows of ``X`` (n, d) as float64; of a dense float64 array it is a view."""
-    if scipy.sparse.issparse(X):
-        offsets = X.indptr[rows.start : rows.stop + 1]
-        stored = slice(offsets[0], offsets[-1])
-        shape = (rows.stop - rows.start, X.shape[1])
-        block = scipy.sparse.csr_array((X.data[stored], X.indices[stored], offsets - offsets[0]), shape=shape)
-    else:
-        block = X[rows]
-    return block.astype(np.float64, copy=False)
+def row_slices(n_rows, step):
+    """Slices of ``step`` rows, the last of what is left."""
+    return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
 
 
 def logits_of_block(block, coef, intercept):
-    """Logits (K, m) of a block of rows (m, d), in C order."""
-    return np.add(coef @ block.T, intercept[:, None], order="C")
+    """Logits (K, m), in C order, of a block of rows (m, d) for coef (d, K) and intercept (K,), in the block's dtype."""
+    coef = coef.astype(block.dtype, copy=False)
+    if scipy.sparse.issparse(block):
+        logits = np.ascontiguousarray((block @ coef).T)
+    else:
+        logits = np.matmul(coef.T, block.T, order="C")
+    logits += intercept[:, None]
+    return logits
+
+
+def _csr_block(X, rows):
+    """A slice of the rows of a CSR matrix, whose arrays are views of its arrays."""
+    if rows.stop - rows.start == X.shape[0]:
+        return X
+    offsets = X.indptr[rows.start : rows.stop + 1]
+    stored = slice(offsets[0], offsets[-1])
+    # The constructor would check, and copy, the arrays of a matrix that has been checked.
+    block = scipy.sparse.csr_array((rows.stop - rows.start, X.shape[1]), dtype=X.dtype)
+    block.data, block.indices, block.indptr = X.data[stored], X.indices[stored], offsets - offsets[0]
+    return block

@@ -1,4 +1,10 @@
-"""The solver: L-BFGS on a function that returns its value and its gradient. How it ended is data, not an exception."""
+"""The solver: SciPy's L-BFGS in stages, each in the coordinates of a fresh curvature. How it ended is data.
+
+A stage minimises over displacements u from the best point known, in coordinates in which the curvature there is about
+the identity, so that half the squared norm of the gradient by u, the decrement, estimates F - min F. Where the
+curvature is exact and F was seen to fall as a quadratic does, the estimate is believed; otherwise a fresh curvature has
+to confirm it, and of one that is not exact also the rate at which F still falls.
+"""
 
 import warnings
 from dataclasses import dataclass
@@ -7,23 +13,53 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
-# A loss of order 1 is known to eps, so that in coordinates in which it curves by order 1 its gradient tells uphill from
-# downhill down to about sqrt(eps).
-ROUNDING_OF_LOSS = 64 * np.finfo(float).eps
-ROUNDING_OF_GRADIENT = 64 * np.sqrt(np.finfo(float).eps)
+from skce._curvature import intercept_step
+from skce._ladder import first_rung, next_rung, rungs_for
 
-# scipy's status for a line search that failed.
-ABNORMAL = 2
+# Corrections that L-BFGS keeps; of very many parameters they take longer than the evaluations that they save.
+CORRECTIONS, CORRECTIONS_OF_MANY = 10, 5
+MANY_PARAMS = 10**6
+
+# F that falls by what the decrement promised to within this factor is a quadratic. Where it falls by more, as along the
+# tail of an exponential, the decrement promises too little by about the square of that, but for an outlier.
+GAIN_OF_QUADRATIC = 1.15
+MOST_CORRECTION = 10.0
+
+# A relative gain, and a relative estimate, that rounding may hide.
+ROUNDING_OF_GAIN = 4 * np.finfo(float).eps
+ROUNDING_OF_ESTIMATE = 2**12 * np.finfo(float).eps
+
+# A stage whose estimate is not believed goes on to this part of tol, so that a fresh curvature confirms it at once.
+UNCONFIRMED = 0.1
+
+# The rate of a stage flatters those that follow.
+SLOWING = 2.0
+
+ITERATIONS_OF_TAIL = 5
+
+# Loss above which classes are not looked at for being separable.
+MOST_LOSS_OF_SEPARATED = 1e-6
+
+# Newton steps, at most, that bring the intercepts' gradient to where it adds so little to a certificate.
+INTERCEPT_STEPS = 5
+NEGLIGIBLE = 1e-3
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Where a minimisation ended, and why: ``reason`` is "converged", "precision", "max_iter" or "stalled"."""
+    """Where a minimisation ended, and why.
+
+    ``reason`` is "converged", "precision" (as near as rounding lets it come), "separable" (no minimum, but nothing left
+    to learn), "max_iter", "stalled", "stopped" (by a callback) or "interrupted" (by the keyboard).
+    """
 
     params: np.ndarray
     value: float
-    largest_gradient: float
+    suboptimality: float
+    gap_bound: float | None
     loss_curve: tuple
+    n_evaluations: int
+    n_passes: float
     reason: str
 
     @property
@@ -33,75 +69,253 @@ class Solution:
 
     def __str__(self):
         return (
-            f"{self.reason} after {self.n_iter} iterations, loss {self.value:.10g}, "
-            f"largest gradient {self.largest_gradient:.1e}"
+            f"{self.reason} after {self.n_iter} iterations and {self.n_passes:.1f} passes, loss {self.value:.10g}, "
+            f"estimated relative suboptimality {self.suboptimality:.1e}"
         )
 
 
-def lbfgs(objective, start, *, tol, max_iter):
-    """Solution of minimising ``objective`` (params -> value, gradient) from ``start`` (p,).
+@dataclass
+class Point:
+    """Parameters, the values (n_problems,) there, whose sum is F, and the gradient."""
 
-    It ends when no entry of the gradient is larger than ``tol``, after ``max_iter`` iterations, or when scipy gives up,
-    because rounding or overflow hides what a step gains, and a fresh start from there gains nothing either: that end is
-    "precision" if the gradient is as small as rounding lets it be, and "stalled" if not.
+    params: np.ndarray
+    values: np.ndarray
+    gradient: np.ndarray
+
+    @property
+    def value(self):
+        """F."""
+        return float(self.values.sum())
+
+
+@dataclass
+class Descent:
+    """What a minimisation of ``objective`` has come to: the best point known, and what it took."""
+
+    objective: object
+    best: Point
+    loss_curve: list
+    n_evaluations: int = 1
+    n_passes: float = 1.0
+    suboptimality: float = np.inf
+    correction: float = 1.0
+
+    def evaluated(self, params):
+        """The Point at ``params``, remembered if it is the best."""
+        point = Point(params, *self.objective(params))
+        self.n_evaluations += 1
+        self.n_passes += 1
+        if point.value < self.best.value:
+            self.best = point
+        return point
+
+    def relative(self, decrements):
+        """The largest estimate of a problem's suboptimality, relative to its value."""
+        values = np.maximum(np.abs(self.best.values), np.finfo(float).tiny)
+        return self.correction * float(np.max(decrements / values, initial=0.0))
+
+    def tail(self):
+        """What F, relative to itself, will still fall by, if it goes on as in the last iterations."""
+        if len(self.loss_curve) <= 2 * ITERATIONS_OF_TAIL:
+            return 0.0
+        before, middle, last = self.loss_curve[-1 - 2 * ITERATIONS_OF_TAIL :: ITERATIONS_OF_TAIL]
+        gain, ratio = middle - last, (middle - last) / max(before - middle, np.finfo(float).tiny)
+        return gain * min(ratio / (1 - ratio) if ratio < 1 else np.inf, 10.0) / max(abs(last), np.finfo(float).tiny)
+
+
+def minimised(objective, standardisation, start, *, tol, max_iter, on_iteration, on_stage):
+    """Solution of minimising ``objective`` from ``start`` (p,), until the estimated suboptimality is ``tol`` of F.
+
+    ``on_iteration`` is called with the number of the iteration and its Point, and ends the minimisation if it returns
+    True; ``on_stage`` is called with the curvature and the Descent after every stage.
     """
-    params, (value, gradient) = start, objective(start)
-    loss_curve = [value]
-    gain = np.inf
-    while True:
-        largest_gradient = np.abs(gradient).max(initial=0.0)
-        iterations_left = max_iter - (len(loss_curve) - 1)
-        if largest_gradient <= tol:
-            reason = "converged"
+    best = Point(start, *objective(start))
+    descent = Descent(objective, best, [best.value])
+    rungs = rungs_for(objective)
+    rung, n_stages, curvature, reason = first_rung(rungs, is_cold=objective.is_without_coef(start)), 0, None, None
+    try:
+        while reason is None:
+            if len(descent.loss_curve) > max_iter:
+                reason = "max_iter"
+                break
+            curvature = rungs[rung].curvature(objective, descent.best.params, standardisation)
+            descent.n_passes += curvature.sweeps
+            n_iter = rungs[rung].n_iter * (1 if curvature.is_exact else 2**n_stages)
+            n_iter = min(n_iter, max_iter + 1 - len(descent.loss_curve))
+            stage = Stage(descent, curvature, tol, on_iteration)
+            reason = stage.run(n_iter)
+            on_stage(curvature, descent)
+            n_stages += 1
+            if reason is None and _is_separable(descent):
+                reason = "separable"
+            elif reason is None:
+                higher = next_rung(rungs, rung, stage.evaluations_left())
+                if higher == rung and stage.gain <= ROUNDING_OF_GAIN * abs(descent.best.value):
+                    rounding = ROUNDING_OF_ESTIMATE * (np.finfo(objective.rows.dtype).eps / np.finfo(float).eps)
+                    reason = "precision" if descent.suboptimality <= rounding else "stalled"
+                rung = higher
+    except KeyboardInterrupt:
+        reason = "interrupted"
+    gap_bound = None if curvature is None or reason == "interrupted" else _certified_gap(descent, curvature)
+    return Solution(
+        descent.best.params,
+        descent.best.value,
+        descent.suboptimality,
+        gap_bound,
+        tuple(descent.loss_curve),
+        descent.n_evaluations,
+        descent.n_passes,
+        reason,
+    )
+
+
+class Stage:
+    """A run of L-BFGS over displacements from the best point of ``descent``, in the coordinates of ``curvature``."""
+
+    def __init__(self, descent, curvature, tol, on_iteration):
+        self.descent = descent
+        self.curvature = curvature
+        self.tol = tol
+        self.on_iteration = on_iteration
+        self.start = descent.best
+        self.slope = curvature.gradient(self.start.gradient)
+        self.decrements = curvature.decrements(self.slope)
+        self.estimates = [self._estimate(self.decrements)]
+        self.evaluations_before = descent.n_evaluations
+        self.latest = None
+        self.reason = None
+
+    def run(self, n_iter):
+        """Why the minimisation is over after at most ``n_iter`` iterations; None if it is not."""
+        self.descent.suboptimality = self.estimates[0]
+        if self.estimates[0] <= self.tol:
+            return "converged"
+        # In these units L-BFGS, whose first step has length 1, steps to where the decrement would be zero.
+        unit = np.linalg.norm(self.slope)
+        if unit**2 < np.finfo(float).tiny or n_iter == 0:
+            return None
+
+        def value_gradient(displacement):
+            if not displacement.any():
+                return self.start.value / unit**2, self.slope / unit
+            params = self.start.params + self.curvature.params(displacement * unit)
+            point = self.descent.evaluated(params)
+            slope = self.curvature.gradient(point.gradient)
+            self.latest = point, slope
+            return point.value / unit**2, slope / unit
+
+        size = len(self.slope)
+        options = {
+            "maxiter": n_iter,
+            "maxfun": 50 * n_iter,
+            "maxls": 50,
+            "maxcor": CORRECTIONS if size < MANY_PARAMS else CORRECTIONS_OF_MANY,
+            "gtol": 0.0,
+            "ftol": 0.0,
+        }
+        minimize(
+            value_gradient, np.zeros(size), method="L-BFGS-B", jac=True, callback=self._after_iteration, options=options
+        )
+        if self.latest:
+            point, slope = self.latest
+            ratio = self._gain_by_promise(point, self.curvature.decrements(slope))
+            self.descent.correction = min(max(ratio, 1.0) ** 2, MOST_CORRECTION)
+        return self.reason
+
+    @property
+    def gain(self):
+        """What F has fallen by."""
+        return self.start.value - self.descent.best.value
+
+    def evaluations_left(self):
+        """Evaluations that it would take at the rate of this stage to come to ``tol``."""
+        first, last = self.estimates[0], self.estimates[-1]
+        if not 0 < last < first:
+            return np.inf
+        n_evaluations = self.descent.n_evaluations - self.evaluations_before
+        return SLOWING * n_evaluations * np.log(last / max(self.tol, ROUNDING_OF_ESTIMATE)) / np.log(first / last)
+
+    def _after_iteration(self, intermediate_result):
+        """Record an iterate, and stop the stage where there is nothing more to gain from its curvature."""
+        point, slope = self.latest
+        descent = self.descent
+        descent.loss_curve.append(point.value)
+        decrements = self.curvature.decrements(slope)
+        estimate = self._estimate(decrements)
+        self.estimates.append(estimate)
+        descent.suboptimality = estimate
+        if self.on_iteration(len(descent.loss_curve) - 1, point):
+            self.reason = "stopped"
+        elif estimate <= self.tol and self._is_believed(point, decrements):
+            self.reason = "converged"
+        if self.reason or estimate <= self.tol * UNCONFIRMED:
+            raise StopIteration
+
+    def _estimate(self, decrements):
+        """Estimated suboptimality relative to F: the largest of any problem."""
+        estimate = self.descent.relative(decrements)
+        return estimate if self.curvature.is_exact else max(estimate, self.descent.tail())
+
+    def _is_believed(self, point, decrements):
+        """Whether the curvature is exact and F was seen to be a quadratic."""
+        ratio = self._gain_by_promise(point, decrements)
+        return self.curvature.is_exact and 1 / GAIN_OF_QUADRATIC <= ratio <= GAIN_OF_QUADRATIC
+
+    def _gain_by_promise(self, point, decrements):
+        """What F has fallen by since the start, over what the decrements have."""
+        promised = self.decrements.sum() - decrements.sum()
+        return (self.start.value - point.value) / promised if promised > 0 else np.inf
+
+
+def _is_separable(descent):
+    """Whether there is no penalty, and so little loss left that every row may be predicted with certainty."""
+    objective = descent.objective
+    if objective.penalty or descent.best.value > MOST_LOSS_OF_SEPARATED:
+        return False
+    descent.n_passes += 1
+    return bool(objective.separated_problems(descent.best.params).all())
+
+
+def _certified_gap(descent, curvature):
+    """Upper bound on F - min F of the best point, moved to where the intercepts' gradient is next to nothing."""
+    objective = descent.objective
+    if not (objective.loss.is_convex and objective.penalty):
+        return None
+    bound = objective.certified_gap(descent.best.gradient)
+    if not objective.fit_intercept:
+        return bound
+    for _ in range(INTERCEPT_STEPS):
+        intercept_gradient = descent.best.gradient.reshape(objective.shape)[-1]
+        step = intercept_step(curvature, intercept_gradient)
+        decrement = -intercept_gradient @ step / 2
+        if decrement <= max(NEGLIGIBLE * bound, np.finfo(float).eps * abs(descent.best.value)):
             break
-        if iterations_left == 0:
-            reason = "max_iter"
+        params = descent.best.params.copy()
+        params.reshape(objective.shape)[-1] += step
+        before = descent.best
+        descent.evaluated(params)
+        if descent.best is before:
             break
-        if not gain > ROUNDING_OF_LOSS * abs(value):
-            reason = "precision" if largest_gradient <= ROUNDING_OF_GRADIENT else "stalled"
-            break
-        *better, values = _minimised_by_scipy(objective, params, value, gradient, tol, iterations_left)
-        gain = value - better[1]
-        if gain > 0:
-            params, value, gradient = better
-            loss_curve += values
-    return Solution(params, float(value), float(largest_gradient), tuple(loss_curve), reason)
-
-
-def _minimised_by_scipy(objective, start, start_value, start_gradient, tol, max_iter):
-    """Where scipy ends from ``start``, value and gradient there, and the values after its iterations."""
-    values = []
-
-    def known_or_evaluated(params):
-        return (start_value, start_gradient.copy()) if np.array_equal(params, start) else objective(params)
-
-    def record(intermediate_result):
-        values.append(intermediate_result.fun)
-
-    options = {"maxiter": max_iter, "maxfun": 50 * max_iter, "maxls": 50, "gtol": tol, "ftol": 0.0}
-    result = minimize(known_or_evaluated, start, method="L-BFGS-B", jac=True, callback=record, options=options)
-    if result.status != ABNORMAL:
-        return result.x, result.fun, result.jac, values
-    # Its line search has failed, and the value that it reports is not that of the point that it returns.
-    value, gradient = objective(result.x)
-    return result.x, value, gradient, [*values[:-1], value]
+        bound = objective.certified_gap(descent.best.gradient)
+    return bound + 2 * decrement
 
 
 def warn_unless_converged(solution, *, tol):
-    """Warn, with how far it got and what to do about it, if a solution is not the end of what float64 can reach."""
+    """Warn, with how far it got and what to do about it, if a solution is not the end of what its dtype can reach."""
     if solution.reason == "max_iter":
-        end = f"stopped at max_iter={solution.n_iter} iterations"
-        remedy = "Raise max_iter, or lower C: strongly correlated features under a weak penalty take long."
+        end = f"stopped at max_iter={solution.n_iter} iterations, before it converged"
+        remedy = "Raise max_iter, or lower C."
     elif solution.reason == "stalled":
         end = f"stalled after {solution.n_iter} iterations, where rounding hid what a step gains"
         remedy = "Scale the features (MaxAbsScaler), or lower C; if the loss is your own, check its g."
+    elif solution.reason == "separable":
+        end = f"stopped after {solution.n_iter} iterations: the classes are separable and C=inf, so there is no optimum"
+        remedy = "Every row is predicted with certainty, and larger coefficients would only be more so; set a finite C."
     else:
         return
-    last_gain = solution.loss_curve[-2] - solution.value if solution.n_iter else 0.0
     warnings.warn(
-        f"L-BFGS {end}, before it converged: the largest entry of the gradient is {solution.largest_gradient:.1e}, "
-        f"tol={tol:.1e}; the loss is {solution.value:.6g}, and the last iteration lowered it by {last_gain:.1e}. "
-        f"{remedy}",
+        f"L-BFGS {end}. The loss is {solution.value:.6g}, by an estimated {solution.suboptimality:.1e} of it above the "
+        f"minimum; tol={tol:.1e}. {remedy}",
         ConvergenceWarning,
         stacklevel=3,
     )

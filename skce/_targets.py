@@ -17,8 +17,21 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse
 
-from skce._links import sigmoid_loss_gradient, softmax_loss_gradient
+from skce._links import (
+    SoftmaxCurvature,
+    cross_entropy_gradient,
+    label_cross_entropy_gradient,
+    sigmoid_cross_entropy_gradient,
+    sigmoid_curvature,
+    sigmoid_loss_gradient,
+    softmax_curvature,
+    softmax_loss_gradient,
+)
 from skce._rows import row_slices
+from skce.losses import CrossEntropy
+
+# Rows whose labels are counted together.
+ROWS_PER_COUNT = 2**16
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,14 @@ class HardLabels:
 
     def counts(self, sample_weight):
         """Weight (K,) of the rows of each class."""
-        return np.bincount(self.codes, weights=sample_weight, minlength=self.n_classes)
+        return sum(
+            np.bincount(self.codes[rows], weights=sample_weight[rows], minlength=self.n_classes)
+            for rows in row_slices(len(self.codes), ROWS_PER_COUNT)
+        )
+
+    def row_weight(self, rows, sample_weight, class_weight):
+        """Weight s_i w . y_i (m,) of some rows."""
+        return sample_weight[rows] * class_weight[self.codes[rows]]
 
     def weighted_block(self, rows, sample_weight, class_weight):
         """The block s_i w_k y_ik (K, m)."""
@@ -50,6 +70,10 @@ class SoftLabels:
         """Weight (K,) that the rows give to each class."""
         return sample_weight @ self.probabilities
 
+    def row_weight(self, rows, sample_weight, class_weight):
+        """Weight s_i w . y_i (m,) of some rows."""
+        return sample_weight[rows] * (self.probabilities[rows] @ class_weight)
+
     def weighted_block(self, rows, sample_weight, class_weight):
         """The block s_i w_k y_ik (K, m)."""
         weighted = self.probabilities[rows] * class_weight * sample_weight[rows, None]
@@ -65,7 +89,7 @@ class Indicators:
     def counts(self, sample_weight):
         """Weight (2, L) of the rows for and against each label."""
         blocks = (
-            (self.toarray(rows), sample_weight[rows]) for rows in row_slices(self.indicator, self.indicator.shape[1])
+            (self.toarray(rows), sample_weight[rows]) for rows in row_slices(self.indicator.shape[0], ROWS_PER_COUNT)
         )
         return sum(np.stack([weight @ block, weight @ (1 - block)]) for block, weight in blocks)
 
@@ -118,17 +142,54 @@ class SoftmaxTargets:
         """Indices of the logits that are optimised."""
         return np.flatnonzero(self.class_mass)
 
+    @property
+    def log_odds(self):
+        """The intercepts (k,) that are best for coefficients of zero and cross-entropy."""
+        log_mass = np.log(self.class_mass[self.columns])
+        return log_mass - log_mass.mean()
+
     def row_weight(self, rows):
-        """Weight (m,) of a slice of rows, up to a factor that all rows share."""
-        block = self.block(rows)
-        return block.sum(axis=tuple(range(block.ndim - 1)))
+        """Weight (m,) of some rows, up to a factor that all rows share."""
+        return self.labels.row_weight(rows, self.sample_weight, self.class_weight)
 
     def loss_gradient(self, logits, rows, loss):
-        """Value (float) and gradient (k, m), not divided by S, for the logits (k, m) of a slice of rows."""
-        return softmax_loss_gradient(logits, self.block(rows), loss)
+        """Value () and gradient (k, m), not divided by S, for the logits (k, m) of some rows, which are overwritten."""
+        if not isinstance(loss, CrossEntropy):
+            return softmax_loss_gradient(logits, self._block_like(logits, rows), loss)
+        if self._column_of_class is None:
+            return cross_entropy_gradient(logits, self._block_like(logits, rows))
+        weight = None if self._is_unweighted else self.row_weight(rows).astype(logits.dtype, copy=False)
+        return label_cross_entropy_gradient(logits, self._column_of_class[self.labels.codes[rows]], weight)
+
+    def curvature(self, logits, rows, loss):
+        """SoftmaxCurvature, not divided by S, for the logits (k, m) of some rows, which are overwritten."""
+        if isinstance(loss, CrossEntropy):
+            logits -= logits.max(axis=0)
+            np.exp(logits, out=logits)
+            logits /= logits.sum(axis=0)
+            return SoftmaxCurvature(self.row_weight(rows), logits)
+        return softmax_curvature(logits, self._block_like(logits, rows), loss)
+
+    @cached_property
+    def _column_of_class(self):
+        """Position in ``columns`` of each class (K,), if T has one entry a row; of a class without mass, any."""
+        if not isinstance(self.labels, HardLabels) or self.label_smoothing:
+            return None
+        column_of_class = np.zeros(self.n_outputs, dtype=np.intp)
+        column_of_class[self.columns] = np.arange(len(self.columns))
+        return column_of_class
+
+    @cached_property
+    def _is_unweighted(self):
+        """Whether every row and every class weighs 1."""
+        return self.sample_weight.min() == self.sample_weight.max() == 1 and bool((self.class_weight == 1).all())
+
+    def _block_like(self, logits, rows):
+        """The block of some rows in the dtype of their logits."""
+        return self.block(rows).astype(logits.dtype, copy=False)
 
     def block(self, rows):
-        """T (k, m) for a slice of rows."""
+        """T (k, m) for some rows, a slice or an array of indices."""
         weighted = self.labels.weighted_block(rows, self.sample_weight, self.class_weight)
         return _columns_of(smoothed(weighted, self.label_smoothing), self.columns)
 
@@ -141,12 +202,21 @@ class BinaryTargets(SoftmaxTargets):
     n_outputs = 1
     columns = np.zeros(1, dtype=int)
 
+    @property
+    def log_odds(self):
+        """As for a softmax, (1,)."""
+        return np.diff(np.log(self.class_mass))
+
     def loss_gradient(self, logits, rows, loss):
-        """Value (float) and gradient (1, m), not divided by S, for the logits (1, m) of a slice of rows."""
-        return sigmoid_loss_gradient(logits, self.block(rows), loss)
+        """Values (1,) and gradient (1, m), not divided by S, for the logits (1, m) of some rows."""
+        return _sigmoid_loss_gradient(logits, self._block_like(logits, rows), loss)
+
+    def curvature(self, logits, rows, loss):
+        """SigmoidCurvature, not divided by S, for the logits (1, m) of some rows."""
+        return sigmoid_curvature(logits, self._block_like(logits, rows), loss)
 
     def block(self, rows):
-        """Targets (2, 1, m) for and against the second class."""
+        """Targets (2, 1, m) for and against the second class, for some rows."""
         weighted = self.labels.weighted_block(rows, self.sample_weight, self.class_weight)
         weight_against, weight_for = smoothed(weighted, self.label_smoothing)
         return np.stack([weight_for, weight_against])[:, None]
@@ -182,9 +252,19 @@ class OneVsAllTargets(SoftmaxTargets):
         """Indices of the classes with weight both for and against, which are optimised."""
         return np.flatnonzero(self.mass.all(axis=0))
 
+    @property
+    def log_odds(self):
+        """As for a softmax, (k,)."""
+        log_mass_for, log_mass_against = np.log(self.mass[:, self.columns])
+        return log_mass_for - log_mass_against
+
     def loss_gradient(self, logits, rows, loss):
-        """Value (float) and gradient (k, m), not divided by S, for the logits (k, m) of a slice of rows."""
-        return sigmoid_loss_gradient(logits, self.block(rows), loss)
+        """Values (k,) and gradient (k, m), not divided by S, for the logits (k, m) of some rows."""
+        return _sigmoid_loss_gradient(logits, self._block_like(logits, rows), loss)
+
+    def curvature(self, logits, rows, loss):
+        """SigmoidCurvature, not divided by S, for the logits (k, m) of some rows."""
+        return sigmoid_curvature(logits, self._block_like(logits, rows), loss)
 
     def block(self, rows):
         """Targets (2, k, m) for and against each class, for a slice of rows."""
@@ -209,10 +289,21 @@ class MultilabelTargets(OneVsAllTargets):
         """S, the total weight of the rows, which weights of labels leave alone."""
         return self.sample_weight.sum()
 
+    def row_weight(self, rows):
+        """Weight (m,) of some rows, up to a factor that all rows share: over all labels that are optimised."""
+        return self.block(rows).sum(axis=(0, 1))
+
     def block(self, rows):
         """Targets (2, k, m) for and against each label, for a slice of rows."""
         weighted = self.labels.weighted_block(rows, self.sample_weight, self.class_weight)
         return _columns_of(smoothed(weighted, self.label_smoothing), self.columns)
+
+
+def _sigmoid_loss_gradient(logits, targets, loss):
+    """Values (k,) and gradient (k, m) of k sigmoids, by the quicker kernel if the loss is cross-entropy."""
+    if isinstance(loss, CrossEntropy):
+        return sigmoid_cross_entropy_gradient(logits, targets)
+    return sigmoid_loss_gradient(logits, targets, loss)
 
 
 def _columns_of(block, columns):

@@ -1,43 +1,83 @@
 """Training: from features and targets to coefficients, for those columns of the targets that have an optimum."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from skce._curvature import DiagonalCurvature
 from skce._objective import LinearObjective
-from skce._rows import logits_of_block, row_block, row_slices
-from skce._solver import lbfgs
-from skce._threads import one_blas_thread
+from skce._rows import RowBlocks, logits_of_block
+from skce._solver import Solution, minimised
+from skce._standardisation import standardisation_of
+from skce._threads import workers_for
 from skce.losses import CrossEntropy
 
-# A loss that is not convex starts where cross-entropy, solved to this gradient, ends: near enough to its valley.
+# A loss that is not convex starts where cross-entropy, solved to this relative suboptimality, ends: near its valley.
 START_TOL = 1e-3
 
+# Spreads of a column between its mean and zero, above which its blocks are shifted by the mean.
+FAR_FROM_ZERO = {np.dtype(np.float64): 1e3, np.dtype(np.float32): 10.0}
 
-def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, verbose):
+# Spreads that leave room, in float32, for what coefficients and columns multiply to.
+SPREADS_FOR_FLOAT32 = 1e-12, 1e12
+
+
+def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, on_iteration, on_stage):
     """Coef (k, d), intercept (k,) and Solution for the k columns of ``targets``; ``start`` is such a pair, or None."""
+    n_columns, n_features = len(targets.columns), X.shape[1]
+    if n_columns == 0:
+        nothing = Solution(np.zeros(0), 0.0, 0.0, 0.0, (0.0,), 0, 0.0, "converged")
+        return np.zeros((0, n_features)), np.zeros(0), nothing
+    rows = RowBlocks(X, n_columns)
+    with workers_for(work=X.shape[0] * n_columns * (rows.numbers_per_row + 30)) as workers:
+        rows, standardisation = _rows_for_products(
+            replace(rows, workers=workers), targets, penalty=1 / (C * targets.total), fit_intercept=fit_intercept
+        )
 
-    def minimised(loss, start, tol):
-        objective = LinearObjective(X, targets, loss, C=C, fit_intercept=fit_intercept)
-        with one_blas_thread():
-            curvature = DiagonalCurvature(objective)
-            solution = lbfgs(curvature, curvature.coordinates(objective.flat(*start)), tol=tol, max_iter=max_iter)
-        if verbose:
-            print(f"skce, {loss!r}: {solution}")
-        return *centred(*objective.coef_intercept(curvature.params(solution.params))), solution
+        def minimised_from(coef, intercept, loss, tol):
+            objective = LinearObjective(rows, targets, loss, C=C, fit_intercept=fit_intercept)
+            params = objective.flat(coef, intercept)
+            solution = minimised(
+                objective,
+                standardisation,
+                params,
+                tol=tol,
+                max_iter=max_iter,
+                on_iteration=on_iteration,
+                on_stage=on_stage,
+            )
+            return *centred(*objective.coef_intercept(solution.params)), solution
 
-    def centred(coef, intercept):
-        # A softmax does not see what all classes share, and the penalty wants none of it.
-        if not targets.is_shift_invariant:
-            return coef, intercept
-        return coef - coef.mean(axis=0), intercept - intercept.mean()
+        def centred(coef, intercept):
+            # A softmax does not see what all classes share, and the penalty wants none of it.
+            if not targets.is_shift_invariant:
+                return coef, intercept
+            return coef - coef.mean(axis=0), intercept - intercept.mean()
 
-    if start is not None:
-        return minimised(loss, start, tol)
-    zeros = np.zeros((len(targets.columns), X.shape[1])), np.zeros(len(targets.columns))
-    if loss.is_convex:
-        return minimised(loss, zeros, tol)
-    *start, _ = minimised(CrossEntropy(), zeros, max(tol, START_TOL))
-    return minimised(loss, start, tol)
+        n_passes, n_evaluations = 1.0, 0
+        if start is None:
+            start = np.zeros((n_columns, n_features)), targets.log_odds if fit_intercept else np.zeros(n_columns)
+            if not loss.is_convex:
+                *start, first = minimised_from(*start, CrossEntropy(), max(tol, START_TOL))
+                n_passes, n_evaluations = n_passes + first.n_passes, first.n_evaluations
+                if first.reason in ("interrupted", "stopped"):
+                    return *start, first
+        coef, intercept, solution = minimised_from(*start, loss, tol)
+        n_passes, n_evaluations = n_passes + solution.n_passes, n_evaluations + solution.n_evaluations
+        return coef, intercept, replace(solution, n_passes=n_passes, n_evaluations=n_evaluations)
+
+
+def _rows_for_products(rows, targets, *, penalty, fit_intercept):
+    """The RowBlocks to multiply, in the dtype of X and shifted if that keeps more digits; their Standardisation."""
+    standardisation = standardisation_of(rows, targets, penalty, fit_intercept)
+    dtype, spread = np.dtype(rows.X.dtype), standardisation.spread
+    smallest, largest = SPREADS_FOR_FLOAT32
+    if dtype == np.float32 and ((spread > largest) | ((spread > 0) & (spread < smallest))).any():
+        dtype = np.dtype(np.float64)
+    is_far = np.abs(standardisation.mean) > FAR_FROM_ZERO[dtype] * spread
+    if rows.is_sparse or not is_far.any():
+        return replace(rows, dtype=dtype), standardisation
+    shift = np.where(is_far, standardisation.mean, 0.0)
+    return replace(rows, dtype=dtype, shift=shift), standardisation.shifted(shift)
 
 
 def unreachable_intercept(X, coef, intercept, log_scores, n_unreachable):
@@ -45,8 +85,8 @@ def unreachable_intercept(X, coef, intercept, log_scores, n_unreachable):
 
     The probability of a class is its exp(log_scores(logits)), normalised over the classes.
     """
-    lowest = np.inf
-    for rows in row_slices(X, len(coef)):
-        scores = log_scores(logits_of_block(row_block(X, rows), coef, intercept))
-        lowest = min(lowest, scores.max(axis=0).min())
+    rows = RowBlocks(X, len(coef))
+    lowest = min(
+        log_scores(logits_of_block(rows.block(some), coef.T, intercept)).max(axis=0).min() for some in rows.slices()
+    )
     return lowest + np.log(np.finfo(X.dtype).eps / (2 * n_unreachable))

@@ -1,0 +1,71 @@
+"""The choice of a curvature: the dearest that is cheap at first, and a dearer one where that pays.
+
+Costs are in evaluations of the objective. A row costs an evaluation about 4 multiplications for each of its d x K
+products, and as much as 60 for each of its K exponentials.
+"""
+
+from dataclasses import dataclass
+
+from skce._curvature import (
+    ROWS_OF_EXACT,
+    ROWS_OF_KRONECKER,
+    ROWS_OF_KRONECKER_PER_COLUMN,
+    DiagonalCurvature,
+    ExactCurvature,
+    KroneckerCurvature,
+)
+
+# Sizes whose cubes are still worth factorising: of an exact Hessian, and of a second moment of the columns.
+LARGEST_FACTOR = 1500
+MOST_COLUMNS = 4096
+
+# Evaluations that a first curvature may cost; and those that a change to a dearer one costs before it shows.
+CHEAP = 20
+EVALUATIONS_TO_CLIMB = 15
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A kind of curvature, its ``cost`` in evaluations, and how many iterations it serves at least."""
+
+    curvature: type
+    cost: float
+    n_iter: int
+
+
+def rungs_for(objective):
+    """The rungs that an objective may climb, from the cheapest curvature to the dearest."""
+    n_rows, n_features = objective.rows.shape
+    n_columns, n_outputs = objective.shape
+    evaluation = n_rows * n_outputs * (4 * objective.rows.numbers_per_row + 60)
+    rungs = [Rung(DiagonalCurvature, 1.0, 20)]
+    if n_features <= MOST_COLUMNS:
+        n_drawn = min(n_rows, max(ROWS_OF_KRONECKER, ROWS_OF_KRONECKER_PER_COLUMN * n_features))
+        work = n_drawn * n_features * (2 * n_features + 60) + 25 * n_features**3
+        rungs.append(Rung(KroneckerCurvature, work / evaluation, 10))
+    is_softmax = objective.targets.is_shift_invariant
+    size = n_columns * (n_outputs - 1 if is_softmax else 1)
+    if size <= LARGEST_FACTOR:
+        n_pairs = n_outputs * (n_outputs - 1) // 2 if is_softmax else n_outputs
+        work = min(n_rows, ROWS_OF_EXACT) * n_columns**2 * n_pairs + (1 if is_softmax else n_outputs) * size**3
+        cost = work / evaluation
+        rungs.append(Rung(ExactCurvature, cost, 5))
+    return rungs
+
+
+def first_rung(rungs, *, is_cold):
+    """Index of the rung to start from; where all coefficients are zero, a Kronecker curvature is exact."""
+    candidates = [
+        index
+        for index, rung in enumerate(rungs)
+        if rung.cost <= CHEAP and not (is_cold and rung.curvature is ExactCurvature)
+    ]
+    return max(candidates, default=0)
+
+
+def next_rung(rungs, index, evaluations_left):
+    """Index of the rung to go on from, where the one at ``index`` seems to need so many evaluations more."""
+    for higher in range(len(rungs) - 1, index, -1):
+        if evaluations_left > EVALUATIONS_TO_CLIMB + rungs[higher].cost:
+            return higher
+    return index

@@ -1,0 +1,116 @@
+"""Standardised columns: the parameters of columns that are centred and divided by their spread, X left as it is.
+
+With m_j and v_j the weighted mean and variance of column j and 1 / (C S) the curvature of the penalty,
+
+    x_ij -> (x_ij - m_j) / s_j,    s_j^2 = v_j + 4 / (C S)
+
+where 1/4 is the most that the variance of a probability can be. Without an intercept m is 0, and v_j the mean square.
+"""
+
+import numpy as np
+
+from skce._rows import row_slices
+
+# A column whose spread is no more than the rounding of its mean is constant.
+ROUNDING_OF_MEAN = 64 * np.finfo(float).eps
+
+ROWS_OF_PILOT = 64
+ROWS_PER_DRAW = 2**16
+
+
+class Standardisation:
+    """Columns minus their ``mean`` (d,), over ``scale`` (d,), as a change of variables of the parameters.
+
+    ``spread`` (d,) is the root of their variance, or without an intercept of their mean square.
+    """
+
+    def __init__(self, mean, spread, scale, fit_intercept):
+        self.mean = mean
+        self.spread = spread
+        self.scale = scale
+        self.fit_intercept = fit_intercept
+
+    def shifted(self, shift):
+        """The same of columns minus ``shift`` (d,)."""
+        return Standardisation(self.mean - shift, self.spread, self.scale, self.fit_intercept)
+
+    def columns_of(self, block):
+        """Standardised columns (d, m), and one of ones if there is an intercept, of a block (m, d)."""
+        dense = block.toarray() if hasattr(block, "toarray") else block
+        n_features = len(self.mean)
+        columns = np.empty((n_features + self.fit_intercept, len(dense)))
+        standardised = columns[:n_features]
+        np.subtract(dense.T, self.mean[:, None], out=standardised)
+        standardised /= self.scale[:, None]
+        columns[n_features:] = 1
+        return columns
+
+    def params(self, standardised):
+        """Parameters (d + 1, k) for coefficients of the standardised columns, in their place."""
+        coef = standardised[: len(self.mean)]
+        coef /= self.scale[:, None]
+        if self.fit_intercept:
+            standardised[-1] -= self.mean @ coef
+        return standardised
+
+    def gradient(self, gradient):
+        """Gradient (d + 1, k) by the coefficients of the standardised columns, given that by the parameters."""
+        standardised = gradient.copy()
+        coef = standardised[: len(self.mean)]
+        if self.fit_intercept:
+            coef -= np.multiply.outer(self.mean, gradient[-1])
+        coef /= self.scale[:, None]
+        return standardised
+
+
+def standardisation_of(rows, targets, penalty, fit_intercept):
+    """Standardisation by the weighted means and spreads of the columns of X, given by its RowBlocks."""
+    pilot = rows.block(drawn_rows(targets, rows.shape[0], ROWS_OF_PILOT)[0])
+    pilot = np.asarray(pilot.mean(axis=0, dtype=np.float64)).ravel()
+
+    def sums(slice_of_rows, block):
+        weight = targets.row_weight(slice_of_rows)
+        # Far from zero, squares lose the spread in rounding.
+        if rows.is_sparse:
+            return weight.sum(), *_sparse_sums(weight, block, pilot)
+        centred = block - pilot
+        first = weight @ centred
+        centred *= centred
+        return weight.sum(), first, weight @ centred
+
+    with np.errstate(over="ignore"):
+        total, first, second = rows.summed(sums, n_columns=rows.shape[1])
+        offset = first / total
+        mean, variance = pilot + offset, np.maximum(second / total - offset**2, 0.0)
+        if not fit_intercept:
+            variance, mean = variance + mean**2, np.zeros_like(mean)
+        variance[variance <= (ROUNDING_OF_MEAN * mean) ** 2] = 0.0
+    square = np.minimum(variance + 4 * penalty, np.finfo(float).max)
+    scale = np.sqrt(np.where(square > 0, square, 1.0))
+    return Standardisation(mean, np.sqrt(np.minimum(variance, np.finfo(float).max)), scale, fit_intercept)
+
+
+def _sparse_sums(weight, block, pilot):
+    """Weighted sums (d,) of the columns of a CSR block minus ``pilot`` (d,), and of their squares."""
+    stored = block.copy()
+    stored.data = block.data - pilot[block.indices]
+    first, weight_stored = weight @ stored, weight @ _with_data(block, np.ones(len(block.data)))
+    stored.data **= 2
+    weight_of_zeros = weight.sum() - weight_stored
+    return first - weight_of_zeros * pilot, weight @ stored + weight_of_zeros * pilot**2
+
+
+def drawn_rows(targets, n_rows, n_draws):
+    """Indices of ``n_draws`` rows in order, drawn in proportion to their weight, always the same; and the total weight."""
+    slices = row_slices(n_rows, ROWS_PER_DRAW)
+    ends = np.cumsum([targets.row_weight(rows).sum() for rows in slices])
+    starts = np.append(0.0, ends[:-1])
+    # One draw from each of as many equal shares of the weight.
+    points = (np.arange(n_draws) + np.random.default_rng(0).uniform(size=n_draws)) * (ends[-1] / n_draws)
+    drawn = []
+    for rows, start, end in zip(slices, starts, ends, strict=True):
+        inside = points[np.searchsorted(points, start) : np.searchsorted(points, end)] - start
+        if len(inside):
+            cumulated = np.cumsum(targets.row_weight(rows))
+            drawn.append(rows.start + np.minimum(np.searchsorted(cumulated, inside), len(cumulated) - 1))
+    return np.concatenate(drawn), ends[-1]
