@@ -16,6 +16,9 @@ objective is above its minimum. A row curves it by m (diag q - q q^T) in its log
 all of them in standardised columns.
 """
 
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
 import numpy as np
 import scipy.linalg
 
@@ -40,13 +43,13 @@ class ExactCurvature:
 
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
-        self.classes = _ClassSpace(objective)
+        self.classes = _class_space(objective.shape[1], not objective.targets.is_shift_invariant)
         n_columns, n_classes = objective.shape[0], self.classes.size
         first, second = self.classes.pairs
         width = min(n_columns // 2, len(first)) * n_columns // 4
         self.sweeps, (moments, self.class_curvature) = _sums_over_rows(
             lambda block, curvature: (
-                _weighted_moments(curvature.pairs(self.classes.basis), standardisation.columns_of(block)),
+                _weighted_moments(curvature.entries(self.classes.basis, first, second), standardisation.columns_of(block)),
                 self.classes.reduced(self.classes.reduced(curvature.total()).T),
             ),
             *(objective, params, ROWS_OF_EXACT, width),
@@ -88,7 +91,7 @@ class KroneckerCurvature:
 
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
-        self.classes = _ClassSpace(objective)
+        self.classes = _class_space(objective.shape[1], not objective.targets.is_shift_invariant)
         n_features = objective.rows.shape[1]
         n_draws = max(ROWS_OF_KRONECKER, ROWS_OF_KRONECKER_PER_COLUMN * n_features)
 
@@ -147,7 +150,7 @@ class DiagonalCurvature:
 
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
-        self.classes = _ClassSpace(objective)
+        self.classes = _class_space(objective.shape[1], not objective.targets.is_shift_invariant)
         self.sweeps, (total,) = _sums_over_rows(
             lambda _, curvature: (curvature.total(),), objective, params, ROWS_OF_KRONECKER
         )
@@ -175,21 +178,30 @@ class DiagonalCurvature:
 
 def intercept_step(curvature, intercept_gradient):
     """Newton step (K,) in the intercepts alone, by the curvature by class."""
-    classes = curvature.classes
-    inverse = np.linalg.pinv(curvature.class_curvature, rcond=1e-12, hermitian=True)
-    return -classes.expanded(classes.reduced(intercept_gradient) @ inverse)
+    classes, by_class = curvature.classes, curvature.class_curvature
+    least = max(RIDGES[0] * np.trace(by_class), np.finfo(float).tiny)
+    regular = by_class + least * np.eye(len(by_class))
+    return -classes.expanded(np.linalg.solve(regular, classes.reduced(intercept_gradient)))
 
 
+@dataclass(frozen=True)
 class _ClassSpace:
     """The directions by class that the objective sees: orthogonal to shifts of all classes, if it is a softmax."""
 
-    def __init__(self, objective):
-        self.n_outputs = objective.shape[1]
-        self.is_separate = not objective.targets.is_shift_invariant
-        self.basis = np.eye(self.n_outputs) if self.is_separate else scipy.linalg.helmert(self.n_outputs)
-        self.size = len(self.basis)
+    n_outputs: int
+    is_separate: bool
+
+    @cached_property
+    def basis(self):
+        """The directions, in rows (size, n_outputs)."""
+        return np.eye(self.n_outputs) if self.is_separate else scipy.linalg.helmert(self.n_outputs)
 
     @property
+    def size(self):
+        """Number of directions."""
+        return self.n_outputs - (not self.is_separate)
+
+    @cached_property
     def pairs(self):
         """Row and column of each entry that the curvature of a row has in the basis, or in its lower triangle."""
         return 2 * (np.arange(self.size),) if self.is_separate else np.tril_indices(self.size)
@@ -205,6 +217,12 @@ class _ClassSpace:
     def eigenvectors(self, matrix):
         """Eigenvalues (size,) and eigenvectors, in columns, of a symmetric matrix; of a diagonal one in its order."""
         return (np.diag(matrix), np.eye(self.size)) if self.is_separate else np.linalg.eigh(matrix)
+
+
+@lru_cache(maxsize=16)
+def _class_space(n_outputs, is_separate):
+    """The _ClassSpace of so many outputs, with what it has computed."""
+    return _ClassSpace(n_outputs, is_separate)
 
 
 def _sums_over_rows(function, objective, params, n_draws, width=None):
@@ -283,4 +301,6 @@ def _unit_diagonal(matrix):
 
 def _half_squared_norms(gradient, axis):
     """Half the squared norms, one for each problem, of a gradient by the coordinates."""
-    return np.atleast_1d(np.sum(gradient * gradient, axis=axis)) / 2
+    if axis is None or gradient.shape[1 - axis] == 1:
+        return np.array([np.vdot(gradient, gradient) / 2])
+    return np.add.reduce(gradient * gradient, axis=axis) / 2

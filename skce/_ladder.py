@@ -21,7 +21,7 @@ MOST_COLUMNS = 4096
 
 # Evaluations that a first curvature may cost; and those that a change to a dearer one costs before it shows.
 CHEAP = 20
-EVALUATIONS_TO_CLIMB = 15
+EVALUATIONS_TO_CLIMB = 10
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,10 @@ def rungs_for(objective):
 
 def first_rung(rungs, *, is_cold):
     """Index of the rung to start from; where all coefficients are zero, a Kronecker curvature is exact."""
-    candidates = [
-        index
-        for index, rung in enumerate(rungs)
-        if rung.cost <= CHEAP and not (is_cold and rung.curvature is ExactCurvature)
-    ]
-    return max(candidates, default=0)
+    affordable = [index for index, rung in enumerate(rungs) if rung.cost <= CHEAP]
+    if is_cold and len(affordable) > 2 and rungs[1].cost < rungs[2].cost:
+        return 1
+    return max(affordable, default=0)
 
 
 def next_rung(rungs, index, evaluations_left):

@@ -31,10 +31,11 @@ def softmax_loss_gradient(logits, targets, loss):
 
 def cross_entropy_gradient(logits, targets):
     """As ``softmax_loss_gradient`` for cross-entropy: T is (K, m), and the gradient Q m - T overwrites ``logits``."""
-    logits -= logits.max(axis=0)
-    mass = targets.sum(axis=0)
+    logits -= np.maximum.reduce(logits, axis=0)
+    mass = np.add.reduce(targets, axis=0)
     value = -np.vdot(targets, logits)
-    normaliser = _exp_with_sum(logits)
+    np.exp(logits, out=logits)
+    normaliser = np.add.reduce(logits, axis=0)
     value += np.vdot(mass, np.log(normaliser))
     logits *= mass / normaliser
     logits -= targets
@@ -43,24 +44,19 @@ def cross_entropy_gradient(logits, targets):
 
 def label_cross_entropy_gradient(logits, codes, weight):
     """As ``cross_entropy_gradient`` for T that is ``weight`` (m,), or 1 for None, in the row ``codes`` (m,) alone."""
-    logits -= logits.max(axis=0)
+    logits -= np.maximum.reduce(logits, axis=0)
     of_label = codes, np.arange(len(codes))
     log_q = logits[of_label]
-    normaliser = _exp_with_sum(logits)
+    np.exp(logits, out=logits)
+    normaliser = np.add.reduce(logits, axis=0)
     log_q -= np.log(normaliser)
     if weight is None:
         logits /= normaliser
         logits[of_label] -= 1
-        return -log_q.sum(dtype=np.float64), logits
+        return -np.add.reduce(log_q, dtype=np.float64), logits
     logits *= weight / normaliser
     logits[of_label] -= weight
     return -np.vdot(weight, log_q), logits
-
-
-def _exp_with_sum(logits):
-    """Sum (m,) over the classes of exp(logits), which overwrites ``logits`` (K, m)."""
-    np.exp(logits, out=logits)
-    return logits.sum(axis=0)
 
 
 def sigmoid_loss_gradient(logits, targets, loss):
@@ -93,6 +89,21 @@ def _row_products(left, right):
     return np.einsum("lm,lm->l", left, right, dtype=np.float64)
 
 
+def label_sigmoid_cross_entropy_gradient(logits, is_for, weight):
+    """As ``sigmoid_cross_entropy_gradient`` for one sigmoid whose targets are ``weight`` (m,), or 1 for None, on one side."""
+    margin = np.where(is_for, logits[0], -logits[0])
+    decay = np.exp(-np.abs(margin))
+    losses = np.log1p(decay)
+    losses -= np.minimum(margin, 0)
+    wrong = np.where(margin < 0, 1, decay)
+    wrong /= 1 + decay
+    gradient = np.where(is_for, -wrong, wrong)
+    if weight is None:
+        return np.add.reduce(losses, dtype=np.float64, keepdims=True), gradient[None]
+    gradient *= weight
+    return np.vdot(weight, losses)[None], gradient[None]
+
+
 @dataclass(frozen=True)
 class SoftmaxCurvature:
     """The curvatures m (diag q - q q^T) of some rows: ``mass`` (m,) and probabilities ``q`` (K, m)."""
@@ -113,11 +124,13 @@ class SoftmaxCurvature:
         weighted = self.mass * self.q
         return np.diag(weighted.sum(axis=1)) - weighted @ self.q.T
 
-    def pairs(self, basis):
-        """In the given basis (k, K) of the classes: the entries (k (k + 1) / 2, m) of the lower triangle."""
-        first, second = np.tril_indices(len(basis))
+    def entries(self, basis, first, second):
+        """In a basis (k, K) of the classes, the entries (p, m) at the rows ``first`` (p,) and columns ``second`` (p,)."""
         projected = basis @ self.q
-        return self.mass * ((basis[first] * basis[second]) @ self.q - projected[first] * projected[second])
+        entries = (basis[first] * basis[second]) @ self.q
+        entries -= projected[first] * projected[second]
+        entries *= self.mass
+        return entries
 
 
 @dataclass(frozen=True)
@@ -138,7 +151,7 @@ class SigmoidCurvature:
         """Their sum (L, L)."""
         return np.diag(self.weights.sum(axis=1))
 
-    def pairs(self, basis):
+    def entries(self, basis, first, second):
         """The entries (L, m) of the diagonals, whose basis is the identity."""
         return self.weights
 

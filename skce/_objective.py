@@ -56,7 +56,7 @@ class LinearObjective:
         def loss_gradient(rows, block):
             logits = logits_of_block(block, coef_of_blocks, intercept)
             values, logits_gradient = self.targets.loss_gradient(logits, rows, self.loss)
-            return values, block.T @ logits_gradient.T, logits_gradient.sum(axis=1)
+            return values, block.T @ logits_gradient.T, np.add.reduce(logits_gradient, axis=1)
 
         values, coef_gradient, intercept_gradient = self.rows.summed(loss_gradient)
         gradient = np.empty(self.shape)

@@ -25,15 +25,18 @@ MANY_PARAMS = 10**6
 GAIN_OF_QUADRATIC = 1.15
 MOST_CORRECTION = 10.0
 
+TINY = np.finfo(float).tiny
+
 # A relative gain, and a relative estimate, that rounding may hide.
 ROUNDING_OF_GAIN = 4 * np.finfo(float).eps
 ROUNDING_OF_ESTIMATE = 2**12 * np.finfo(float).eps
 
-# A stage whose estimate is not believed goes on to this part of tol, so that a fresh curvature confirms it at once.
-UNCONFIRMED = 0.1
+# Where F was not seen to be a quadratic, the estimate of an exact curvature that is a stage old has been too small by as
+# much as this.
+UNDERESTIMATE = 30.0
 
 # The rate of a stage flatters those that follow.
-SLOWING = 2.0
+SLOWING = 3.0
 
 ITERATIONS_OF_TAIL = 5
 
@@ -82,10 +85,8 @@ class Point:
     values: np.ndarray
     gradient: np.ndarray
 
-    @property
-    def value(self):
-        """F."""
-        return float(self.values.sum())
+    def __post_init__(self):
+        self.value = float(self.values[0] if len(self.values) == 1 else self.values.sum())
 
 
 @dataclass
@@ -111,16 +112,18 @@ class Descent:
 
     def relative(self, decrements):
         """The largest estimate of a problem's suboptimality, relative to its value."""
-        values = np.maximum(np.abs(self.best.values), np.finfo(float).tiny)
-        return self.correction * float(np.max(decrements / values, initial=0.0))
+        values = self.best.values
+        if len(values) == 1:
+            return self.correction * float(decrements[0]) / max(abs(self.best.value), TINY)
+        return self.correction * float(np.max(decrements / np.maximum(np.abs(values), TINY)))
 
     def tail(self):
         """What F, relative to itself, will still fall by, if it goes on as in the last iterations."""
         if len(self.loss_curve) <= 2 * ITERATIONS_OF_TAIL:
             return 0.0
         before, middle, last = self.loss_curve[-1 - 2 * ITERATIONS_OF_TAIL :: ITERATIONS_OF_TAIL]
-        gain, ratio = middle - last, (middle - last) / max(before - middle, np.finfo(float).tiny)
-        return gain * min(ratio / (1 - ratio) if ratio < 1 else np.inf, 10.0) / max(abs(last), np.finfo(float).tiny)
+        gain, ratio = middle - last, (middle - last) / max(before - middle, TINY)
+        return gain * min(ratio / (1 - ratio) if ratio < 1 else np.inf, 10.0) / max(abs(last), TINY)
 
 
 def minimised(objective, standardisation, start, *, tol, max_iter, on_iteration, on_stage):
@@ -182,7 +185,7 @@ class Stage:
         self.decrements = curvature.decrements(self.slope)
         self.estimates = [self._estimate(self.decrements)]
         self.evaluations_before = descent.n_evaluations
-        self.latest = None
+        self.latest = self.start, self.slope
         self.reason = None
 
     def run(self, n_iter):
@@ -192,17 +195,19 @@ class Stage:
             return "converged"
         # In these units L-BFGS, whose first step has length 1, steps to where the decrement would be zero.
         unit = np.linalg.norm(self.slope)
-        if unit**2 < np.finfo(float).tiny or n_iter == 0:
+        if unit**2 < TINY or n_iter == 0:
             return None
 
-        def value_gradient(displacement):
-            if not displacement.any():
-                return self.start.value / unit**2, self.slope / unit
-            params = self.start.params + self.curvature.params(displacement * unit)
-            point = self.descent.evaluated(params)
-            slope = self.curvature.gradient(point.gradient)
-            self.latest = point, slope
-            return point.value / unit**2, slope / unit
+        def value(displacement):
+            if displacement.any():
+                params = self.start.params + self.curvature.params(displacement * unit)
+                point = self.descent.evaluated(params)
+                self.latest = point, self.curvature.gradient(point.gradient)
+            return self.latest[0].value / unit**2
+
+        def gradient(displacement):
+            # SciPy asks for the gradient where it has just asked for the value.
+            return self.latest[1] / unit
 
         size = len(self.slope)
         options = {
@@ -214,10 +219,10 @@ class Stage:
             "ftol": 0.0,
         }
         minimize(
-            value_gradient, np.zeros(size), method="L-BFGS-B", jac=True, callback=self._after_iteration, options=options
+            value, np.zeros(size), method="L-BFGS-B", jac=gradient, callback=self._after_iteration, options=options
         )
-        if self.latest:
-            point, slope = self.latest
+        point, slope = self.latest
+        if point is not self.start:
             ratio = self._gain_by_promise(point, self.curvature.decrements(slope))
             self.descent.correction = min(max(ratio, 1.0) ** 2, MOST_CORRECTION)
         return self.reason
@@ -246,9 +251,9 @@ class Stage:
         descent.suboptimality = estimate
         if self.on_iteration(len(descent.loss_curve) - 1, point):
             self.reason = "stopped"
-        elif estimate <= self.tol and self._is_believed(point, decrements):
+        elif estimate * self._underestimate(point, decrements) <= self.tol:
             self.reason = "converged"
-        if self.reason or estimate <= self.tol * UNCONFIRMED:
+        if self.reason:
             raise StopIteration
 
     def _estimate(self, decrements):
@@ -256,10 +261,11 @@ class Stage:
         estimate = self.descent.relative(decrements)
         return estimate if self.curvature.is_exact else max(estimate, self.descent.tail())
 
-    def _is_believed(self, point, decrements):
-        """Whether the curvature is exact and F was seen to be a quadratic."""
+    def _underestimate(self, point, decrements):
+        """What the estimate at a point may be too small by."""
         ratio = self._gain_by_promise(point, decrements)
-        return self.curvature.is_exact and 1 / GAIN_OF_QUADRATIC <= ratio <= GAIN_OF_QUADRATIC
+        is_quadratic = 1 / GAIN_OF_QUADRATIC <= ratio <= GAIN_OF_QUADRATIC
+        return UNDERESTIMATE if self.curvature.is_exact and not is_quadratic else 1.0
 
     def _gain_by_promise(self, point, decrements):
         """What F has fallen by since the start, over what the decrements have."""

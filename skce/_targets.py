@@ -21,6 +21,7 @@ from skce._links import (
     SoftmaxCurvature,
     cross_entropy_gradient,
     label_cross_entropy_gradient,
+    label_sigmoid_cross_entropy_gradient,
     sigmoid_cross_entropy_gradient,
     sigmoid_curvature,
     sigmoid_loss_gradient,
@@ -156,10 +157,10 @@ class SoftmaxTargets:
         """Value () and gradient (k, m), not divided by S, for the logits (k, m) of some rows, which are overwritten."""
         if not isinstance(loss, CrossEntropy):
             return softmax_loss_gradient(logits, self._block_like(logits, rows), loss)
-        if self._column_of_class is None:
+        if not self._is_one_a_row:
             return cross_entropy_gradient(logits, self._block_like(logits, rows))
-        weight = None if self._is_unweighted else self.row_weight(rows).astype(logits.dtype, copy=False)
-        return label_cross_entropy_gradient(logits, self._column_of_class[self.labels.codes[rows]], weight)
+        columns = self._column_of_class[self.labels.codes[rows]]
+        return label_cross_entropy_gradient(logits, columns, self._weight_like(logits, rows))
 
     def curvature(self, logits, rows, loss):
         """SoftmaxCurvature, not divided by S, for the logits (k, m) of some rows, which are overwritten."""
@@ -172,9 +173,7 @@ class SoftmaxTargets:
 
     @cached_property
     def _column_of_class(self):
-        """Position in ``columns`` of each class (K,), if T has one entry a row; of a class without mass, any."""
-        if not isinstance(self.labels, HardLabels) or self.label_smoothing:
-            return None
+        """Position in ``columns`` of each class (K,); of a class without mass, any."""
         column_of_class = np.zeros(self.n_outputs, dtype=np.intp)
         column_of_class[self.columns] = np.arange(len(self.columns))
         return column_of_class
@@ -183,6 +182,15 @@ class SoftmaxTargets:
     def _is_unweighted(self):
         """Whether every row and every class weighs 1."""
         return self.sample_weight.min() == self.sample_weight.max() == 1 and bool((self.class_weight == 1).all())
+
+    @cached_property
+    def _is_one_a_row(self):
+        """Whether T has one entry a row."""
+        return isinstance(self.labels, HardLabels) and not self.label_smoothing
+
+    def _weight_like(self, logits, rows):
+        """The weight (m,) of some rows in the dtype of their logits; None if every row weighs 1."""
+        return None if self._is_unweighted else self.row_weight(rows).astype(logits.dtype, copy=False)
 
     def _block_like(self, logits, rows):
         """The block of some rows in the dtype of their logits."""
@@ -209,6 +217,9 @@ class BinaryTargets(SoftmaxTargets):
 
     def loss_gradient(self, logits, rows, loss):
         """Values (1,) and gradient (1, m), not divided by S, for the logits (1, m) of some rows."""
+        if self._is_one_a_row and isinstance(loss, CrossEntropy):
+            is_for = self.labels.codes[rows] == 1
+            return label_sigmoid_cross_entropy_gradient(logits, is_for, self._weight_like(logits, rows))
         return _sigmoid_loss_gradient(logits, self._block_like(logits, rows), loss)
 
     def curvature(self, logits, rows, loss):
