@@ -54,30 +54,33 @@ class ExactCurvature:
             ),
             *(objective, params, ROWS_OF_EXACT, width),
         )
-        hessians = moments
-        if not self.classes.is_separate:
+        if self.classes.is_separate:
+            hessians = moments
+        else:
             hessian = np.empty((n_columns, n_classes, n_columns, n_classes))
             hessian[:, first, :, second] = hessian[:, second, :, first] = moments
             hessians = hessian.reshape(1, n_columns * n_classes, n_columns * n_classes)
         diagonals = np.einsum("fpp->fp", hessians)
         diagonals += np.repeat(_ridge(objective, standardisation), hessians.shape[1] // n_columns)
-        self.inverse_factors = np.stack([_inverse_factor(hessian) for hessian in hessians])
+        factors = np.stack([_inverse_factor(hessian) for hessian in hessians])
+        # From here on in terms of the parameters: (1, p, d K) of a softmax, (K, d, d) of K sigmoids.
+        n_factors, size, _ = factors.shape
+        by_class = factors.reshape(n_factors, size, n_columns, -1)
+        self.maps = standardisation.params(self.classes.expanded(by_class)).reshape(n_factors, size, -1)
 
     def params(self, coordinates):
         """Displacement of the parameters for ``coordinates``, both flat."""
-        by_factor = (coordinates.reshape(len(self.inverse_factors), 1, -1) @ self.inverse_factors)[:, 0]
-        by_class = by_factor.T if self.classes.is_separate else by_factor.reshape(-1, self.classes.size)
-        return self.standardisation.params(self.classes.expanded(by_class)).ravel()
+        by_factor = coordinates.reshape(len(self.maps), 1, -1) @ self.maps
+        return by_factor[:, 0].T.ravel()
 
     def gradient(self, gradient):
         """Gradient by the coordinates, given that by the parameters, both flat."""
-        by_class = self.classes.reduced(self.standardisation.gradient(gradient.reshape(-1, self.classes.n_outputs)))
-        by_factor = by_class.T if self.classes.is_separate else by_class.reshape(1, -1)
-        return (self.inverse_factors @ by_factor[:, :, None]).ravel()
+        by_factor = gradient.reshape(-1, len(self.maps)).T
+        return (self.maps @ by_factor[:, :, None]).ravel()
 
     def decrements(self, gradient):
         """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
-        return _half_squared_norms(gradient.reshape(len(self.inverse_factors), -1), axis=1)
+        return _half_squared_norms(gradient.reshape(len(self.maps), -1), axis=1)
 
 
 class KroneckerCurvature:

@@ -108,7 +108,8 @@ def _read_classes(y, known):
         observed, codes = np.unique(y, return_inverse=True)
     except TypeError as error:
         raise ValueError("y must hold labels of one type, which can be sorted.") from error
-    check_classification_targets(y)
+    if y.dtype.kind not in "biu":  # integers are always labels, and to look at all of them again takes time
+        check_classification_targets(y)
     if known is None:
         return observed, HardLabels(codes, len(observed))
     position = {label: k for k, label in enumerate(known.tolist())}

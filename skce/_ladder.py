@@ -61,9 +61,9 @@ def first_rung(rungs, *, is_cold):
     return max(affordable, default=0)
 
 
-def next_rung(rungs, index, evaluations_left):
-    """Index of the rung to go on from, where the one at ``index`` seems to need so many evaluations more."""
+def next_rung(rungs, index, iterations_left):
+    """Index of the rung to go on from, where the one at ``index`` seems to need so many iterations more."""
     for higher in range(len(rungs) - 1, index, -1):
-        if evaluations_left > EVALUATIONS_TO_CLIMB + rungs[higher].cost:
+        if iterations_left > EVALUATIONS_TO_CLIMB + rungs[higher].cost:
             return higher
     return index

@@ -38,6 +38,10 @@ UNDERESTIMATE = 30.0
 # The rate of a stage flatters those that follow.
 SLOWING = 3.0
 
+# What starting another stage costs, in evaluations, besides its curvature.
+COST_OF_STAGE = 3.0
+
+ITERATIONS_OF_RATE = 4
 ITERATIONS_OF_TAIL = 5
 
 # Loss above which classes are not looked at for being separable.
@@ -144,15 +148,14 @@ def minimised(objective, standardisation, start, *, tol, max_iter, on_iteration,
             curvature = rungs[rung].curvature(objective, descent.best.params, standardisation)
             descent.n_passes += curvature.sweeps
             n_iter = rungs[rung].n_iter * (1 if curvature.is_exact else 2**n_stages)
-            n_iter = min(n_iter, max_iter + 1 - len(descent.loss_curve))
-            stage = Stage(descent, curvature, tol, on_iteration)
-            reason = stage.run(n_iter)
+            stage = Stage(descent, curvature, tol, on_iteration, n_iter, patience=rungs[rung].cost + COST_OF_STAGE)
+            reason = stage.run(max_iter + 1 - len(descent.loss_curve))
             on_stage(curvature, descent)
             n_stages += 1
             if reason is None and _is_separable(descent):
                 reason = "separable"
             elif reason is None:
-                higher = next_rung(rungs, rung, stage.evaluations_left())
+                higher = next_rung(rungs, rung, SLOWING * stage.iterations_left())
                 if higher == rung and stage.gain <= ROUNDING_OF_GAIN * abs(descent.best.value):
                     rounding = ROUNDING_OF_ESTIMATE * (np.finfo(objective.rows.dtype).eps / np.finfo(float).eps)
                     reason = "precision" if descent.suboptimality <= rounding else "stalled"
@@ -173,13 +176,18 @@ def minimised(objective, standardisation, start, *, tol, max_iter, on_iteration,
 
 
 class Stage:
-    """A run of L-BFGS over displacements from the best point of ``descent``, in the coordinates of ``curvature``."""
+    """A run of L-BFGS over displacements from the best point of ``descent``, in the coordinates of ``curvature``.
 
-    def __init__(self, descent, curvature, tol, on_iteration):
+    It takes ``n_iter`` iterations, and more if at its rate ``patience`` evaluations will do, which a new one would cost.
+    """
+
+    def __init__(self, descent, curvature, tol, on_iteration, n_iter, patience):
         self.descent = descent
         self.curvature = curvature
         self.tol = tol
         self.on_iteration = on_iteration
+        self.n_iter = n_iter
+        self.patience = patience
         self.start = descent.best
         self.slope = curvature.gradient(self.start.gradient)
         self.decrements = curvature.decrements(self.slope)
@@ -188,14 +196,14 @@ class Stage:
         self.latest = self.start, self.slope
         self.reason = None
 
-    def run(self, n_iter):
-        """Why the minimisation is over after at most ``n_iter`` iterations; None if it is not."""
+    def run(self, max_iter):
+        """Why the minimisation is over after at most ``max_iter`` iterations; None if it is not."""
         self.descent.suboptimality = self.estimates[0]
         if self.estimates[0] <= self.tol:
             return "converged"
         # In these units L-BFGS, whose first step has length 1, steps to where the decrement would be zero.
         unit = np.linalg.norm(self.slope)
-        if unit**2 < TINY or n_iter == 0:
+        if unit**2 < TINY:
             return None
 
         def value(displacement):
@@ -211,8 +219,8 @@ class Stage:
 
         size = len(self.slope)
         options = {
-            "maxiter": n_iter,
-            "maxfun": 50 * n_iter,
+            "maxiter": max_iter,
+            "maxfun": 50 * max_iter,
             "maxls": 50,
             "maxcor": CORRECTIONS if size < MANY_PARAMS else CORRECTIONS_OF_MANY,
             "gtol": 0.0,
@@ -232,13 +240,13 @@ class Stage:
         """What F has fallen by."""
         return self.start.value - self.descent.best.value
 
-    def evaluations_left(self):
-        """Evaluations that it would take at the rate of this stage to come to ``tol``."""
-        first, last = self.estimates[0], self.estimates[-1]
+    def iterations_left(self, n_iter=None):
+        """Iterations that it would take to come to ``tol`` at the rate of this stage, or of its last ``n_iter``."""
+        first, last = self.estimates[-1 - n_iter if n_iter else 0], self.estimates[-1]
         if not 0 < last < first:
             return np.inf
-        n_evaluations = self.descent.n_evaluations - self.evaluations_before
-        return SLOWING * n_evaluations * np.log(last / max(self.tol, ROUNDING_OF_ESTIMATE)) / np.log(first / last)
+        n_iter = n_iter or len(self.estimates) - 1
+        return n_iter * np.log(last / max(self.tol, ROUNDING_OF_ESTIMATE)) / np.log(first / last)
 
     def _after_iteration(self, intermediate_result):
         """Record an iterate, and stop the stage where there is nothing more to gain from its curvature."""
@@ -253,7 +261,9 @@ class Stage:
             self.reason = "stopped"
         elif estimate * self._underestimate(point, decrements) <= self.tol:
             self.reason = "converged"
-        if self.reason:
+        n_iter = len(self.estimates) - 1
+        is_over = n_iter >= self.n_iter and self.iterations_left(ITERATIONS_OF_RATE) > self.patience
+        if self.reason or is_over:
             raise StopIteration
 
     def _estimate(self, decrements):

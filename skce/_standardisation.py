@@ -46,11 +46,11 @@ class Standardisation:
         return columns
 
     def params(self, standardised):
-        """Parameters (d + 1, k) for coefficients of the standardised columns, in their place."""
-        coef = standardised[: len(self.mean)]
+        """Parameters (..., d + 1, k) for coefficients of the standardised columns, in their place."""
+        coef = standardised[..., : len(self.mean), :]
         coef /= self.scale[:, None]
         if self.fit_intercept:
-            standardised[-1] -= self.mean @ coef
+            standardised[..., -1, :] -= self.mean @ coef
         return standardised
 
     def gradient(self, gradient):
