@@ -45,17 +45,20 @@ def cross_entropy_gradient(logits, targets):
 def label_cross_entropy_gradient(logits, codes, weight):
     """As ``cross_entropy_gradient`` for T that is ``weight`` (m,), or 1 for None, in the row ``codes`` (m,) alone."""
     logits -= np.maximum.reduce(logits, axis=0)
-    of_label = codes, np.arange(len(codes))
-    log_q = logits[of_label]
+    n_rows = len(codes)
+    of_label = codes * n_rows
+    of_label += np.arange(n_rows)
+    flat = logits.reshape(-1)
+    log_q = flat.take(of_label)
     np.exp(logits, out=logits)
     normaliser = np.add.reduce(logits, axis=0)
     log_q -= np.log(normaliser)
     if weight is None:
-        logits /= normaliser
-        logits[of_label] -= 1
+        logits *= 1 / normaliser
+        flat[of_label] -= 1
         return -np.add.reduce(log_q, dtype=np.float64), logits
     logits *= weight / normaliser
-    logits[of_label] -= weight
+    flat[of_label] -= weight
     return -np.vdot(weight, log_q), logits
 
 

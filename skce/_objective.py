@@ -12,7 +12,7 @@ intercept; (d, K) without one.
 
 import numpy as np
 
-from skce._rows import logits_of_block
+from skce._rows import coef_gradient_of_block, logits_of_block
 
 # Where a row's target is predicted this close to 1, it has nothing left to ask for.
 SEPARATED = 1e-8
@@ -56,7 +56,8 @@ class LinearObjective:
         def loss_gradient(rows, block):
             logits = logits_of_block(block, coef_of_blocks, intercept)
             values, logits_gradient = self.targets.loss_gradient(logits, rows, self.loss)
-            return values, block.T @ logits_gradient.T, np.add.reduce(logits_gradient, axis=1)
+            coef_gradient = coef_gradient_of_block(block, logits_gradient)
+            return values, coef_gradient, np.add.reduce(logits_gradient, axis=1)
 
         values, coef_gradient, intercept_gradient = self.rows.summed(loss_gradient)
         gradient = np.empty(self.shape)

@@ -108,6 +108,13 @@ def logits_of_block(block, coef, intercept):
     return logits
 
 
+def coef_gradient_of_block(block, logits_gradient):
+    """Gradient (d, K) by coef of a block of rows (m, d), given that by its logits (K, m), in the block's dtype."""
+    if scipy.sparse.issparse(block):
+        return block.T @ logits_gradient.T
+    return (logits_gradient @ block).T
+
+
 def _csr_block(X, rows):
     """A slice of the rows of a CSR matrix, whose arrays are views of its arrays."""
     if rows.stop - rows.start == X.shape[0]:
