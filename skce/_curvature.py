@@ -31,9 +31,13 @@ RIDGES = 1e-14 * 100.0 ** np.arange(8)
 # Eigenvalues of the curvature by class, relative to the largest, below which a Kronecker product is not to be believed.
 LEAST_CLASS_CURVATURE = 1e-2
 
-# Rows that a Kronecker curvature draws, at least, and for each column; and that an exact one does, of more than that.
-ROWS_OF_KRONECKER, ROWS_OF_KRONECKER_PER_COLUMN = 2**14, 10
+# Rows, at most, whose curvature an exact Hessian sums, and a class matrix; of more, as many are drawn.
 ROWS_OF_EXACT = 2**19
+ROWS_OF_CLASSES = 2**14
+
+# A second moment draws as many rows as make so many numbers, but no fewer than this for each column.
+NUMBERS_OF_MOMENT = 2**22
+ROWS_PER_COLUMN = 10
 
 
 class ExactCurvature:
@@ -71,12 +75,12 @@ class ExactCurvature:
     def params(self, coordinates):
         """Displacement of the parameters for ``coordinates``, both flat."""
         by_factor = coordinates.reshape(len(self.maps), 1, -1) @ self.maps
-        return by_factor[:, 0].T.ravel()
+        return by_factor[:, 0].T.reshape(-1)
 
     def gradient(self, gradient):
         """Gradient by the coordinates, given that by the parameters, both flat."""
         by_factor = gradient.reshape(-1, len(self.maps)).T
-        return (self.maps @ by_factor[:, :, None]).ravel()
+        return (self.maps @ by_factor[:, :, None]).reshape(-1)
 
     def decrements(self, gradient):
         """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
@@ -96,7 +100,7 @@ class KroneckerCurvature:
         self.standardisation = standardisation
         self.classes = _class_space(objective.shape[1], not objective.targets.is_shift_invariant)
         n_features = objective.rows.shape[1]
-        n_draws = max(ROWS_OF_KRONECKER, ROWS_OF_KRONECKER_PER_COLUMN * n_features)
+        n_draws = rows_of_moment(n_features)
 
         def sums(block, curvature):
             columns = standardisation.columns_of(block)
@@ -128,7 +132,7 @@ class KroneckerCurvature:
         np.matmul(self.vectors, scaled[:n_features], out=matrix[:n_features])
         if len(matrix) > n_features:
             matrix[-1] = scaled[-1] - self.mean @ matrix[:n_features]
-        return self.standardisation.params(self.classes.expanded(matrix @ self.class_vectors.T)).ravel()
+        return self.standardisation.params(self.classes.expanded(matrix @ self.class_vectors.T)).reshape(-1)
 
     def gradient(self, gradient):
         """Gradient by the coordinates, given that by the parameters, both flat."""
@@ -139,7 +143,7 @@ class KroneckerCurvature:
             matrix[:n_features] -= np.multiply.outer(self.mean, matrix[-1])
         matrix[:n_features] = self.vectors.T @ matrix[:n_features]
         matrix *= self.scale
-        return matrix.ravel()
+        return matrix.reshape(-1)
 
     def decrements(self, gradient):
         """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
@@ -155,28 +159,44 @@ class DiagonalCurvature:
         self.standardisation = standardisation
         self.classes = _class_space(objective.shape[1], not objective.targets.is_shift_invariant)
         self.sweeps, (total,) = _sums_over_rows(
-            lambda _, curvature: (curvature.total(),), objective, params, ROWS_OF_KRONECKER
+            lambda _, curvature: (curvature.total(),), objective, params, ROWS_OF_CLASSES
         )
         self.class_curvature = self.classes.reduced(self.classes.reduced(total).T)
         by_class = np.diag(total)
         by_class = np.maximum(by_class, max(LEAST_CLASS_CURVATURE * by_class.max(), np.finfo(float).tiny))
         by_column = np.append((standardisation.spread / standardisation.scale) ** 2, np.ones(int(objective.fit_intercept)))
         square = np.multiply.outer(by_column, by_class) + _ridge(objective, standardisation)[:, None]
+        # In terms of the parameters themselves, as there may be very many.
         self.scale = 1 / np.sqrt(np.where(square > 0, square, 1.0))
+        self.scale[: len(standardisation.scale)] /= standardisation.scale[:, None]
 
     def params(self, coordinates):
         """Displacement of the parameters for ``coordinates``, both flat."""
-        return self.standardisation.params(coordinates.reshape(self.scale.shape) * self.scale).ravel()
+        matrix = coordinates.reshape(self.scale.shape) * self.scale
+        if self.standardisation.fit_intercept:
+            matrix[-1] -= self.standardisation.mean @ matrix[:-1]
+        return matrix.reshape(-1)
 
     def gradient(self, gradient):
         """Gradient by the coordinates, given that by the parameters, both flat."""
-        matrix = self.standardisation.gradient(gradient.reshape(self.scale.shape))
+        gradient = gradient.reshape(self.scale.shape)
+        if not self.standardisation.fit_intercept:
+            return (gradient * self.scale).reshape(-1)
+        matrix = np.empty_like(gradient)
+        matrix[-1] = gradient[-1]
+        np.multiply.outer(self.standardisation.mean, gradient[-1], out=matrix[:-1])
+        np.subtract(gradient[:-1], matrix[:-1], out=matrix[:-1])
         matrix *= self.scale
-        return matrix.ravel()
+        return matrix.reshape(-1)
 
     def decrements(self, gradient):
         """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
         return _half_squared_norms(gradient.reshape(self.scale.shape), axis=0 if self.classes.is_separate else None)
+
+
+def rows_of_moment(n_features):
+    """Rows that a second moment of so many columns draws, at most."""
+    return max(ROWS_PER_COLUMN * n_features, min(ROWS_OF_CLASSES, NUMBERS_OF_MOMENT // n_features))
 
 
 def intercept_step(curvature, intercept_gradient):

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from skce._curvature import (
     ROWS_OF_EXACT,
-    ROWS_OF_KRONECKER,
-    ROWS_OF_KRONECKER_PER_COLUMN,
     DiagonalCurvature,
     ExactCurvature,
     KroneckerCurvature,
+    rows_of_moment,
 )
 
 # Sizes whose cubes are still worth factorising: of an exact Hessian, and of a second moment of the columns.
@@ -40,7 +39,7 @@ def rungs_for(objective):
     evaluation = n_rows * n_outputs * (4 * objective.rows.numbers_per_row + 60)
     rungs = [Rung(DiagonalCurvature, 1.0, 20)]
     if n_features <= MOST_COLUMNS:
-        n_drawn = min(n_rows, max(ROWS_OF_KRONECKER, ROWS_OF_KRONECKER_PER_COLUMN * n_features))
+        n_drawn = min(n_rows, rows_of_moment(n_features))
         work = n_drawn * n_features * (2 * n_features + 60) + 25 * n_features**3
         rungs.append(Rung(KroneckerCurvature, work / evaluation, 10))
     is_softmax = objective.targets.is_shift_invariant

@@ -61,14 +61,15 @@ class LinearObjective:
 
         values, coef_gradient, intercept_gradient = self.rows.summed(loss_gradient)
         gradient = np.empty(self.shape)
-        np.divide(coef_gradient, self.targets.total, out=gradient[: len(coef)])
+        by_coef = gradient[: len(coef)]
+        np.divide(coef_gradient, self.targets.total, out=by_coef)
         values = np.atleast_1d(values) / self.targets.total
         if self.penalty:
-            gradient[: len(coef)] += self.penalty * coef
+            by_coef += np.multiply(coef, self.penalty, out=coef_gradient)
             values += self.penalty / 2 * self._squared_norms(coef)
         if self.fit_intercept:
             gradient[-1] = intercept_gradient / self.targets.total
-        return values, gradient.ravel()
+        return values, gradient.reshape(-1)
 
     def is_without_coef(self, params):
         """Whether all coefficients are zero, so that every row has the same probabilities."""

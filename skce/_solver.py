@@ -17,7 +17,7 @@ from skce._curvature import intercept_step
 from skce._ladder import first_rung, next_rung, rungs_for
 
 # Corrections that L-BFGS keeps; of very many parameters they take longer than the evaluations that they save.
-CORRECTIONS, CORRECTIONS_OF_MANY = 10, 5
+CORRECTIONS, CORRECTIONS_OF_MANY = 10, 4
 MANY_PARAMS = 10**6
 
 # F that falls by what the decrement promised to within this factor is a quadratic. Where it falls by more, as along the
@@ -207,11 +207,14 @@ class Stage:
             return None
 
         def value(displacement):
-            if displacement.any():
-                params = self.start.params + self.curvature.params(displacement * unit)
-                point = self.descent.evaluated(params)
-                self.latest = point, self.curvature.gradient(point.gradient)
-            return self.latest[0].value / unit**2
+            if not displacement.any():
+                return self.start.value / unit**2
+            params = self.curvature.params(displacement)
+            params *= unit
+            params += self.start.params
+            point = self.descent.evaluated(params)
+            self.latest = point, self.curvature.gradient(point.gradient)
+            return point.value / unit**2
 
         def gradient(displacement):
             # SciPy asks for the gradient where it has just asked for the value.

@@ -79,7 +79,7 @@ def standardisation_of(rows, targets, penalty, fit_intercept):
         return weight.sum(), first, weight @ centred
 
     with np.errstate(over="ignore"):
-        total, first, second = rows.summed(sums, n_columns=rows.shape[1])
+        total, first, second = rows.summed(sums, n_columns=None if rows.is_sparse else rows.shape[1])
         offset = first / total
         mean, variance = pilot + offset, np.maximum(second / total - offset**2, 0.0)
         if not fit_intercept:
@@ -92,12 +92,17 @@ def standardisation_of(rows, targets, penalty, fit_intercept):
 
 def _sparse_sums(weight, block, pilot):
     """Weighted sums (d,) of the columns of a CSR block minus ``pilot`` (d,), and of their squares."""
-    stored = block.copy()
-    stored.data = block.data - pilot[block.indices]
-    first, weight_stored = weight @ stored, weight @ _with_data(block, np.ones(len(block.data)))
-    stored.data **= 2
-    weight_of_zeros = weight.sum() - weight_stored
-    return first - weight_of_zeros * pilot, weight @ stored + weight_of_zeros * pilot**2
+    weight_of_rows = np.repeat(weight, np.diff(block.indptr))
+    differences = block.data - pilot[block.indices]
+
+    def by_column(numbers):
+        return np.bincount(block.indices, weights=numbers, minlength=len(pilot))
+
+    weight_of_zeros = weight.sum() - by_column(weight_of_rows)
+    weight_of_rows *= differences
+    first = by_column(weight_of_rows) - weight_of_zeros * pilot
+    weight_of_rows *= differences
+    return first, by_column(weight_of_rows) + weight_of_zeros * pilot**2
 
 
 def drawn_rows(targets, n_rows, n_draws):
