@@ -37,7 +37,7 @@ def rungs_for(objective):
     n_rows, n_features = objective.rows.shape
     n_columns, n_outputs = objective.shape
     evaluation = n_rows * n_outputs * (4 * objective.rows.numbers_per_row + 60)
-    rungs = [Rung(DiagonalCurvature, 1.0, 20)]
+    rungs = [Rung(DiagonalCurvature, 1.0, 10)]
     if n_features <= MOST_COLUMNS:
         n_drawn = min(n_rows, rows_of_moment(n_features))
         work = n_drawn * n_features * (2 * n_features + 60) + 25 * n_features**3

@@ -17,7 +17,7 @@ from skce._curvature import intercept_step
 from skce._ladder import first_rung, next_rung, rungs_for
 
 # Corrections that L-BFGS keeps; of very many parameters they take longer than the evaluations that they save.
-CORRECTIONS, CORRECTIONS_OF_MANY = 10, 4
+CORRECTIONS, CORRECTIONS_OF_MANY = 10, 6
 MANY_PARAMS = 10**6
 
 # F that falls by what the decrement promised to within this factor is a quadratic. Where it falls by more, as along the
