@@ -38,8 +38,9 @@ UNDERESTIMATE = 30.0
 # The rate of a stage flatters those that follow.
 SLOWING = 3.0
 
-# What starting another stage costs, in evaluations, besides its curvature.
-COST_OF_STAGE = 3.0
+# What starting another stage costs, in evaluations, besides its curvature; more if L-BFGS has to learn again what the
+# curvature does not know.
+COST_OF_STAGE, COST_OF_INEXACT_STAGE = 3.0, 10.0
 
 ITERATIONS_OF_RATE = 4
 ITERATIONS_OF_TAIL = 5
@@ -148,7 +149,8 @@ def minimised(objective, standardisation, start, *, tol, max_iter, on_iteration,
             curvature = rungs[rung].curvature(objective, descent.best.params, standardisation)
             descent.n_passes += curvature.sweeps
             n_iter = rungs[rung].n_iter * (1 if curvature.is_exact else 2**n_stages)
-            stage = Stage(descent, curvature, tol, on_iteration, n_iter, patience=rungs[rung].cost + COST_OF_STAGE)
+            patience = rungs[rung].cost + (COST_OF_STAGE if curvature.is_exact else COST_OF_INEXACT_STAGE)
+            stage = Stage(descent, curvature, tol, on_iteration, n_iter, patience)
             reason = stage.run(max_iter + 1 - len(descent.loss_curve))
             on_stage(curvature, descent)
             n_stages += 1
