@@ -13,18 +13,23 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from skce._class_weight import class_weights
-from skce._compat import checked_sample_weight
+from skce._compat import CallbackSupportMixin, checked_sample_weight, with_callbacks
 from skce._labels import aligned_indicator, has_columns, read_labels
 from skce._links import sigmoid, softmax
 from skce._parameters import InvalidParameterError
+from skce._progress import Progress
+from skce._rows import row_slices
 from skce._solver import warn_unless_converged
 from skce._targets import Indicators
 from skce._training import trained, unreachable_intercept
 from skce._validation import check_parameters, checked_features, unchanged_on_error
 from skce.losses import CrossEntropy, FocalLoss
 
+# Rows whose logits are computed at once where X has to change its dtype.
+ROWS_PER_PRODUCT = 2**12
 
-class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
+
+class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """A linear classifier that minimises a cross-entropy loss; see the subclasses for its parameters."""
 
     def __init__(
@@ -86,10 +91,17 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            If ``max_iter`` iterations do not reach ``tol``.
+            If ``max_iter`` iterations do not reach ``tol``; if rounding stops the fit short of it; or if C is inf and
+            the classes are separable, so that there is no optimum.
+
+        Notes
+        -----
+        An interrupt from the keyboard leaves the fitted attributes as of the last iteration, and is raised again.
         """
         with unchanged_on_error(self):
             solution, constant_labels = self._fit(X, y, sample_weight)
+        if solution.reason == "interrupted":
+            raise KeyboardInterrupt
         if constant_labels:
             warnings.warn(
                 f"y has one outcome only for the labels {constant_labels}; their predictions are that constant.",
@@ -114,7 +126,11 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = checked_features(self, X, reset=False)
-        logits = X @ self.coef_.T + self.intercept_
+        logits = np.empty((X.shape[0], len(self.coef_)), np.result_type(X, self.coef_))
+        # In one product, unless the dtypes differ: that would copy X.
+        for rows in row_slices(X.shape[0], X.shape[0] if X.dtype == self.coef_.dtype else ROWS_PER_PRODUCT):
+            logits[rows] = X[rows] @ self.coef_.T
+        logits += self.intercept_
         return logits.ravel() if len(self.coef_) == 1 else logits
 
     def predict(self, X):
@@ -201,9 +217,11 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         weights = checked_sample_weight(sample_weight, labels.probabilities)
         return float(np.average(labels.probabilities[np.arange(len(predicted)), predicted], weights=weights))
 
+    @with_callbacks
     def _fit(self, X, y, sample_weight):
         """Set the fitted attributes; return the Solution and the labels of a multilabel y that have one outcome."""
         check_parameters(self)
+        progress = Progress(self, X, y, sample_weight)
         X = checked_features(self, X, reset=True, y=None if y is None else "no_validation")
         classes, labels = self._read_y(y)
         check_consistent_length(X, y)
@@ -215,31 +233,35 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
             raise InvalidParameterError(
                 f"C={self.C!r} times the total weight {targets.total:.3g} is too small for a float."
             )
-
-        coef = np.zeros((targets.n_outputs, X.shape[1]))
-        intercept = np.zeros(targets.n_outputs)
         optimised = targets.columns
-        coef[optimised], intercept[optimised], solution = trained(
+        constant = np.setdiff1d(np.arange(targets.n_outputs), optimised)
+
+        def fitted_attributes(optimised_coef, optimised_intercept):
+            coef = np.zeros((targets.n_outputs, X.shape[1]))
+            intercept = np.zeros(targets.n_outputs)
+            coef[optimised], intercept[optimised] = optimised_coef, optimised_intercept
+            if len(constant):
+                intercept[constant] = self._constant_intercepts(
+                    X, optimised_coef, optimised_intercept, targets, constant
+                )
+                if targets.is_shift_invariant and self.fit_intercept:
+                    intercept -= intercept.mean()
+            return {"classes_": classes, "coef_": coef.astype(X.dtype), "intercept_": intercept.astype(X.dtype)}
+
+        coef, intercept, solution = trained(
             X,
             targets,
             self._loss_object(),
-            self._warm_start(classes, coef.shape, optimised),
+            self._warm_start(classes, (targets.n_outputs, X.shape[1]), optimised),
             C=float(self.C),
             fit_intercept=self.fit_intercept,
             tol=self.tol,
             max_iter=self.max_iter,
-            on_iteration=lambda n_iter, point: False,
-            on_stage=self._print_stage if self.verbose else lambda curvature, descent: None,
+            on_iteration=lambda parameters: progress.after_iteration(lambda: fitted_attributes(*parameters())),
+            on_stage=progress.after_stage,
         )
-        constant = np.setdiff1d(np.arange(targets.n_outputs), optimised)
-        if len(constant):
-            intercept[constant] = self._constant_intercepts(X, coef[optimised], intercept[optimised], targets, constant)
-            if targets.is_shift_invariant and self.fit_intercept:
-                intercept -= intercept.mean()
-
-        self.classes_ = classes
-        self.coef_ = coef.astype(X.dtype)
-        self.intercept_ = intercept.astype(X.dtype)
+        for name, attribute in fitted_attributes(coef, intercept).items():
+            setattr(self, name, attribute)
         self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
         self.n_evaluations_ = solution.n_evaluations
         self.n_passes_ = solution.n_passes
@@ -247,14 +269,8 @@ class CrossEntropyClassifier(ClassifierMixin, BaseEstimator):
         self.gap_bound_ = solution.gap_bound
         self.loss_ = solution.value
         self.loss_curve_ = np.array(solution.loss_curve)
+        progress.end()
         return solution, classes[constant].tolist() if isinstance(labels, Indicators) else []
-
-    def _print_stage(self, curvature, descent):
-        """Print what a stage of the minimisation has come to."""
-        print(
-            f"skce {type(curvature).__name__}: {len(descent.loss_curve) - 1} iterations, {descent.n_passes:.1f} passes, "
-            f"loss {descent.best.value:.10g}, estimated relative suboptimality {descent.suboptimality:.1e}"
-        )
 
     def _loss_object(self):
         """The loss that the parameters ``loss`` and ``gamma`` name."""

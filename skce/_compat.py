@@ -4,9 +4,29 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.validation import _check_sample_weight
 
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn has callbacks from 1.9 on
+
+    class CallbackSupportMixin:
+        """Nothing to set callbacks with."""
+
+    def with_callbacks(method):
+        """The method itself."""
+        return method
+
+
+def callback_context(estimator):
+    """The context of the callbacks set on an estimator, or on one that fits it; None without any."""
+    if not (hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")):
+        return None
+    return estimator._init_callback_context(max_subtasks=None)
+
 
 def checked_sample_weight(sample_weight, X):
     """Sample weights (n,) as float64, ones for None; an error unless their sum is positive and finite."""
+    if sample_weight is None:
+        return np.broadcast_to(1.0, X.shape[0])  # as long as X, which may be larger than memory, but one number
     sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not sample_weight.any():
         # scikit-learn refuses these by itself from 1.9 on.

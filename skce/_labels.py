@@ -8,13 +8,19 @@ Classes come out sorted. The columns of an array of distributions stand in that 
 it by their names.
 """
 
+from functools import reduce
+
 import numpy as np
 import scipy.sparse
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from skce._parameters import InvalidParameterError
+from skce._rows import row_slices
 from skce._targets import HardLabels, Indicators, SoftLabels
+
+# Rows whose labels are looked up at once.
+ROWS_PER_SEARCH = 2**16
 
 
 def read_labels(y, classes=None):
@@ -104,20 +110,24 @@ def checked_labels(y):
 def _read_classes(y, known):
     """Sorted classes (K,), ``known`` if given, and HardLabels."""
     y = checked_labels(y)
+    slices = row_slices(len(y), ROWS_PER_SEARCH)
     try:
-        observed, codes = np.unique(y, return_inverse=True)
+        observed = reduce(np.union1d, [np.unique(y[rows]) for rows in slices])
     except TypeError as error:
         raise ValueError("y must hold labels of one type, which can be sorted.") from error
     if y.dtype.kind not in "biu":  # integers are always labels, and to look at all of them again takes time
         check_classification_targets(y)
-    if known is None:
-        return observed, HardLabels(codes, len(observed))
-    position = {label: k for k, label in enumerate(known.tolist())}
+    classes = observed if known is None else known
+    position = {label: k for k, label in enumerate(classes.tolist())}
     unknown = [label for label in observed.tolist() if label not in position]
     if unknown:
-        raise ValueError(f"y holds labels that are not in classes: {unknown}; classes is {known.tolist()}.")
+        raise ValueError(f"y holds labels that are not in classes: {unknown}; classes is {classes.tolist()}.")
     positions = np.array([position[label] for label in observed.tolist()])
-    return known, HardLabels(positions[codes], len(known))
+    # A code a row: as small as can be, where there are more rows than memory.
+    codes = np.empty(len(y), np.min_scalar_type(len(classes)))
+    for rows in slices:
+        codes[rows] = positions[np.searchsorted(observed, y[rows])]
+    return classes, HardLabels(codes, len(classes))
 
 
 def _check_no_label_is_missing(labels, name):

@@ -46,8 +46,8 @@ def label_cross_entropy_gradient(logits, codes, weight):
     """As ``cross_entropy_gradient`` for T that is ``weight`` (m,), or 1 for None, in the row ``codes`` (m,) alone."""
     logits -= np.maximum.reduce(logits, axis=0)
     n_rows = len(codes)
-    of_label = codes * n_rows
-    of_label += np.arange(n_rows)
+    of_label = np.arange(n_rows)
+    of_label += codes * n_rows
     flat = logits.reshape(-1)
     log_q = flat.take(of_label)
     np.exp(logits, out=logits)

@@ -105,6 +105,13 @@ class Descent:
     n_passes: float = 1.0
     suboptimality: float = np.inf
     correction: float = 1.0
+    n_stages: int = 0
+
+    def __str__(self):
+        return (
+            f"stage {self.n_stages}, {len(self.loss_curve) - 1} iterations, {self.n_passes:.1f} passes, "
+            f"loss {self.best.value:.10g}, estimated relative suboptimality {self.suboptimality:.1e}"
+        )
 
     def evaluated(self, params):
         """The Point at ``params``, remembered if it is the best."""
@@ -120,7 +127,8 @@ class Descent:
         values = self.best.values
         if len(values) == 1:
             return self.correction * float(decrements[0]) / max(abs(self.best.value), TINY)
-        return self.correction * float(np.max(decrements / np.maximum(np.abs(values), TINY)))
+        least = max(np.finfo(float).eps * abs(self.best.value), TINY)
+        return self.correction * float(np.max(decrements / np.maximum(np.abs(values), least)))
 
     def tail(self):
         """What F, relative to itself, will still fall by, if it goes on as in the last iterations."""
@@ -134,13 +142,13 @@ class Descent:
 def minimised(objective, standardisation, start, *, tol, max_iter, on_iteration, on_stage):
     """Solution of minimising ``objective`` from ``start`` (p,), until the estimated suboptimality is ``tol`` of F.
 
-    ``on_iteration`` is called with the number of the iteration and its Point, and ends the minimisation if it returns
-    True; ``on_stage`` is called with the curvature and the Descent after every stage.
+    ``on_iteration`` is called with the parameters after every iteration, and ends the minimisation if it returns True;
+    ``on_stage`` is called with the Descent after every stage.
     """
     best = Point(start, *objective(start))
     descent = Descent(objective, best, [best.value])
     rungs = rungs_for(objective)
-    rung, n_stages, curvature, reason = first_rung(rungs, is_cold=objective.is_without_coef(start)), 0, None, None
+    rung, curvature, reason = first_rung(rungs, is_cold=objective.is_without_coef(start)), None, None
     try:
         while reason is None:
             if len(descent.loss_curve) > max_iter:
@@ -148,12 +156,12 @@ def minimised(objective, standardisation, start, *, tol, max_iter, on_iteration,
                 break
             curvature = rungs[rung].curvature(objective, descent.best.params, standardisation)
             descent.n_passes += curvature.sweeps
-            n_iter = rungs[rung].n_iter * (1 if curvature.is_exact else 2**n_stages)
+            n_iter = rungs[rung].n_iter * (1 if curvature.is_exact else 2**descent.n_stages)
             patience = rungs[rung].cost + (COST_OF_STAGE if curvature.is_exact else COST_OF_INEXACT_STAGE)
             stage = Stage(descent, curvature, tol, on_iteration, n_iter, patience)
             reason = stage.run(max_iter + 1 - len(descent.loss_curve))
-            on_stage(curvature, descent)
-            n_stages += 1
+            descent.n_stages += 1
+            on_stage(descent)
             if reason is None and _is_separable(descent):
                 reason = "separable"
             elif reason is None:
@@ -262,7 +270,7 @@ class Stage:
         estimate = self._estimate(decrements)
         self.estimates.append(estimate)
         descent.suboptimality = estimate
-        if self.on_iteration(len(descent.loss_curve) - 1, point):
+        if self.on_iteration(point.params):
             self.reason = "stopped"
         elif estimate * self._underestimate(point, decrements) <= self.tol:
             self.reason = "converged"

@@ -22,7 +22,11 @@ SPREADS_FOR_FLOAT32 = 1e-12, 1e12
 
 
 def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, on_iteration, on_stage):
-    """Coef (k, d), intercept (k,) and Solution for the k columns of ``targets``; ``start`` is such a pair, or None."""
+    """Coef (k, d), intercept (k,) and Solution for the k columns of ``targets``; ``start`` is such a pair, or None.
+
+    ``on_iteration`` is called after every iteration with a function that returns coef and intercept, and stops the
+    training if it returns True; ``on_stage`` is called after every stage with what the minimisation has come to.
+    """
     n_columns, n_features = len(targets.columns), X.shape[1]
     if n_columns == 0:
         nothing = Solution(np.zeros(0), 0.0, 0.0, 0.0, (0.0,), 0, 0.0, "converged")
@@ -42,12 +46,13 @@ def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, on_iter
                 params,
                 tol=tol,
                 max_iter=max_iter,
-                on_iteration=on_iteration,
+                on_iteration=lambda params: on_iteration(lambda: coef_intercept(objective, params)),
                 on_stage=on_stage,
             )
-            return *centred(*objective.coef_intercept(solution.params)), solution
+            return *coef_intercept(objective, solution.params), solution
 
-        def centred(coef, intercept):
+        def coef_intercept(objective, params):
+            coef, intercept = objective.coef_intercept(params)
             # A softmax does not see what all classes share, and the penalty wants none of it.
             if not targets.is_shift_invariant:
                 return coef, intercept

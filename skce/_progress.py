@@ -1,0 +1,34 @@
+"""What a fit tells while it runs: a line for each stage, and each iteration to scikit-learn's callbacks."""
+
+from skce._compat import callback_context
+
+
+class Progress:
+    """The reports of one fit of ``estimator`` to X, y and ``sample_weight``."""
+
+    def __init__(self, estimator, X, y, sample_weight):
+        self.estimator = estimator
+        self.data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+        self.context = callback_context(estimator)
+        if self.context is not None:
+            self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
+
+    def after_iteration(self, fitted_attributes):
+        """Whether a callback asks to stop, after an iteration that ``fitted_attributes()`` describe."""
+        if self.context is None:
+            return False
+        iteration = self.context.subcontext(task_name="iteration")
+        iteration.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+        return iteration.call_on_fit_task_end(
+            estimator=self.estimator, **self.data, reconstruction_attributes=fitted_attributes
+        )
+
+    def after_stage(self, descent):
+        """Print what a stage of the minimisation has come to, if the estimator is verbose."""
+        if self.estimator.verbose:
+            print(f"skce, {descent.objective.loss!r}: {descent}", flush=True)
+
+    def end(self):
+        """Tell the callbacks that the fit is over, and the estimator fitted."""
+        if self.context is not None:
+            self.context.call_on_fit_task_end(estimator=self.estimator, **self.data, reconstruction_attributes={})
