@@ -94,10 +94,14 @@ class LinearObjective:
         (errors,) = self.rows.summed(largest_errors)
         return errors.reshape(self.n_problems, -1).max(axis=1) == 0
 
-    def certified_gap(self, gradient):
-        """Upper bound on F - min F where the gradient by the intercept is zero: strong convexity, for a convex loss."""
-        coef_gradient, _ = self._split(gradient)
-        return float(np.vdot(coef_gradient, coef_gradient) / (2 * self.penalty))
+    def certified_gap(self, gradient, mean):
+        """Upper bound on F - min F where the gradient by the intercept is zero: strong convexity, for a convex loss.
+
+        Next to zero, ``gradient`` is taken with respect to the coefficients of columns that are centred by ``mean`` (d,).
+        """
+        coef_gradient, intercept_gradient = self._split(gradient)
+        centred = coef_gradient - np.multiply.outer(mean, intercept_gradient)
+        return float(np.vdot(centred, centred) / (2 * self.penalty))
 
     def _squared_norms(self, coef):
         """Squared norm of coef (d, K), of each problem."""

@@ -48,9 +48,11 @@ ITERATIONS_OF_TAIL = 5
 # Loss above which classes are not looked at for being separable.
 MOST_LOSS_OF_SEPARATED = 1e-6
 
-# Newton steps, at most, that bring the intercepts' gradient to where it adds so little to a certificate.
-INTERCEPT_STEPS = 5
-NEGLIGIBLE = 1e-3
+# Evaluations, at most, that bring the intercepts' gradient to where it adds so little to a certificate; and a margin for
+# what it still says of the other gradients.
+INTERCEPT_EVALUATIONS = 10
+NEGLIGIBLE = 1e-6
+MARGIN = 1.01
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def minimised(objective, standardisation, start, *, tol, max_iter, on_iteration,
         descent.best.value,
         descent.suboptimality,
         gap_bound,
-        tuple(descent.loss_curve),
+        (*descent.loss_curve[:-1], descent.best.value),
         descent.n_evaluations,
         descent.n_passes,
         reason,
@@ -307,26 +309,29 @@ def _is_separable(descent):
 
 def _certified_gap(descent, curvature):
     """Upper bound on F - min F of the best point, moved to where the intercepts' gradient is next to nothing."""
-    objective = descent.objective
+    objective, mean = descent.objective, curvature.standardisation.mean
     if not (objective.loss.is_convex and objective.penalty):
         return None
-    bound = objective.certified_gap(descent.best.gradient)
     if not objective.fit_intercept:
-        return bound
-    for _ in range(INTERCEPT_STEPS):
-        intercept_gradient = descent.best.gradient.reshape(objective.shape)[-1]
+        return objective.certified_gap(descent.best.gradient, mean)
+    rounding = np.finfo(float).eps * abs(descent.best.value)
+    length = 1.0
+    for _ in range(INTERCEPT_EVALUATIONS):
+        point = descent.best
+        intercept_gradient = point.gradient.reshape(objective.shape)[-1]
         step = intercept_step(curvature, intercept_gradient)
         decrement = -intercept_gradient @ step / 2
-        if decrement <= max(NEGLIGIBLE * bound, np.finfo(float).eps * abs(descent.best.value)):
-            break
-        params = descent.best.params.copy()
-        params.reshape(objective.shape)[-1] += step
-        before = descent.best
-        descent.evaluated(params)
-        if descent.best is before:
-            break
-        bound = objective.certified_gap(descent.best.gradient)
-    return bound + 2 * decrement
+        bound = objective.certified_gap(point.gradient, mean)
+        if decrement <= max(NEGLIGIBLE * bound, rounding * NEGLIGIBLE):
+            return MARGIN * bound + 2 * decrement
+        params = point.params.copy()
+        params.reshape(objective.shape)[-1] += length * step
+        moved = descent.evaluated(params)
+        if moved.value <= point.value + ROUNDING_OF_GAIN * abs(point.value):
+            descent.best, length = moved, 1.0
+        else:
+            length /= 4
+    return np.inf
 
 
 def warn_unless_converged(solution, *, tol):

@@ -98,7 +98,8 @@ def _sparse_sums(weight, block, pilot):
     def by_column(numbers):
         return np.bincount(block.indices, weights=numbers, minlength=len(pilot))
 
-    weight_of_zeros = weight.sum() - by_column(weight_of_rows)
+    has_zeros = by_column(None) < block.shape[0]
+    weight_of_zeros = np.where(has_zeros, weight.sum() - by_column(weight_of_rows), 0.0)
     weight_of_rows *= differences
     first = by_column(weight_of_rows) - weight_of_zeros * pilot
     weight_of_rows *= differences

@@ -155,7 +155,7 @@ class SoftmaxTargets:
 
     def loss_gradient(self, logits, rows, loss):
         """Value () and gradient (k, m), not divided by S, for the logits (k, m) of some rows, which are overwritten."""
-        if not isinstance(loss, CrossEntropy):
+        if type(loss) is not CrossEntropy:
             return softmax_loss_gradient(logits, self._block_like(logits, rows), loss)
         if not self._is_one_a_row:
             return cross_entropy_gradient(logits, self._block_like(logits, rows))
@@ -164,7 +164,7 @@ class SoftmaxTargets:
 
     def curvature(self, logits, rows, loss):
         """SoftmaxCurvature, not divided by S, for the logits (k, m) of some rows, which are overwritten."""
-        if isinstance(loss, CrossEntropy):
+        if type(loss) is CrossEntropy:
             logits -= logits.max(axis=0)
             np.exp(logits, out=logits)
             logits /= logits.sum(axis=0)
@@ -217,7 +217,7 @@ class BinaryTargets(SoftmaxTargets):
 
     def loss_gradient(self, logits, rows, loss):
         """Values (1,) and gradient (1, m), not divided by S, for the logits (1, m) of some rows."""
-        if self._is_one_a_row and isinstance(loss, CrossEntropy):
+        if self._is_one_a_row and type(loss) is CrossEntropy:
             is_for = self.labels.codes[rows] == 1
             return label_sigmoid_cross_entropy_gradient(logits, is_for, self._weight_like(logits, rows))
         return _sigmoid_loss_gradient(logits, self._block_like(logits, rows), loss)
@@ -312,7 +312,7 @@ class MultilabelTargets(OneVsAllTargets):
 
 def _sigmoid_loss_gradient(logits, targets, loss):
     """Values (k,) and gradient (k, m) of k sigmoids, by the quicker kernel if the loss is cross-entropy."""
-    if isinstance(loss, CrossEntropy):
+    if type(loss) is CrossEntropy:
         return sigmoid_cross_entropy_gradient(logits, targets)
     return sigmoid_loss_gradient(logits, targets, loss)
 

@@ -214,8 +214,8 @@ class TestMultilabel:
     def test_smoothing_pulls_each_label_towards_a_half(self, tagged):
         X, y = tagged
         plain, smoothed = (
-            OneVsAllClassifier(C=np.inf).fit(X, y),
-            OneVsAllClassifier(C=np.inf, label_smoothing=0.2).fit(X, y),
+            OneVsAllClassifier(C=np.inf, **TIGHT).fit(X, y),
+            OneVsAllClassifier(C=np.inf, label_smoothing=0.2, **TIGHT).fit(X, y),
         )
         np.testing.assert_allclose(smoothed.predict_proba(X).mean(axis=0), 0.8 * y.mean(axis=0) + 0.1, atol=1e-6)
         np.testing.assert_allclose(plain.predict_proba(X).mean(axis=0), y.mean(axis=0), atol=1e-6)

@@ -232,7 +232,7 @@ class TestWarmStart:
 
     def test_goes_on_after_max_iter(self, rng):
         X, y = overlapping(rng)
-        model = SoftmaxRegressor(max_iter=3, warm_start=True)
+        model = SoftmaxRegressor(max_iter=3, warm_start=True, tol=1e-14)
         with pytest.warns(ConvergenceWarning):
             model.fit(X, y)
         first = model.loss_
@@ -294,7 +294,7 @@ class TestExtremes:
     def test_fits_that_stop_at_max_iter_say_how_far_they_got_and_what_to_do(self, rng):
         X, y = overlapping(rng)
         with pytest.warns(
-            ConvergenceWarning, match=r"max_iter=2 iterations, .* gradient is .*e-0\d, tol=1.0e-07; .*Raise max_iter"
+            ConvergenceWarning, match=r"max_iter=2 iterations, .* by an estimated .*e-0\d of it .* tol=1.0e-07. Raise max_iter"
         ):
             model = SoftmaxRegressor(max_iter=2).fit(X, y)
         assert model.n_iter_.tolist() == [2]
@@ -324,15 +324,17 @@ class TestLosses:
         assert model.score(X, y) > 0.5
 
     @pytest.mark.parametrize("warm_start", [False, True])
-    def test_verbose_prints_a_line_for_each_minimisation(self, warm_start, rng, capsys):
+    def test_verbose_prints_a_line_for_each_stage(self, warm_start, rng, capsys):
         X, y = overlapping(rng)
         model = SoftmaxRegressor(loss="focal", verbose=1, warm_start=warm_start).fit(X, y)
         lines = capsys.readouterr().out.splitlines()
-        assert [line.split(":")[0] for line in lines] == ["skce, CrossEntropy()", "skce, FocalLoss(gamma=2.0)"]
-        assert int(re.search(r"converged after (\d+) iterations", lines[0])[1]) > 1
-        assert "converged after" in lines[1]
+        losses = [line.split(":")[0] for line in lines]
+        assert losses == sorted(losses)
+        assert set(losses) == {"skce, CrossEntropy()", "skce, FocalLoss(gamma=2.0)"}
+        figures = r": stage \d+, \d+ iterations, \d+\.\d passes, loss 0\.\d+, estimated relative suboptimality \d\.\de-\d+$"
+        assert all(re.search(figures, line) for line in lines)
         model.fit(X, y)
-        assert len(capsys.readouterr().out.splitlines()) == (1 if warm_start else 2)
+        assert len(capsys.readouterr().out.splitlines()) == (1 if warm_start else len(lines))
 
     def test_a_wrong_g_does_not_pass_for_convergence(self, rng):
         class WrongSign(CrossEntropy):

@@ -1,131 +1,239 @@
-"""The solver on functions whose minimum is known: where it ends, and why."""
+"""The solver: where it ends, why, and how honestly it says how far that is from the minimum."""
 
-from functools import partial
+import itertools
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 
 from skce import _solver
+from skce._curvature import DiagonalCurvature, ExactCurvature, KroneckerCurvature
+from skce._ladder import Rung, first_rung, next_rung, rungs_for
 from skce._objective import LinearObjective
-from skce._solver import lbfgs, warn_unless_converged
-from skce._targets import HardLabels, SoftmaxTargets
-from skce.losses import GeneralizedCrossEntropy
+from skce._rows import RowBlocks
+from skce._solver import Solution, minimised, warn_unless_converged
+from skce._standardisation import standardisation_of
+from skce._targets import BinaryTargets, HardLabels, OneVsAllTargets, SoftLabels, SoftmaxTargets
+from skce.losses import CrossEntropy, FocalLoss, Poly1Loss
+from tests.problems import overlapping
 
 
-def quadratic(params, scales, minimum, offset=0.0):
-    """Value and gradient of a quadratic with the given minimum, curved by ``scales``."""
-    difference = params - minimum
-    return offset + (scales * difference**2).sum() / 2, scales * difference
+def problem(X, y, make_targets=SoftmaxTargets, loss=None, *, C=1.0, fit_intercept=True):
+    """The objective of labels y, and the standardisation of its columns."""
+    labels = HardLabels(y, y.max() + 1) if y.ndim == 1 else SoftLabels(y)
+    n_classes = y.max() + 1 if y.ndim == 1 else y.shape[1]
+    targets = make_targets(labels, np.ones(len(y)), np.ones(n_classes), 0.0)
+    rows = RowBlocks(X, len(targets.columns))
+    objective = LinearObjective(rows, targets, loss or CrossEntropy(), C=C, fit_intercept=fit_intercept)
+    return objective, standardisation_of(rows, targets, objective.penalty, fit_intercept)
+
+
+def solved(objective, standardisation, *, start=None, tol=1e-7, max_iter=1000, on_iteration=None, on_stage=None):
+    """The Solution from zero, or from ``start``."""
+    return minimised(
+        objective,
+        standardisation,
+        np.zeros(objective.shape).reshape(-1) if start is None else start,
+        tol=tol,
+        max_iter=max_iter,
+        on_iteration=on_iteration or (lambda params: False),
+        on_stage=on_stage or (lambda descent: None),
+    )
 
 
 @pytest.fixture
-def problem(rng):
-    scales, minimum = rng.uniform(0.1, 10, size=5), rng.standard_normal(5)
-    return partial(quadratic, scales=scales, minimum=minimum), minimum
+def overlapping_problem(rng):
+    return problem(*overlapping(rng, n_samples=200))
 
 
-def test_finds_the_minimum(problem):
-    function, minimum = problem
-    solution = lbfgs(function, np.zeros(5), tol=1e-9, max_iter=100)
-    assert solution.reason == "converged"
-    assert solution.largest_gradient <= 1e-9
-    np.testing.assert_allclose(solution.params, minimum, atol=1e-8)
-    value, gradient = function(solution.params)
-    assert (solution.value, solution.largest_gradient) == (value, np.abs(gradient).max())
+class TestEnds:
+    def test_the_solution_is_what_the_objective_says(self, overlapping_problem):
+        objective, _ = overlapping_problem
+        solution = solved(*overlapping_problem)
+        assert solution.reason == "converged"
+        assert solution.value == objective(solution.params)[0].sum() == solution.loss_curve[-1]
+        assert solution.suboptimality <= 1e-7
+
+    def test_the_loss_curve_goes_from_the_start_to_the_end(self, overlapping_problem):
+        objective, _ = overlapping_problem
+        solution = solved(*overlapping_problem, tol=1e-12)
+        assert solution.loss_curve[0] == objective(np.zeros(objective.shape).reshape(-1))[0].sum()
+        assert len(solution.loss_curve) == solution.n_iter + 1
+        assert (np.diff(solution.loss_curve) <= 0).all()
+        assert solution.n_iter < solution.n_evaluations < solution.n_passes
+
+    def test_every_evaluation_and_sweep_is_counted(self, overlapping_problem, monkeypatch):
+        objective, standardisation = overlapping_problem
+        sweeps = []
+        summed = RowBlocks.summed
+        monkeypatch.setattr(RowBlocks, "summed", lambda *args, **kwargs: sweeps.append(1) or summed(*args, **kwargs))
+        solution = solved(objective, standardisation)
+        assert solution.n_passes == len(sweeps)
+
+    def test_a_start_at_the_minimum_is_the_solution(self, overlapping_problem):
+        minimum = solved(*overlapping_problem, tol=1e-13)
+        solution = solved(*overlapping_problem, start=minimum.params)
+        assert (solution.reason, solution.n_iter) == ("converged", 0)
+        assert solution.value == pytest.approx(minimum.value, rel=1e-12)
+
+    @pytest.mark.parametrize("max_iter", [1, 2, 7])
+    def test_max_iter_bounds_the_iterations_of_all_stages(self, max_iter, rng):
+        solution = solved(*problem(*load_wine(return_X_y=True)), tol=0.0, max_iter=max_iter)
+        assert (solution.reason, solution.n_iter) == ("max_iter", max_iter)
+
+    @pytest.mark.parametrize("C", [1.0, np.inf])
+    @pytest.mark.parametrize("make_targets", [SoftmaxTargets, OneVsAllTargets])
+    def test_asking_for_more_than_float64_holds_ends_in_precision_and_quietly(self, make_targets, C, rng):
+        solution = solved(*problem(*overlapping(rng, n_samples=200), make_targets, C=C), tol=0.0)
+        assert solution.reason == "precision"
+        assert solution.suboptimality < 1e-12
+        warn_unless_converged(solution, tol=0.0)
+
+    def test_a_callback_stops_it_quietly(self, overlapping_problem):
+        iterations = itertools.count(1)
+        solution = solved(*overlapping_problem, on_iteration=lambda params: next(iterations) == 3)
+        assert (solution.reason, solution.n_iter) == ("stopped", 3)
+        warn_unless_converged(solution, tol=1e-7)
+
+    @pytest.mark.parametrize("at", [1, 4, 9])
+    def test_an_interrupt_keeps_the_best_point(self, at, overlapping_problem, monkeypatch):
+        objective, standardisation = overlapping_problem
+        evaluations = itertools.count()
+
+        def interrupted(self, params):
+            if next(evaluations) == at:
+                raise KeyboardInterrupt
+            return evaluate(self, params)
+
+        evaluate = LinearObjective.__call__
+        monkeypatch.setattr(LinearObjective, "__call__", interrupted)
+        solution = solved(objective, standardisation)
+        monkeypatch.undo()
+        assert solution.reason == "interrupted"
+        assert solution.value == objective(solution.params)[0].sum() == min(solution.loss_curve)
+
+    def test_stages_are_reported(self, overlapping_problem):
+        stages = []
+        solution = solved(*overlapping_problem, on_stage=lambda descent: stages.append(str(descent)))
+        assert len(stages) >= 1
+        assert stages[0].startswith("stage 1, ")
+        assert f"{solution.n_iter} iterations" in stages[-1]
+
+    @pytest.mark.parametrize("make_targets", [SoftmaxTargets, OneVsAllTargets])
+    def test_separable_classes_without_a_penalty(self, make_targets, rng):
+        X = np.repeat(np.eye(3), 10, axis=0) + 0.1 * rng.standard_normal((30, 3))
+        solution = solved(*problem(X, np.repeat([0, 1, 2], 10), make_targets, C=np.inf))
+        assert solution.reason == "separable"
+        assert solution.value < 1e-6
+        with pytest.warns(ConvergenceWarning, match="the classes are separable and C=inf, so there is no optimum"):
+            warn_unless_converged(solution, tol=1e-7)
 
 
-def test_the_loss_curve_goes_from_the_start_to_the_end(problem):
-    function, _ = problem
-    solution = lbfgs(function, np.zeros(5), tol=1e-9, max_iter=100)
-    assert solution.loss_curve[0] == function(np.zeros(5))[0]
-    assert solution.loss_curve[-1] == solution.value
-    assert len(solution.loss_curve) == solution.n_iter + 1
-    assert (np.diff(solution.loss_curve) <= 0).all()
+class TestHonesty:
+    """``suboptimality`` against the truth, which is a fit to the end of float64."""
+
+    PROBLEMS = [
+        (load, make_targets, C)
+        for load in (load_iris, load_wine, load_breast_cancer)
+        for make_targets in (SoftmaxTargets, OneVsAllTargets)
+        for C in (0.01, 1.0, 100.0)
+    ]
+
+    @pytest.mark.parametrize(("load", "make_targets", "C"), PROBLEMS)
+    def test_raw_features_end_within_a_millionth_at_the_default(self, load, make_targets, C):
+        objective, standardisation = problem(*load(return_X_y=True), make_targets, C=C)
+        solution, truth = (solved(objective, standardisation, tol=tol) for tol in (1e-7, 0.0))
+        assert solution.reason == "converged"
+        assert solution.value / truth.value - 1 <= 1e-6
+
+    @pytest.mark.parametrize("tol", [1e-3, 1e-5, 1e-7, 1e-9])
+    def test_the_gap_is_no_more_than_ten_times_tol(self, tol, rng):
+        for seed in range(10):
+            rng = np.random.default_rng(seed)
+            X, y = overlapping(rng, n_samples=150, n_features=4, n_classes=2 + seed % 4)
+            objective, standardisation = problem(X * 10.0 ** rng.integers(-3, 4, size=4), y, C=10.0 ** (seed % 5 - 2))
+            solution, truth = (solved(objective, standardisation, tol=t) for t in (tol, 0.0))
+            assert solution.value / truth.value - 1 <= 10 * tol
+
+    def test_rare_labels_do_not_starve(self, rng):
+        # One column has a hundredth of the loss of the others: tol holds for it by itself.
+        X = rng.standard_normal((2000, 3))
+        y = (X[:, 0] > 0).astype(int)
+        y[rng.choice(2000, size=100)] ^= 1
+        y[:5] = 2
+        objective, standardisation = problem(X, y, OneVsAllTargets)
+        solution, truth = (solved(objective, standardisation, tol=tol) for tol in (1e-5, 0.0))
+        values, least = objective(solution.params)[0], objective(truth.params)[0]
+        assert least[2] < 0.1 * least[0]
+        assert (values / least - 1 <= 1e-5).all()
+
+    def test_the_certificate_bounds_the_gap_on_a_hundred_random_problems(self):
+        for seed in range(100):
+            rng = np.random.default_rng(seed)
+            n_features, n_classes = int(rng.integers(1, 6)), int(rng.integers(2, 5))
+            X, y = overlapping(rng, int(rng.integers(20, 80)), n_features, n_classes)
+            X = X * 10.0 ** rng.uniform(-2, 2, size=n_features) + rng.uniform(-3, 3, size=n_features)
+            make_targets = rng.choice([BinaryTargets if n_classes == 2 else SoftmaxTargets, OneVsAllTargets])
+            loss = [CrossEntropy(), Poly1Loss(1.0)][seed % 2]
+            objective, standardisation = problem(
+                X, y, make_targets, loss, C=10.0 ** rng.uniform(-2, 2), fit_intercept=bool(seed % 5)
+            )
+            solution = solved(objective, standardisation, tol=10.0 ** rng.uniform(-8, 0), max_iter=int(rng.integers(1, 20)))
+            least = solved(objective, standardisation, tol=0.0).value
+            assert solution.gap_bound >= solution.value - least - 1e-13 * abs(least)
+
+    def test_there_is_no_certificate_without_strong_convexity(self, rng):
+        X, y = overlapping(rng)
+        assert solved(*problem(X, y, C=np.inf)).gap_bound is None
+        assert solved(*problem(X, y, loss=FocalLoss(1.0))).gap_bound is None
+        assert solved(*problem(X, y)).gap_bound > 0
 
 
-def test_a_start_at_the_minimum_is_the_solution(problem):
-    function, minimum = problem
-    solution = lbfgs(function, minimum, tol=1e-9, max_iter=100)
-    assert (solution.reason, solution.n_iter) == ("converged", 0)
-    np.testing.assert_array_equal(solution.params, minimum)
+class TestLadder:
+    def test_rungs_from_cheap_to_dear(self, overlapping_problem):
+        rungs = rungs_for(overlapping_problem[0])
+        assert [rung.curvature for rung in rungs] == [DiagonalCurvature, KroneckerCurvature, ExactCurvature]
+
+    def test_what_does_not_fit_is_no_rung(self, rng):
+        wide = problem(rng.standard_normal((20, 800)), np.arange(20) % 3)[0]
+        assert [rung.curvature for rung in rungs_for(wide)] == [DiagonalCurvature, KroneckerCurvature]
+        wider = problem(rng.standard_normal((20, 5000)), np.arange(20) % 3)[0]
+        assert [rung.curvature for rung in rungs_for(wider)] == [DiagonalCurvature]
+
+    def test_starts_with_the_dearest_that_is_cheap(self):
+        rungs = [Rung(DiagonalCurvature, 1.0, 10), Rung(KroneckerCurvature, 3.0, 10), Rung(ExactCurvature, 5.0, 5)]
+        assert first_rung(rungs, is_cold=False) == 2
+        assert first_rung(rungs, is_cold=True) == 1  # there the two are the same
+        assert first_rung([*rungs[:2], Rung(ExactCurvature, 1e3, 5)], is_cold=False) == 1
+        assert first_rung([rungs[0], Rung(KroneckerCurvature, 1e3, 10)], is_cold=True) == 0
+
+    def test_climbs_where_that_pays(self):
+        rungs = [Rung(DiagonalCurvature, 1.0, 10), Rung(KroneckerCurvature, 30.0, 10), Rung(ExactCurvature, 300.0, 5)]
+        assert [next_rung(rungs, 0, left) for left in (20, 100, 1000, np.inf)] == [0, 1, 2, 2]
+        assert next_rung(rungs, 2, np.inf) == 2
+
+    def test_digits_climb_to_the_exact_hessian(self):
+        kinds = []
+        objective, standardisation = problem(*load_digits(return_X_y=True))
+        monkeypatched = _solver.Stage.__init__
+
+        def recording(self, descent, curvature, *args):
+            kinds.append(type(curvature))
+            monkeypatched(self, descent, curvature, *args)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_solver.Stage, "__init__", recording)
+            solution = solved(objective, standardisation)
+        assert kinds[0] is KroneckerCurvature
+        assert kinds[-1] is ExactCurvature
+        assert solution.n_passes <= 52
 
 
-def test_nothing_to_minimise_is_solved():
-    solution = lbfgs(lambda params: (0.5, params), np.zeros(0), tol=1e-9, max_iter=100)
-    assert (solution.reason, solution.n_iter, solution.value) == ("converged", 0, 0.5)
-
-
-@pytest.mark.parametrize("max_iter", [1, 2, 3])
-def test_max_iter_bounds_the_iterations(max_iter, problem):
-    solution = lbfgs(problem[0], np.zeros(5), tol=0.0, max_iter=max_iter)
-    assert (solution.reason, solution.n_iter) == ("max_iter", max_iter)
-
-
-def test_asking_for_more_than_float64_holds_ends_in_precision_and_quietly(problem):
-    function, minimum = problem
-    solution = lbfgs(partial(function, offset=1e3), np.full(5, 3.0), tol=0.0, max_iter=10_000)
-    assert solution.reason == "precision"
-    np.testing.assert_allclose(solution.params, minimum, atol=1e-5)
-    warn_unless_converged(solution, tol=0.0)
-
-
-def test_where_scipy_gives_up_too_early_a_fresh_start_goes_on(monkeypatch, problem):
-    function, minimum = problem
-    calls = []
-
-    def giving_up(*args, options, **kwargs):
-        calls.append(options["maxiter"])
-        return real(*args, options={**options, "maxiter": 5}, **kwargs)
-
-    real = _solver.minimize
-    monkeypatch.setattr(_solver, "minimize", giving_up)
-    solution = lbfgs(function, np.zeros(5), tol=1e-9, max_iter=1000)
-    assert solution.reason == "converged"
-    np.testing.assert_allclose(solution.params, minimum, atol=1e-8)
-    assert calls[:3] == [1000, 995, 990]
-
-
-def test_where_the_line_search_fails_the_value_is_that_of_the_point_returned(rng):
-    # Bounded losses on columns of wildly different units: scipy reports the value of its last trial step.
-    for seed in range(10):
-        rng = np.random.default_rng(seed)
-        X, y = rng.standard_normal((60, 6)) * 10.0 ** np.linspace(-20, 20, 6), rng.integers(0, 3, size=60)
-        targets = SoftmaxTargets(HardLabels(y, 3), np.ones(60), np.ones(3), 0.0)
-        objective = LinearObjective(X, targets, GeneralizedCrossEntropy(0.7), C=1.0, fit_intercept=True)
-        with np.errstate(all="ignore"):
-            solution = lbfgs(objective, np.zeros(21), tol=1e-9, max_iter=200)
-        assert solution.value == objective(solution.params)[0] == solution.loss_curve[-1]
-        assert solution.value <= solution.loss_curve[0]
-
-
-@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
-@pytest.mark.parametrize("scale", [1e120, 1e200])
-def test_numbers_that_overflow_stall_at_the_best_point_known(scale):
-    def steep(params):
-        return np.log1p(np.exp(-scale * params[0])) + np.exp(scale * params[0]) + params[1] ** 2, np.array(
-            [scale / 2, 2 * params[1]]
-        )
-
-    start = np.array([0.0, 1.0])
-    solution = lbfgs(steep, start, tol=1e-9, max_iter=100)
-    assert solution.reason == "stalled"
-    assert solution.value <= steep(start)[0]
-    assert np.isfinite(solution.params).all()
-    with pytest.warns(ConvergenceWarning, match="stalled after .* Scale the features"):
-        warn_unless_converged(solution, tol=1e-9)
-
-
-def test_a_warning_says_how_far_it_got(problem):
-    solution = lbfgs(problem[0], np.zeros(5), tol=1e-9, max_iter=2)
+def test_a_warning_says_how_far_it_got():
+    solution = Solution(np.zeros(2), 0.5, 3e-4, None, (1.0, 0.6, 0.5), 4, 5.0, "max_iter")
     with pytest.warns(ConvergenceWarning) as caught:
         warn_unless_converged(solution, tol=1e-9)
     (message,) = [str(warning.message) for warning in caught]
-    for figure in (
-        "max_iter=2",
-        f"gradient is {solution.largest_gradient:.1e}",
-        "tol=1.0e-09",
-        f"loss is {solution.value:.6g}",
-        f"lowered it by {solution.loss_curve[1] - solution.loss_curve[2]:.1e}",
-    ):
+    for figure in ("max_iter=2", "loss is 0.5", "estimated 3.0e-04 of it above the minimum", "tol=1.0e-09", "Raise max_iter"):
         assert figure in message
