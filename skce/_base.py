@@ -18,7 +18,7 @@ from skce._labels import aligned_indicator, has_columns, read_labels
 from skce._links import sigmoid, softmax
 from skce._parameters import InvalidParameterError
 from skce._progress import Progress
-from skce._rows import row_slices
+from skce._rows import RowBlocks, row_slices
 from skce._solver import warn_unless_converged
 from skce._targets import Indicators
 from skce._training import trained, unreachable_intercept
@@ -127,9 +127,10 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         check_is_fitted(self)
         X = checked_features(self, X, reset=False)
         logits = np.empty((X.shape[0], len(self.coef_)), np.result_type(X, self.coef_))
+        features = RowBlocks(X, len(self.coef_), dtype=logits.dtype)
         # In one product, unless the dtypes differ: that would copy X.
-        for rows in row_slices(X.shape[0], X.shape[0] if X.dtype == self.coef_.dtype else ROWS_PER_PRODUCT):
-            logits[rows] = X[rows] @ self.coef_.T
+        for rows in row_slices(X.shape[0], X.shape[0] if X.dtype == logits.dtype else ROWS_PER_PRODUCT):
+            logits[rows] = features.block(rows) @ self.coef_.T
         logits += self.intercept_
         return logits.ravel() if len(self.coef_) == 1 else logits
 

@@ -53,7 +53,9 @@ class ExactCurvature:
         width = min(n_columns // 2, len(first)) * n_columns // 4
         self.sweeps, (moments, self.class_curvature) = _sums_over_rows(
             lambda block, curvature: (
-                _weighted_moments(curvature.entries(self.classes.basis, first, second), standardisation.columns_of(block)),
+                _weighted_moments(
+                    curvature.entries(self.classes.basis, first, second), standardisation.columns_of(block)
+                ),
                 self.classes.reduced(self.classes.reduced(curvature.total()).T),
             ),
             *(objective, params, ROWS_OF_EXACT, width),
@@ -107,9 +109,7 @@ class KroneckerCurvature:
             weighted = curvature.trace() * columns
             return curvature.total(), weighted.sum(axis=1), weighted @ columns.T
 
-        self.sweeps, (total, first, second) = _sums_over_rows(
-            sums, objective, params, n_draws, n_features // 8
-        )
+        self.sweeps, (total, first, second) = _sums_over_rows(sums, objective, params, n_draws, n_features // 8)
         self.class_curvature = self.classes.reduced(self.classes.reduced(total).T)
         weight = max(np.trace(total), np.finfo(float).tiny)
         moment = second[:n_features, :n_features] / weight
@@ -164,7 +164,9 @@ class DiagonalCurvature:
         self.class_curvature = self.classes.reduced(self.classes.reduced(total).T)
         by_class = np.diag(total)
         by_class = np.maximum(by_class, max(LEAST_CLASS_CURVATURE * by_class.max(), np.finfo(float).tiny))
-        by_column = np.append((standardisation.spread / standardisation.scale) ** 2, np.ones(int(objective.fit_intercept)))
+        by_column = np.append(
+            (standardisation.spread / standardisation.scale) ** 2, np.ones(int(objective.fit_intercept))
+        )
         square = np.multiply.outer(by_column, by_class) + _ridge(objective, standardisation)[:, None]
         # In terms of the parameters themselves, as there may be very many.
         self.scale = 1 / np.sqrt(np.where(square > 0, square, 1.0))

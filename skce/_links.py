@@ -174,8 +174,6 @@ def sigmoid_curvature(logits, targets, loss):
     return SigmoidCurvature(mass * p * rest)
 
 
-
-
 def softmax(logits):
     """log q, q and 1 - q, each (K, m), of the softmax over ``logits`` (K, m), which log q overwrites."""
     logits -= logits.max(axis=0)

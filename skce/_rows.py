@@ -19,8 +19,9 @@ ELEMENTS_PER_BLOCK = 2**15
 ELEMENTS_PER_THREADED_BLOCK = 2**16
 ROWS_PER_BLOCK = 128
 
-# scipy's sparse product allocates a dense (d, K) gradient per block, so that sparse blocks should be few.
-ELEMENTS_PER_SPARSE_BLOCK = 2**22
+# Stored numbers of a sparse block; more for each column, as scipy's product allocates a dense (d, K) gradient per block.
+NUMBERS_PER_SPARSE_BLOCK = 2**19
+NUMBERS_PER_SPARSE_COLUMN = 32
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ class RowBlocks:
         """Slices that cover the rows, or ``n_rows`` of them, a block each, of ``n_columns`` dense numbers a row."""
         n_rows = self.shape[0] if n_rows is None else n_rows
         if self.is_sparse and n_columns is None:
-            step = min(max(ELEMENTS_PER_SPARSE_BLOCK // self.n_columns, 1), -(-n_rows // self.workers.count))
-            return row_slices(n_rows, step)
+            numbers = max(NUMBERS_PER_SPARSE_BLOCK, NUMBERS_PER_SPARSE_COLUMN * self.shape[1])
+            step = int(numbers / max(self.numbers_per_row, self.n_columns))
+            return row_slices(n_rows, min(max(step, 1), -(-n_rows // self.workers.count)))
         elements = ELEMENTS_PER_BLOCK if self.workers.count == 1 else ELEMENTS_PER_THREADED_BLOCK
         return row_slices(n_rows, max(elements // max(n_columns or self.n_columns, 1), ROWS_PER_BLOCK))
 

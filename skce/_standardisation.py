@@ -79,7 +79,7 @@ def standardisation_of(rows, targets, penalty, fit_intercept):
         return weight.sum(), first, weight @ centred
 
     with np.errstate(over="ignore"):
-        total, first, second = rows.summed(sums, n_columns=None if rows.is_sparse else rows.shape[1])
+        total, first, second = rows.summed(sums, n_columns=int(rows.numbers_per_row) // (8 if rows.is_sparse else 1))
         offset = first / total
         mean, variance = pilot + offset, np.maximum(second / total - offset**2, 0.0)
         if not fit_intercept:

@@ -55,7 +55,9 @@ def hessian_in_coordinates(objective, curvature, params):
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
 @pytest.mark.parametrize("make_curvature", CURVATURES)
-def test_gradients_map_by_the_transpose_of_what_maps_parameters(make_curvature, container, fit_intercept, targets, X, rng):
+def test_gradients_map_by_the_transpose_of_what_maps_parameters(
+    make_curvature, container, fit_intercept, targets, X, rng
+):
     objective, standardisation = problem(container(X), targets, FocalLoss(1.0), fit_intercept=fit_intercept)
     curvature = make_curvature(objective, random_params(objective, standardisation, rng), standardisation)
     gradient = rng.standard_normal(objective.shape)

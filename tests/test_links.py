@@ -168,7 +168,8 @@ class TestCrossEntropy:
     def test_sigmoids(self, logits, rng):
         targets = rng.uniform(size=(2, *logits.shape))
         assert_same(
-            sigmoid_cross_entropy_gradient(logits.copy(), targets), sigmoid_loss_gradient(logits, targets, CrossEntropy())
+            sigmoid_cross_entropy_gradient(logits.copy(), targets),
+            sigmoid_loss_gradient(logits, targets, CrossEntropy()),
         )
 
     @pytest.mark.parametrize("weighted", [False, True])
@@ -205,7 +206,9 @@ class TestCurvature:
         for k in range(4):
             for row in range(7):
                 expected = gradient_by_differences(
-                    lambda z, k=k, row=row: softmax_loss_gradient(z[:, None].copy(), targets[:, [row]], CrossEntropy())[1][k, 0],
+                    lambda z, k=k, row=row: softmax_loss_gradient(z[:, None].copy(), targets[:, [row]], CrossEntropy())[
+                        1
+                    ][k, 0],
                     logits[:, row].copy(),
                 )
                 np.testing.assert_allclose(matrices[row, k], expected, atol=1e-9)

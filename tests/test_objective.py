@@ -130,7 +130,8 @@ def test_the_kind_of_matrix_does_not_matter(container, X, rng, tmp_path, monkeyp
         X = convert(X)
     monkeypatch.setattr(_rows, "ROWS_PER_BLOCK", 1)
     monkeypatch.setattr(_rows, "ELEMENTS_PER_BLOCK", 5 * K)
-    monkeypatch.setattr(_rows, "ELEMENTS_PER_SPARSE_BLOCK", 5 * K)
+    monkeypatch.setattr(_rows, "NUMBERS_PER_SPARSE_BLOCK", 5 * K)
+    monkeypatch.setattr(_rows, "NUMBERS_PER_SPARSE_COLUMN", 0)
     other_value, other_gradient = objective_of(X, targets, FocalLoss(1.0))(params)
     np.testing.assert_allclose(other_value, value, rtol=1e-13)
     np.testing.assert_allclose(other_gradient, gradient, rtol=1e-11, atol=1e-14)
@@ -182,7 +183,9 @@ def test_the_certificate_is_the_distance_of_a_quadratic_at_least(X, rng):
 
 def test_separated_problems_are_those_whose_rows_are_all_certain(rng):
     X, codes = np.array([[-1.0], [1.0], [2.0]]), np.array([0, 1, 1])
-    objective = objective_of(X, BinaryTargets(HardLabels(codes, 2), np.ones(3), np.ones(2), 0.0), CrossEntropy(), C=np.inf)
+    objective = objective_of(
+        X, BinaryTargets(HardLabels(codes, 2), np.ones(3), np.ones(2), 0.0), CrossEntropy(), C=np.inf
+    )
     assert objective.separated_problems(np.array([20.0, 0.0])).tolist() == [True]
     assert objective.separated_problems(np.array([10.0, 0.0])).tolist() == [False]
     labels = Indicators(np.array([[0, 1], [1, 0], [1, 1]]))

@@ -294,7 +294,8 @@ class TestExtremes:
     def test_fits_that_stop_at_max_iter_say_how_far_they_got_and_what_to_do(self, rng):
         X, y = overlapping(rng)
         with pytest.warns(
-            ConvergenceWarning, match=r"max_iter=2 iterations, .* by an estimated .*e-0\d of it .* tol=1.0e-07. Raise max_iter"
+            ConvergenceWarning,
+            match=r"max_iter=2 iterations, .* by an estimated .*e-0\d of it .* tol=1.0e-07. Raise max_iter",
         ):
             model = SoftmaxRegressor(max_iter=2).fit(X, y)
         assert model.n_iter_.tolist() == [2]
@@ -331,7 +332,9 @@ class TestLosses:
         losses = [line.split(":")[0] for line in lines]
         assert losses == sorted(losses)
         assert set(losses) == {"skce, CrossEntropy()", "skce, FocalLoss(gamma=2.0)"}
-        figures = r": stage \d+, \d+ iterations, \d+\.\d passes, loss 0\.\d+, estimated relative suboptimality \d\.\de-\d+$"
+        figures = (
+            r": stage \d+, \d+ iterations, \d+\.\d passes, loss 0\.\d+, estimated relative suboptimality \d\.\de-\d+$"
+        )
         assert all(re.search(figures, line) for line in lines)
         model.fit(X, y)
         assert len(capsys.readouterr().out.splitlines()) == (1 if warm_start else len(lines))

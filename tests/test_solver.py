@@ -179,7 +179,9 @@ class TestHonesty:
             objective, standardisation = problem(
                 X, y, make_targets, loss, C=10.0 ** rng.uniform(-2, 2), fit_intercept=bool(seed % 5)
             )
-            solution = solved(objective, standardisation, tol=10.0 ** rng.uniform(-8, 0), max_iter=int(rng.integers(1, 20)))
+            solution = solved(
+                objective, standardisation, tol=10.0 ** rng.uniform(-8, 0), max_iter=int(rng.integers(1, 20))
+            )
             least = solved(objective, standardisation, tol=0.0).value
             assert solution.gap_bound >= solution.value - least - 1e-13 * abs(least)
 
@@ -235,5 +237,11 @@ def test_a_warning_says_how_far_it_got():
     with pytest.warns(ConvergenceWarning) as caught:
         warn_unless_converged(solution, tol=1e-9)
     (message,) = [str(warning.message) for warning in caught]
-    for figure in ("max_iter=2", "loss is 0.5", "estimated 3.0e-04 of it above the minimum", "tol=1.0e-09", "Raise max_iter"):
+    for figure in (
+        "max_iter=2",
+        "loss is 0.5",
+        "estimated 3.0e-04 of it above the minimum",
+        "tol=1.0e-09",
+        "Raise max_iter",
+    ):
         assert figure in message

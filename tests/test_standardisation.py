@@ -33,7 +33,8 @@ def X(request, rng):
 def test_means_and_spreads_are_weighted(container, targets, weight, X, monkeypatch):
     monkeypatch.setattr(_rows, "ROWS_PER_BLOCK", 1)
     monkeypatch.setattr(_rows, "ELEMENTS_PER_BLOCK", 7)
-    monkeypatch.setattr(_rows, "ELEMENTS_PER_SPARSE_BLOCK", 7)
+    monkeypatch.setattr(_rows, "NUMBERS_PER_SPARSE_BLOCK", 7)
+    monkeypatch.setattr(_rows, "NUMBERS_PER_SPARSE_COLUMN", 0)
     rows = RowBlocks(container(X), 3)
     mean = np.average(X, axis=0, weights=weight)
     spread = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
