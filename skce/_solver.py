@@ -31,14 +31,14 @@ TINY = np.finfo(float).tiny
 ROUNDING_OF_GAIN = 4 * np.finfo(float).eps
 ROUNDING_OF_ESTIMATE = 2**12 * np.finfo(float).eps
 
-# Where F was not seen to be a quadratic, the estimate of an exact curvature that is a stage old has been too small by as
+# Where F was not seen to be a quadratic, the estimate by an exact curvature that is a stage old has been too small by as
 # much as this.
 UNDERESTIMATE = 30.0
 
 # The rate of a stage flatters those that follow.
 SLOWING = 3.0
 
-# What starting another stage costs, in evaluations, besides its curvature; more if L-BFGS has to learn again what the
+# What starting another stage costs, in evaluations, besides its curvature; more if L-BFGS has to learn again what a
 # curvature does not know.
 COST_OF_STAGE, COST_OF_INEXACT_STAGE = 3.0, 10.0
 
@@ -76,12 +76,6 @@ class Solution:
     def n_iter(self):
         """Iterations taken: ``loss_curve`` holds the value at the start and after each of them."""
         return len(self.loss_curve) - 1
-
-    def __str__(self):
-        return (
-            f"{self.reason} after {self.n_iter} iterations and {self.n_passes:.1f} passes, loss {self.value:.10g}, "
-            f"estimated relative suboptimality {self.suboptimality:.1e}"
-        )
 
 
 @dataclass
@@ -190,7 +184,7 @@ def minimised(objective, standardisation, start, *, tol, max_iter, on_iteration,
 class Stage:
     """A run of L-BFGS over displacements from the best point of ``descent``, in the coordinates of ``curvature``.
 
-    It takes ``n_iter`` iterations, and more if at its rate ``patience`` evaluations will do, which a new one would cost.
+    It takes ``n_iter`` iterations, and goes on while at its rate no more than ``patience`` are left.
     """
 
     def __init__(self, descent, curvature, tol, on_iteration, n_iter, patience):
@@ -257,11 +251,11 @@ class Stage:
 
     def iterations_left(self, n_iter=None):
         """Iterations that it would take to come to ``tol`` at the rate of this stage, or of its last ``n_iter``."""
-        first, last = self.estimates[-1 - n_iter if n_iter else 0], self.estimates[-1]
+        estimates = self.estimates if n_iter is None else self.estimates[-1 - n_iter :]
+        first, last = estimates[0], estimates[-1]
         if not 0 < last < first:
             return np.inf
-        n_iter = n_iter or len(self.estimates) - 1
-        return n_iter * np.log(last / max(self.tol, ROUNDING_OF_ESTIMATE)) / np.log(first / last)
+        return (len(estimates) - 1) * np.log(last / max(self.tol, ROUNDING_OF_ESTIMATE)) / np.log(first / last)
 
     def _after_iteration(self, intermediate_result):
         """Record an iterate, and stop the stage where there is nothing more to gain from its curvature."""

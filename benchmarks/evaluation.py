@@ -1,0 +1,150 @@
+"""One evaluation of F and its gradient: skce's engine, scikit-learn's LinearModelLoss, and the bare matrix products.
+
+    python benchmarks/evaluation.py --out results
+
+Both get the same parameters, and must agree. scikit-learn's is called as LogisticRegression calls it, which leaves
+threads to BLAS; skce shares the rows between as many threads as BLAS may use.
+"""
+
+import argparse
+from contextlib import contextmanager
+from dataclasses import replace
+from statistics import median
+
+import numpy as np
+from problems import Problem, synthetic_data
+from report import duration, table, written
+from sklearn._loss.loss import HalfBinomialLoss, HalfMultinomialLoss
+from sklearn.linear_model._linear_loss import LinearModelLoss
+from timing import limited_threads, results_in_turn, thread_counts, timed
+
+from skce._objective import LinearObjective
+from skce._rows import RowBlocks
+from skce._targets import BinaryTargets, HardLabels, SoftmaxTargets
+from skce._threads import workers_for
+from skce.losses import CrossEntropy
+
+# n, d, K and the share of numbers that are not zero.
+SHAPES = [
+    (60_000, 784, 10, 1.0),
+    (200_000, 54, 7, 1.0),
+    (500_000, 20, 2, 1.0),
+    (11_314, 130_107, 20, 1.8e6 / (11_314 * 130_107)),
+]
+
+# The shape whose products are timed alone.
+SHAPE_OF_PRODUCTS = 784, 10
+
+
+@contextmanager
+def rows_with_workers(problem, n_columns):
+    """RowBlocks of a problem with as many threads as a fit would have."""
+    rows = RowBlocks(problem.X, n_columns)
+    with workers_for(problem.X.shape[0] * n_columns * (rows.numbers_per_row + 30)) as workers:
+        yield replace(rows, workers=workers)
+
+
+@contextmanager
+def evaluation_by_skce(problem, make_targets, params):
+    """A function that evaluates by skce: one logit a class for SoftmaxTargets, one for BinaryTargets."""
+    n, d, n_classes = problem.shape
+    targets = make_targets(HardLabels(problem.y, n_classes), np.ones(n), np.ones(n_classes), 0.0)
+    with rows_with_workers(problem, params.size // (d + 1)) as rows:
+        objective = LinearObjective(rows, targets, CrossEntropy(), C=problem.C, fit_intercept=True)
+        yield lambda: objective(params)
+
+
+@contextmanager
+def evaluation_by_scikit_learn(problem, loss, params):
+    """A function that evaluates by scikit-learn; its flat parameters have the same order as skce's."""
+    linear_loss = LinearModelLoss(base_loss=loss, fit_intercept=True)
+    y = problem.y.astype(float)
+    penalty = 1 / (problem.C * len(y))
+    yield lambda: linear_loss.loss_gradient(params, problem.X, y, l2_reg_strength=penalty)
+
+
+@contextmanager
+def products_alone(problem, params):
+    """A function that multiplies skce's blocks of X by coef, and what that gives by the blocks."""
+    coef = np.ascontiguousarray(params.reshape(problem.X.shape[1] + 1, -1)[:-1].T)
+
+    def products_of_block(rows):
+        block = problem.X[rows]
+        return np.matmul(coef, block.T, order="C") @ block
+
+    with rows_with_workers(problem, len(coef)) as rows:
+        slices = rows.slices()
+        yield lambda: list(rows.workers.map(products_of_block, slices))
+
+
+def evaluations(problem):
+    """Contexts that give what is timed, by name; those of the same objective are pairs of skce and scikit-learn."""
+    _, d, n_classes = problem.shape
+    params = np.random.default_rng(0).standard_normal((d + 1) * n_classes) / np.sqrt(d)
+    contexts = {
+        "skce softmax": lambda: evaluation_by_skce(problem, SoftmaxTargets, params),
+        "scikit-learn softmax": lambda: evaluation_by_scikit_learn(
+            problem, HalfMultinomialLoss(n_classes=n_classes), params
+        ),
+    }
+    if n_classes == 2:
+        one_logit = params[: d + 1]
+        contexts["skce one logit"] = lambda: evaluation_by_skce(problem, BinaryTargets, one_logit)
+        contexts["scikit-learn one logit"] = lambda: evaluation_by_scikit_learn(problem, HalfBinomialLoss(), one_logit)
+    check_agreement(contexts)
+    if (d, n_classes) == SHAPE_OF_PRODUCTS:
+        contexts["products alone"] = lambda: products_alone(problem, params)
+    return contexts
+
+
+def check_agreement(contexts):
+    """Raise unless each pair has the same value and gradient."""
+    results = []
+    for context in contexts.values():
+        with context() as evaluate:
+            value, gradient = evaluate()
+            results.append(np.append(gradient, value))
+    for ours, theirs in zip(results[::2], results[1::2], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+def seconds_within(context):
+    """Seconds of one evaluation, after another that starts what threads it needs."""
+    with context() as evaluate:
+        evaluate()
+        return timed(evaluate)[0]
+
+
+def timings(problem, threads, repeats):
+    """Rows of the report: the median time of each contestant on a problem."""
+    tasks = {name: lambda context=context: seconds_within(context) for name, context in evaluations(problem).items()}
+    with limited_threads(threads):
+        used = thread_counts()
+        seconds = results_in_turn(tasks, repeats)
+    return [
+        {"problem": problem.name, "threads": used, "evaluation": name, "median": median(times), "all_seconds": times}
+        for name, times in seconds.items()
+    ]
+
+
+def main():
+    """Time all shapes, with one thread and with as many as there are."""
+    parser = argparse.ArgumentParser(description="One evaluation of F and its gradient.")
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--shrink", type=int, default=1, help="divide all n by this, to try the script")
+    parser.add_argument("--out", default="results", metavar="DIR")
+    args = parser.parse_args()
+    results = []
+    for n, d, n_classes, density in SHAPES:
+        X, y = synthetic_data(n // args.shrink, d, n_classes, density=density)
+        name = f"{len(y)} x {d} x {n_classes}" + (f", {X.nnz} nonzeros" if density < 1 else "")
+        for threads in (1, None):
+            results += timings(Problem(name, X, y, C=1.0), threads, args.repeats)
+    rows = [{key: cell for key, cell in row.items() if key != "all_seconds"} for row in results]
+    text = table([row | {"median": duration(row["median"])} for row in rows])
+    written(args.out, "evaluation", "One evaluation of F and its gradient", {"repeats": args.repeats}, results, [text])
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Problems: data, a C and the objective that all contestants minimise.
+
+    F(coef, intercept) = mean softmax cross-entropy + ||coef||^2 / (2 C n)
+
+is that of scikit-learn's LogisticRegression: the intercept is not penalised, two classes are one logit, coef (1, d).
+"""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+
+OF_SCIKIT_LEARN = {
+    "iris": load_iris,
+    "wine": load_wine,
+    "breast_cancer": load_breast_cancer,
+    "digits": load_digits,
+}
+
+# The data's published reference, for a C.
+PUBLISHED_OPTIMA = {("mnist", 1.0): 0.23211769521, ("news20", 10.0): 0.3551255044}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """X (n, d), dense or CSR, its labels y (n,) of 0 ... K - 1, C, and the minimum of F if that has been published."""
+
+    name: str
+    X: np.ndarray
+    y: np.ndarray
+    C: float
+    published_optimum: float | None = None
+
+    def __str__(self):
+        return f"{self.name}, C={self.C:g}"
+
+    @property
+    def is_sparse(self):
+        """Whether X is a CSR matrix."""
+        return scipy.sparse.issparse(self.X)
+
+    @property
+    def shape(self):
+        """The n, d and K of the data."""
+        return *self.X.shape, int(self.y.max()) + 1
+
+    @property
+    def n_params(self):
+        """Number of coefficients and intercepts."""
+        _, d, n_classes = self.shape
+        return (d + 1) * (1 if n_classes == 2 else n_classes)
+
+    def objective(self, coef, intercept):
+        """F of coef (k, d) and intercept (k,), in float64."""
+        coef, intercept = np.asarray(coef, dtype=float), np.asarray(intercept, dtype=float)
+        n = len(self.y)
+        logits = self.X @ coef.T + intercept
+        if len(coef) == 1:
+            logits = np.column_stack([np.zeros(n), logits])
+        logits -= logits.max(axis=1, keepdims=True)
+        losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(n), self.y]
+        return float(losses.mean() + np.vdot(coef, coef) / (2 * self.C * n))
+
+
+def data_module(folder):
+    """The module load.py in the folder of the data: its TABLES, table(name), mnist(), news20() and reference()."""
+    spec = importlib.util.spec_from_file_location("load", Path(folder) / "load.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def set_names(load):
+    """Names of the data sets that are asked for by default, given the data's module or None."""
+    return [*OF_SCIKIT_LEARN, *(load.TABLES if load else [])]
+
+
+def problems_of_set(name, Cs, load):
+    """The Problems of a data set, one for each C, given the data's module or None."""
+    if name in OF_SCIKIT_LEARN:
+        X, y = OF_SCIKIT_LEARN[name](return_X_y=True)
+    elif load is None:
+        raise SystemExit(f"The set {name!r} needs --data; without it there are {', '.join(OF_SCIKIT_LEARN)}.")
+    elif name == "mnist":
+        images, y, *_ = load.mnist()
+        X, y = images / 255, y.astype(int)
+    elif name == "news20":
+        X, y, *_ = load.news20()
+    else:
+        X, y = load.table(name)
+    published = load.reference().get(name, {"objective": {}})["objective"] if load else {}
+    return [Problem(name, X, y, C, published.get(str(C), PUBLISHED_OPTIMA.get((name, C)))) for C in Cs]
+
+
+def synthetic_problems(spec, Cs):
+    """The Problems of a ``spec`` such as "n=10000,d=32,K=4,spread=1e3,density=0.1", one for each C."""
+    sizes = dict(entry.split("=") for entry in spec.split(","))
+    n, d, n_classes = (int(sizes.pop(name)) for name in ("n", "d", "K"))
+    X, y = synthetic_data(n, d, n_classes, **{name: float(number) for name, number in sizes.items()})
+    return [Problem(spec, X, y, C) for C in Cs]
+
+
+def synthetic_data(n, d, n_classes, spread=1.0, density=1.0):
+    """Gaussian X, of whose numbers a share ``density`` is not zero, and labels drawn from a softmax of linear scores.
+
+    The largest scale of a column is ``spread`` times the smallest; the scores are of X before it is scaled.
+    """
+    rng = np.random.default_rng(0)
+    if density < 1:
+        X = scipy.sparse.random_array((n, d), density=density, rng=rng, data_sampler=rng.standard_normal).tocsr()
+        X.sort_indices()
+    else:
+        X = rng.standard_normal((n, d))
+    y = drawn_labels(X, drawn_weights(d, n_classes, rng), rng)
+    scales = np.geomspace(spread**-0.5, spread**0.5, d)
+    return (X.multiply(scales).tocsr() if density < 1 else X * scales), y
+
+
+def drawn_weights(d, n_classes, rng):
+    """Weights (d, K) whose scores have a variance of 1 for Gaussian features."""
+    return rng.standard_normal((d, n_classes)) / np.sqrt(d)
+
+
+def drawn_labels(X, weights, rng):
+    """Labels (n,), each drawn from the softmax of a row of X @ weights."""
+    scores = X @ weights
+    return (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
