@@ -22,7 +22,6 @@ from functools import cached_property, lru_cache
 import numpy as np
 import scipy.linalg
 
-from skce._rows import logits_of_block
 from skce._standardisation import drawn_rows
 
 # Added to the diagonal of what is factorised, relative to it: the first that is enough.

@@ -43,7 +43,7 @@ def cross_entropy_gradient(logits, targets):
 
 
 def label_cross_entropy_gradient(logits, codes, weight):
-    """As ``cross_entropy_gradient`` for T that is ``weight`` (m,), or 1 for None, in the row ``codes`` (m,) alone."""
+    """As ``cross_entropy_gradient`` for T that is ``weight`` (m,), or 1 for None, at the class ``codes`` (m,) alone."""
     logits -= np.maximum.reduce(logits, axis=0)
     n_rows = len(codes)
     of_label = np.arange(n_rows)
@@ -74,7 +74,7 @@ def sigmoid_loss_gradient(logits, targets, loss):
 
 
 def sigmoid_cross_entropy_gradient(logits, targets):
-    """As ``sigmoid_loss_gradient`` for cross-entropy, which is m log(1 + exp(z)) - T_for z with m = T_for + T_against."""
+    """As ``sigmoid_loss_gradient`` for cross-entropy: m log(1 + exp(z)) - T_for z, with m = T_for + T_against."""
     targets_for, targets_against = targets
     mass = targets_for + targets_against
     decay = np.abs(logits)
@@ -93,7 +93,7 @@ def _row_products(left, right):
 
 
 def label_sigmoid_cross_entropy_gradient(logits, is_for, weight):
-    """As ``sigmoid_cross_entropy_gradient`` for one sigmoid whose targets are ``weight`` (m,), or 1 for None, on one side."""
+    """As ``sigmoid_cross_entropy_gradient`` for one sigmoid and targets ``weight`` (m,), or 1 for None, on one side."""
     margin = np.where(is_for, logits[0], -logits[0])
     decay = np.exp(-np.abs(margin))
     losses = np.log1p(decay)
@@ -128,7 +128,7 @@ class SoftmaxCurvature:
         return np.diag(weighted.sum(axis=1)) - weighted @ self.q.T
 
     def entries(self, basis, first, second):
-        """In a basis (k, K) of the classes, the entries (p, m) at the rows ``first`` (p,) and columns ``second`` (p,)."""
+        """In a basis (k, K) of the classes, the entries (p, m) in the rows ``first`` (p,) and columns ``second``."""
         projected = basis @ self.q
         entries = (basis[first] * basis[second]) @ self.q
         entries -= projected[first] * projected[second]

@@ -97,7 +97,7 @@ class LinearObjective:
     def certified_gap(self, gradient, mean):
         """Upper bound on F - min F where the gradient by the intercept is zero: strong convexity, for a convex loss.
 
-        Next to zero, ``gradient`` is taken with respect to the coefficients of columns that are centred by ``mean`` (d,).
+        Where that is next to zero only, the gradient by coef is taken for columns that are centred by ``mean`` (d,).
         """
         coef_gradient, intercept_gradient = self._split(gradient)
         centred = coef_gradient - np.multiply.outer(mean, intercept_gradient)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from skce._threads import Workers
+from skce._threads import ONE_WORKER, Workers
 
 # Numbers of a block that are computed elementwise: they should stay in the cache, yet keep calls rare. Threads hand the
 # interpreter's lock to each other between calls, so that they need fewer still.
@@ -19,7 +19,7 @@ ELEMENTS_PER_BLOCK = 2**15
 ELEMENTS_PER_THREADED_BLOCK = 2**16
 ROWS_PER_BLOCK = 128
 
-# Stored numbers of a sparse block; more for each column, as scipy's product allocates a dense (d, K) gradient per block.
+# Stored numbers of a sparse block; more for many columns, as scipy's product allocates a dense (d, K) gradient.
 NUMBERS_PER_SPARSE_BLOCK = 2**19
 NUMBERS_PER_SPARSE_COLUMN = 32
 
@@ -31,8 +31,8 @@ class RowBlocks:
     X: np.ndarray
     n_columns: int
     shift: np.ndarray | None = None
-    dtype: np.dtype = np.dtype(np.float64)
-    workers: Workers = Workers()
+    dtype: type = np.float64
+    workers: Workers = ONE_WORKER
 
     @property
     def shape(self):

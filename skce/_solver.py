@@ -31,8 +31,8 @@ TINY = np.finfo(float).tiny
 ROUNDING_OF_GAIN = 4 * np.finfo(float).eps
 ROUNDING_OF_ESTIMATE = 2**12 * np.finfo(float).eps
 
-# Where F was not seen to be a quadratic, the estimate by an exact curvature that is a stage old has been too small by as
-# much as this.
+# Where F was not seen to be a quadratic, the estimate by an exact curvature that is a stage old has been too small by
+# this much.
 UNDERESTIMATE = 30.0
 
 # The rate of a stage flatters those that follow.
@@ -48,11 +48,11 @@ ITERATIONS_OF_TAIL = 5
 # Loss above which classes are not looked at for being separable.
 MOST_LOSS_OF_SEPARATED = 1e-6
 
-# Evaluations, at most, that bring the intercepts' gradient to where it adds so little to a certificate; and a margin for
-# what it still says of the other gradients.
+# Evaluations, at most, that bring the intercepts' decrement to where it is so little of a certificate; and, in roots, the
+# margin for what it may still hide of the other gradients.
 INTERCEPT_EVALUATIONS = 10
-NEGLIGIBLE = 1e-6
-MARGIN = 1.01
+NEGLIGIBLE = 0.01
+MARGIN = 4.0
 
 
 @dataclass(frozen=True)
@@ -249,13 +249,9 @@ class Stage:
         """What F has fallen by."""
         return self.start.value - self.descent.best.value
 
-    def iterations_left(self, n_iter=None):
-        """Iterations that it would take to come to ``tol`` at the rate of this stage, or of its last ``n_iter``."""
-        estimates = self.estimates if n_iter is None else self.estimates[-1 - n_iter :]
-        first, last = estimates[0], estimates[-1]
-        if not 0 < last < first:
-            return np.inf
-        return (len(estimates) - 1) * np.log(last / max(self.tol, ROUNDING_OF_ESTIMATE)) / np.log(first / last)
+    def iterations_left(self):
+        """Iterations that it would take to come to ``tol`` at the rate of this stage."""
+        return _iterations_to(self.tol, self.estimates)
 
     def _after_iteration(self, intermediate_result):
         """Record an iterate, and stop the stage where there is nothing more to gain from its curvature."""
@@ -268,11 +264,11 @@ class Stage:
         descent.suboptimality = estimate
         if self.on_iteration(point.params):
             self.reason = "stopped"
-        elif estimate * self._underestimate(point, decrements) <= self.tol:
+        target = self.tol / self._underestimate(point, decrements)
+        if not self.reason and estimate <= target:
             self.reason = "converged"
-        n_iter = len(self.estimates) - 1
-        is_over = n_iter >= self.n_iter and self.iterations_left(ITERATIONS_OF_RATE) > self.patience
-        if self.reason or is_over:
+        lasted = len(self.estimates) > self.n_iter
+        if self.reason or (lasted and _iterations_to(target, self.estimates[-1 - ITERATIONS_OF_RATE :]) > self.patience):
             raise StopIteration
 
     def _estimate(self, decrements):
@@ -290,6 +286,14 @@ class Stage:
         """What F has fallen by since the start, over what the decrements have."""
         promised = self.decrements.sum() - decrements.sum()
         return (self.start.value - point.value) / promised if promised > 0 else np.inf
+
+
+def _iterations_to(target, estimates):
+    """Iterations that it would take to come to ``target`` at the rate of these ``estimates``, one after each iteration."""
+    first, last = estimates[0], estimates[-1]
+    if not 0 < last < first:
+        return np.inf
+    return (len(estimates) - 1) * np.log(last / max(target, ROUNDING_OF_ESTIMATE)) / np.log(first / last)
 
 
 def _is_separable(descent):
@@ -316,8 +320,8 @@ def _certified_gap(descent, curvature):
         step = intercept_step(curvature, intercept_gradient)
         decrement = -intercept_gradient @ step / 2
         bound = objective.certified_gap(point.gradient, mean)
-        if decrement <= max(NEGLIGIBLE * bound, rounding * NEGLIGIBLE):
-            return MARGIN * bound + 2 * decrement
+        if decrement <= NEGLIGIBLE * max(bound, rounding):
+            return (np.sqrt(bound) + MARGIN * np.sqrt(decrement)) ** 2 + 2 * decrement
         params = point.params.copy()
         params.reshape(objective.shape)[-1] += length * step
         moved = descent.evaluated(params)

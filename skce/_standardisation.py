@@ -107,7 +107,7 @@ def _sparse_sums(weight, block, pilot):
 
 
 def drawn_rows(targets, n_rows, n_draws):
-    """Indices of ``n_draws`` rows in order, drawn in proportion to their weight, always the same; and the total weight."""
+    """Indices of ``n_draws`` rows in order, drawn in proportion to weight, always the same; and all the weight."""
     slices = row_slices(n_rows, ROWS_PER_DRAW)
     ends = np.cumsum([targets.row_weight(rows).sum() for rows in slices])
     starts = np.append(0.0, ends[:-1])

@@ -1,8 +1,8 @@
 """Threads: how many a fit may use, and how it uses them.
 
 The products of a fit are many and small, a block of rows each. BLAS threads that have to wait for each other in every
-one of them take up to fifty times as long on a machine that is busy with something else. So BLAS gets one thread while a
-fit runs, and blocks of rows are shared between threads if there is enough to do. As many are used as BLAS was
+one of them take up to fifty times as long on a machine that is busy with something else. So BLAS gets one thread while
+a fit runs, and blocks of rows are shared between threads if there is enough to do. As many are used as BLAS was
 allowed: what the caller has set by ``threadpool_limits``, by the environment or by joblib holds.
 """
 
@@ -24,8 +24,11 @@ _limiting = Lock()
 class Workers:
     """``count`` threads, and a ``map`` that runs on them."""
 
-    count: int = 1
-    map: object = map
+    count: int
+    map: object
+
+
+ONE_WORKER = Workers(1, map)
 
 
 @contextmanager
@@ -36,13 +39,13 @@ def workers_for(work):
     and leave one thread for good.
     """
     if not _limiting.acquire(blocking=False):
-        yield Workers()
+        yield ONE_WORKER
         return
     try:
         allowed = min((library.num_threads for library in _blas().lib_controllers), default=1)
         with _blas().limit(limits=1, user_api="blas"):
             if allowed == 1 or work < WORK_FOR_THREADS:
-                yield Workers()
+                yield ONE_WORKER
             else:
                 # A pool of its own for each fit: one that outlived it would hang after a fork.
                 with ThreadPoolExecutor(allowed) as pool:

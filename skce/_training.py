@@ -15,7 +15,7 @@ from skce.losses import CrossEntropy
 START_TOL = 1e-3
 
 # Spreads of a column between its mean and zero, above which its blocks are shifted by the mean.
-FAR_FROM_ZERO = {np.dtype(np.float64): 1e3, np.dtype(np.float32): 10.0}
+FAR_FROM_ZERO = {np.float64: 1e3, np.float32: 10.0}
 
 # Spreads that leave room, in float32, for what coefficients and columns multiply to.
 SPREADS_FOR_FLOAT32 = 1e-12, 1e12
@@ -74,10 +74,10 @@ def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, on_iter
 def _rows_for_products(rows, targets, *, penalty, fit_intercept):
     """The RowBlocks to multiply, in the dtype of X and shifted if that keeps more digits; their Standardisation."""
     standardisation = standardisation_of(rows, targets, penalty, fit_intercept)
-    dtype, spread = np.dtype(rows.X.dtype), standardisation.spread
+    dtype, spread = rows.X.dtype.type, standardisation.spread
     smallest, largest = SPREADS_FOR_FLOAT32
     if dtype == np.float32 and ((spread > largest) | ((spread > 0) & (spread < smallest))).any():
-        dtype = np.dtype(np.float64)
+        dtype = np.float64
     is_far = np.abs(standardisation.mean) > FAR_FROM_ZERO[dtype] * spread
     if rows.is_sparse or not is_far.any():
         return replace(rows, dtype=dtype), standardisation

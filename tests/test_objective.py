@@ -154,7 +154,7 @@ def test_products_in_float32_have_its_accuracy(X, rng):
     for kind in (SoftmaxTargets, BinaryTargets, OneVsAllTargets, MultilabelTargets):
         targets = made_targets(kind, False, True, rng)
         for loss in (CrossEntropy(), FocalLoss(1.0)):
-            single = objective_of(X, targets, loss, dtype=np.dtype(np.float32))
+            single = objective_of(X, targets, loss, dtype=np.float32)
             params = rng.standard_normal(single.shape).reshape(-1)
             value, gradient = single(params)
             expected_value, expected_gradient = objective_of(X, targets, loss)(params)

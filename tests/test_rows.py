@@ -72,13 +72,13 @@ def test_sums_over_chosen_rows(container, X):
 
 
 def test_threads_share_the_rows_of_a_sparse_matrix_evenly(X):
-    rows = RowBlocks(scipy.sparse.csr_array(X), 2, workers=Workers(3))
+    rows = RowBlocks(scipy.sparse.csr_array(X), 2, workers=Workers(3, map))
     assert [some.stop - some.start for some in rows.slices()] == [4, 4, 4]
 
 
 def test_a_shift_keeps_the_digits_of_the_spread_in_float32(rng):
-    X = (rng.standard_normal((12, 2)) + [1e5, 0]).astype(np.float32)
+    X = (rng.standard_normal((12, 2)) + np.array([1e5, 0])).astype(np.float32)
     shift = np.array([X[:, 0].mean(dtype=float), 0.0])
-    block = RowBlocks(X, 1, shift=shift, dtype=np.dtype(np.float32)).block(slice(0, 12))
+    block = RowBlocks(X, 1, shift=shift, dtype=np.float32).block(slice(0, 12))
     assert block.dtype == np.float32
     np.testing.assert_allclose(block, X.astype(float) - shift, rtol=1e-7)
