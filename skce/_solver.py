@@ -48,8 +48,8 @@ ITERATIONS_OF_TAIL = 5
 # Loss above which classes are not looked at for being separable.
 MOST_LOSS_OF_SEPARATED = 1e-6
 
-# Evaluations, at most, that bring the intercepts' decrement to where it is so little of a certificate; and, in roots, the
-# margin for what it may still hide of the other gradients.
+# Evaluations, at most, that bring the intercepts' decrement to where it is so little of a certificate; and, in roots,
+# the margin for what it may still hide of the other gradients.
 INTERCEPT_EVALUATIONS = 10
 NEGLIGIBLE = 0.01
 MARGIN = 4.0
@@ -144,12 +144,9 @@ def minimised(objective, standardisation, start, *, tol, max_iter, on_iteration,
     best = Point(start, *objective(start))
     descent = Descent(objective, best, [best.value])
     rungs = rungs_for(objective)
-    rung, curvature, reason = first_rung(rungs, is_cold=objective.is_without_coef(start)), None, None
+    rung, reason, gap_bound = first_rung(rungs, is_cold=objective.is_without_coef(start)), None, None
     try:
         while reason is None:
-            if len(descent.loss_curve) > max_iter:
-                reason = "max_iter"
-                break
             curvature = rungs[rung].curvature(objective, descent.best.params, standardisation)
             descent.n_passes += curvature.sweeps
             n_iter = rungs[rung].n_iter * (1 if curvature.is_exact else 2**descent.n_stages)
@@ -165,10 +162,12 @@ def minimised(objective, standardisation, start, *, tol, max_iter, on_iteration,
                 if higher == rung and stage.gain <= ROUNDING_OF_GAIN * abs(descent.best.value):
                     rounding = ROUNDING_OF_ESTIMATE * (np.finfo(objective.rows.dtype).eps / np.finfo(float).eps)
                     reason = "precision" if descent.suboptimality <= rounding else "stalled"
+                elif len(descent.loss_curve) > max_iter:
+                    reason = "max_iter"
                 rung = higher
+        gap_bound = _certified_gap(descent, curvature)
     except KeyboardInterrupt:
         reason = "interrupted"
-    gap_bound = None if curvature is None or reason == "interrupted" else _certified_gap(descent, curvature)
     return Solution(
         descent.best.params,
         descent.best.value,
@@ -267,8 +266,9 @@ class Stage:
         target = self.tol / self._underestimate(point, decrements)
         if not self.reason and estimate <= target:
             self.reason = "converged"
-        lasted = len(self.estimates) > self.n_iter
-        if self.reason or (lasted and _iterations_to(target, self.estimates[-1 - ITERATIONS_OF_RATE :]) > self.patience):
+        has_lasted = len(self.estimates) > self.n_iter
+        iterations_left = _iterations_to(target, self.estimates[-1 - ITERATIONS_OF_RATE :])
+        if self.reason or (has_lasted and iterations_left > self.patience):
             raise StopIteration
 
     def _estimate(self, decrements):
@@ -289,7 +289,7 @@ class Stage:
 
 
 def _iterations_to(target, estimates):
-    """Iterations that it would take to come to ``target`` at the rate of these ``estimates``, one after each iteration."""
+    """Iterations that it would take to come to ``target`` at the rate of ``estimates``, one after each iteration."""
     first, last = estimates[0], estimates[-1]
     if not 0 < last < first:
         return np.inf
