@@ -73,7 +73,7 @@ def products_alone(problem, params):
         return np.matmul(coef, block.T, order="C") @ block
 
     with rows_with_workers(problem, len(coef)) as rows:
-        slices = rows.slices()
+        slices = rows.usual_slices
         yield lambda: list(rows.workers.map(products_of_block, slices))
 
 

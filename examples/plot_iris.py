@@ -33,7 +33,7 @@ args = parser.parse_args()
 # A grid search over the loss as well
 # -----------------------------------
 # A third of the flowers is held out. scikit-learn's ``LogisticRegression`` is tuned over the same C, on the same folds
-# and by the same scorer, and solved to the same ``tol``, so that the digits below can be compared.
+# and by the same scorer, and solved tightly too, so that the digits below can be compared.
 
 iris = load_iris()
 X_train, X_test, y_train, y_test = train_test_split(

@@ -18,7 +18,7 @@ class SoftmaxRegressor(CrossEntropyClassifier):
 
         T_i = s_i [ (1 - eps) (w * y_i) + (eps / K) (w . y_i) 1 ]
 
-    by L-BFGS with the analytic gradient; s are sample weights, w class weights, eps is ``label_smoothing`` and
+    by L-BFGS with the analytic gradient, preconditioned by the curvature of F; s are sample weights, w class weights, eps is ``label_smoothing`` and
     phi(q) = -log q for cross-entropy. With cross-entropy the optimum is that of scikit-learn's
     ``LogisticRegression(C=C)``. Two classes are one logit, as they are there.
 
@@ -44,15 +44,14 @@ class SoftmaxRegressor(CrossEntropyClassifier):
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     tol : float, default=1e-7
-        The fit has converged when no entry of the gradient of F is larger, taken with respect to the coefficients of
-        standardised columns, so that the units of X do not matter. X itself is not standardised. 1e-4, where
-        ``LogisticRegression`` stops by default, takes fewer iterations.
+        The fit has converged when F is estimated to be above its minimum by no more than ``tol`` times itself, whatever
+        the units of X. The estimate may be several times too small: the default ends within a millionth.
     max_iter : int, default=1000
-        Most iterations of L-BFGS.
+        Most iterations of L-BFGS. Most fits take a few dozen.
     warm_start : bool, default=False
         Whether to start from the last fit, which must have had the same features and classes.
     verbose : int, default=0
-        Above 0, print a line for each minimisation.
+        Above 0, print a line for each stage of the minimisation.
 
     Attributes
     ----------
@@ -69,6 +68,17 @@ class SoftmaxRegressor(CrossEntropyClassifier):
         F at the start and after each iteration.
     n_iter_ : ndarray of shape (1,)
         Iterations of L-BFGS on the loss itself (not those on cross-entropy that find a start).
+    n_evaluations_ : int
+        Evaluations of F and its gradient, those that find a start included.
+    n_passes_ : float
+        Passes over the data: evaluations and sweeps for the curvature or for statistics of the columns. A sweep over a
+        sample of the rows counts as that part of one.
+    suboptimality_ : float
+        The estimate of (F - min F) / F at the end of the fit.
+    gap_bound_ : float or None
+        A bound on F - min F, by strong convexity: no optimum is lower than ``loss_ - gap_bound_``. It is loose where
+        columns are badly scaled. None if the loss is not convex or C is inf, and after an interrupt; inf if a fit was
+        stopped too far from its end for a bound.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -147,15 +157,14 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     tol : float, default=1e-7
-        The fit has converged when no entry of the gradient of F is larger, taken with respect to the coefficients of
-        standardised columns, so that the units of X do not matter. X itself is not standardised. 1e-4, where
-        ``LogisticRegression`` stops by default, takes fewer iterations.
+        The fit has converged when F is estimated to be above its minimum by no more than ``tol`` times itself, whatever
+        the units of X. The estimate may be several times too small: the default ends within a millionth.
     max_iter : int, default=1000
-        Most iterations of L-BFGS.
+        Most iterations of L-BFGS. Most fits take a few dozen.
     warm_start : bool, default=False
         Whether to start from the last fit, which must have had the same features and classes.
     verbose : int, default=0
-        Above 0, print a line for each minimisation.
+        Above 0, print a line for each stage of the minimisation.
 
     Attributes
     ----------
@@ -173,6 +182,17 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         F at the start and after each iteration.
     n_iter_ : ndarray of shape (1,)
         Iterations of L-BFGS on the loss itself (not those on cross-entropy that find a start).
+    n_evaluations_ : int
+        Evaluations of F and its gradient, those that find a start included.
+    n_passes_ : float
+        Passes over the data: evaluations and sweeps for the curvature or for statistics of the columns. A sweep over a
+        sample of the rows counts as that part of one.
+    suboptimality_ : float
+        The estimate of (F - min F) / F at the end of the fit; the largest of any column.
+    gap_bound_ : float or None
+        A bound on F - min F, by strong convexity: no optimum is lower than ``loss_ - gap_bound_``. It is loose where
+        columns are badly scaled. None if the loss is not convex or C is inf, and after an interrupt; inf if a fit was
+        stopped too far from its end for a bound.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)

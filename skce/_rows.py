@@ -7,6 +7,7 @@ float64.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse
@@ -44,14 +45,18 @@ class RowBlocks:
         """Stored numbers of a row, on average."""
         return self.X.nnz / self.shape[0] if self.is_sparse else self.shape[1]
 
-    @property
+    @cached_property
     def is_sparse(self):
         """Whether X, and each block, is a CSR matrix."""
         return scipy.sparse.issparse(self.X)
 
-    def slices(self, n_rows=None, n_columns=None):
-        """Slices that cover the rows, or ``n_rows`` of them, a block each, of ``n_columns`` dense numbers a row."""
-        n_rows = self.shape[0] if n_rows is None else n_rows
+    @cached_property
+    def usual_slices(self):
+        """Slices that cover the rows, a block each."""
+        return self.slices(self.shape[0])
+
+    def slices(self, n_rows, n_columns=None):
+        """Slices that cover ``n_rows`` rows, a block each, of ``n_columns`` dense numbers a row if that is not usual."""
         if self.is_sparse and n_columns is None:
             numbers = max(NUMBERS_PER_SPARSE_BLOCK, NUMBERS_PER_SPARSE_COLUMN * self.shape[1])
             step = int(numbers / max(self.numbers_per_row, self.n_columns))
@@ -75,7 +80,10 @@ class RowBlocks:
         Blocks are added in their order, and so are the sums of the threads, each of which adds its share of them. With
         an array ``chosen`` of indices the sums are over these rows, and ``function`` gets indices instead of slices.
         """
-        slices = self.slices(None if chosen is None else len(chosen), n_columns)
+        if chosen is None and n_columns is None:
+            slices = self.usual_slices
+        else:
+            slices = self.slices(self.shape[0] if chosen is None else len(chosen), n_columns)
         if len(slices) == 1 and chosen is None:
             return [np.asarray(term, dtype=np.float64) for term in function(slices[0], self.block(slices[0]))]
 

@@ -266,10 +266,12 @@ class Stage:
         target = self.tol / self._underestimate(point, decrements)
         if not self.reason and estimate <= target:
             self.reason = "converged"
-        has_lasted = len(self.estimates) > self.n_iter
-        iterations_left = _iterations_to(target, self.estimates[-1 - ITERATIONS_OF_RATE :])
-        if self.reason or (has_lasted and iterations_left > self.patience):
+        if self.reason or (len(self.estimates) > self.n_iter and self._iterations_left_to(target) > self.patience):
             raise StopIteration
+
+    def _iterations_left_to(self, target):
+        """Iterations that it would take to come to ``target`` at the rate of the last ones."""
+        return _iterations_to(target, self.estimates[-1 - ITERATIONS_OF_RATE :])
 
     def _estimate(self, decrements):
         """Estimated suboptimality relative to F: the largest of any problem."""
@@ -278,13 +280,14 @@ class Stage:
 
     def _underestimate(self, point, decrements):
         """What the estimate at a point may be too small by."""
-        ratio = self._gain_by_promise(point, decrements)
-        is_quadratic = 1 / GAIN_OF_QUADRATIC <= ratio <= GAIN_OF_QUADRATIC
-        return UNDERESTIMATE if self.curvature.is_exact and not is_quadratic else 1.0
+        if not self.curvature.is_exact:
+            return 1.0
+        is_quadratic = 1 / GAIN_OF_QUADRATIC <= self._gain_by_promise(point, decrements) <= GAIN_OF_QUADRATIC
+        return 1.0 if is_quadratic else UNDERESTIMATE
 
     def _gain_by_promise(self, point, decrements):
         """What F has fallen by since the start, over what the decrements have."""
-        promised = self.decrements.sum() - decrements.sum()
+        promised = sum(self.decrements.tolist()) - sum(decrements.tolist())
         return (self.start.value - point.value) / promised if promised > 0 else np.inf
 
 

@@ -38,13 +38,13 @@ def workers_for(work):
     A fit inside another's limit leaves that alone: limits that overlap without being nested would restore each other's,
     and leave one thread for good.
     """
-    if not _limiting.acquire(blocking=False):
+    allowed = min((library.num_threads for library in _blas().lib_controllers), default=1)
+    if allowed == 1 or not _limiting.acquire(blocking=False):
         yield ONE_WORKER
         return
     try:
-        allowed = min((library.num_threads for library in _blas().lib_controllers), default=1)
         with _blas().limit(limits=1, user_api="blas"):
-            if allowed == 1 or work < WORK_FOR_THREADS:
+            if work < WORK_FOR_THREADS:
                 yield ONE_WORKER
             else:
                 # A pool of its own for each fit: one that outlived it would hang after a fork.

@@ -92,6 +92,6 @@ def unreachable_intercept(X, coef, intercept, log_scores, n_unreachable):
     """
     rows = RowBlocks(X, len(coef))
     lowest = min(
-        log_scores(logits_of_block(rows.block(some), coef.T, intercept)).max(axis=0).min() for some in rows.slices()
+        log_scores(logits_of_block(rows.block(some), coef.T, intercept)).max(axis=0).min() for some in rows.usual_slices
     )
     return lowest + np.log(np.finfo(X.dtype).eps / (2 * n_unreachable))

@@ -34,7 +34,7 @@ def dense(block):
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_blocks_cover_the_rows_and_are_views(container, X):
     rows = RowBlocks(container(X), 1)
-    blocks = [rows.block(some) for some in rows.slices()]
+    blocks = [rows.block(some) for some in rows.usual_slices]
     assert [block.shape[0] for block in blocks] == ([3, 3, 3, 3] if rows.is_sparse else [5, 5, 2])
     np.testing.assert_array_equal(np.vstack([dense(block) for block in blocks]), X)
     for block in blocks:
@@ -73,7 +73,7 @@ def test_sums_over_chosen_rows(container, X):
 
 def test_threads_share_the_rows_of_a_sparse_matrix_evenly(X):
     rows = RowBlocks(scipy.sparse.csr_array(X), 2, workers=Workers(3, map))
-    assert [some.stop - some.start for some in rows.slices()] == [4, 4, 4]
+    assert [some.stop - some.start for some in rows.usual_slices] == [4, 4, 4]
 
 
 def test_a_shift_keeps_the_digits_of_the_spread_in_float32(rng):
