@@ -235,7 +235,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
                 f"C={self.C!r} times the total weight {targets.total:.3g} is too small for a float."
             )
         optimised = targets.columns
-        constant = np.setdiff1d(np.arange(targets.n_outputs), optimised)
+        constant = np.delete(np.arange(targets.n_outputs), optimised)
 
         def fitted_attributes(optimised_coef, optimised_intercept):
             coef = np.zeros((targets.n_outputs, X.shape[1]))

@@ -17,7 +17,6 @@ all of them in standardised columns.
 """
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 
 import numpy as np
 import scipy.linalg
@@ -46,20 +45,17 @@ class ExactCurvature:
 
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
-        self.classes = _class_space(objective.shape[1], not objective.targets.is_shift_invariant)
+        self.classes = _class_directions(objective)
         n_columns, n_classes = objective.shape[0], self.classes.size
         first, second = self.classes.pairs
+
+        def sums(block, curvature):
+            weights = curvature.entries(self.classes.vectors, first, second)
+            return _weighted_moments(weights, standardisation.columns_of(block)), curvature.total()
+
         width = min(n_columns // 2, len(first)) * n_columns // 4
-        self.sweeps, (moments, self.class_curvature) = _sums_over_rows(
-            lambda block, curvature: (
-                _weighted_moments(
-                    curvature.entries(self.classes.basis, first, second), standardisation.columns_of(block)
-                ),
-                self.classes.reduced(self.classes.reduced(curvature.total()).T),
-            ),
-            *(objective, params, ROWS_OF_EXACT, width),
-        )
-        if self.classes.is_separate:
+        self.sweeps, (moments, self.by_class) = _sums_over_rows(sums, objective, params, ROWS_OF_EXACT, width)
+        if self.classes.are_separate:
             hessians = moments
         else:
             hessian = np.empty((n_columns, n_classes, n_columns, n_classes))
@@ -99,7 +95,7 @@ class KroneckerCurvature:
 
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
-        self.classes = _class_space(objective.shape[1], not objective.targets.is_shift_invariant)
+        self.classes = _class_directions(objective)
         n_features = objective.rows.shape[1]
         n_draws = rows_of_moment(n_features)
 
@@ -108,9 +104,8 @@ class KroneckerCurvature:
             weighted = curvature.trace() * columns
             return curvature.total(), weighted.sum(axis=1), weighted @ columns.T
 
-        self.sweeps, (total, first, second) = _sums_over_rows(sums, objective, params, n_draws, n_features // 8)
-        self.class_curvature = self.classes.reduced(self.classes.reduced(total).T)
-        weight = max(np.trace(total), np.finfo(float).tiny)
+        self.sweeps, (self.by_class, first, second) = _sums_over_rows(sums, objective, params, n_draws, n_features // 8)
+        weight = max(_diagonal(self.by_class).sum(), np.finfo(float).tiny)
         moment = second[:n_features, :n_features] / weight
         self.mean = np.zeros(n_features)
         if objective.fit_intercept:
@@ -119,9 +114,9 @@ class KroneckerCurvature:
         ridge = _ridge(objective, standardisation)
         by_column, self.vectors = _relative_eigenvectors(moment, ridge[:n_features])
         by_column = np.append(by_column, np.ones(int(objective.fit_intercept)))
-        by_class, self.class_vectors = self.classes.eigenvectors(self.class_curvature)
-        by_class = np.maximum(by_class, max(LEAST_CLASS_CURVATURE * by_class.max(), np.finfo(float).tiny))
-        self.scale = 1 / np.sqrt(np.multiply.outer(by_column, by_class) + (1 - by_column)[:, None])
+        by_direction, self.directions = self.classes.principal(self.by_class)
+        by_direction = _with_floor(by_direction)
+        self.scale = 1 / np.sqrt(np.multiply.outer(by_column, by_direction) + (1 - by_column)[:, None])
 
     def params(self, coordinates):
         """Displacement of the parameters for ``coordinates``, both flat."""
@@ -131,12 +126,12 @@ class KroneckerCurvature:
         np.matmul(self.vectors, scaled[:n_features], out=matrix[:n_features])
         if len(matrix) > n_features:
             matrix[-1] = scaled[-1] - self.mean @ matrix[:n_features]
-        return self.standardisation.params(self.classes.expanded(matrix @ self.class_vectors.T)).reshape(-1)
+        return self.standardisation.params(self.directions.expanded(matrix)).reshape(-1)
 
     def gradient(self, gradient):
         """Gradient by the coordinates, given that by the parameters, both flat."""
-        gradient = self.standardisation.gradient(gradient.reshape(-1, self.classes.n_outputs))
-        matrix = self.classes.reduced(gradient) @ self.class_vectors
+        by_output = gradient.reshape(len(self.scale), -1)
+        matrix = self.directions.reduced(self.standardisation.gradient(by_output))
         n_features = len(self.mean)
         if len(matrix) > n_features:
             matrix[:n_features] -= np.multiply.outer(self.mean, matrix[-1])
@@ -146,7 +141,7 @@ class KroneckerCurvature:
 
     def decrements(self, gradient):
         """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
-        return _half_squared_norms(gradient.reshape(self.scale.shape), axis=0 if self.classes.is_separate else None)
+        return _half_squared_norms(gradient.reshape(self.scale.shape), axis=0 if self.classes.are_separate else None)
 
 
 class DiagonalCurvature:
@@ -156,17 +151,15 @@ class DiagonalCurvature:
 
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
-        self.classes = _class_space(objective.shape[1], not objective.targets.is_shift_invariant)
-        self.sweeps, (total,) = _sums_over_rows(
+        self.classes = _class_directions(objective)
+        self.sweeps, (self.by_class,) = _sums_over_rows(
             lambda _, curvature: (curvature.total(),), objective, params, ROWS_OF_CLASSES
         )
-        self.class_curvature = self.classes.reduced(self.classes.reduced(total).T)
-        by_class = np.diag(total)
-        by_class = np.maximum(by_class, max(LEAST_CLASS_CURVATURE * by_class.max(), np.finfo(float).tiny))
         by_column = np.append(
             (standardisation.spread / standardisation.scale) ** 2, np.ones(int(objective.fit_intercept))
         )
-        square = np.multiply.outer(by_column, by_class) + _ridge(objective, standardisation)[:, None]
+        by_output = _with_floor(_diagonal(self.by_class))
+        square = np.multiply.outer(by_column, by_output) + _ridge(objective, standardisation)[:, None]
         # In terms of the parameters themselves, as there may be very many.
         self.scale = 1 / np.sqrt(np.where(square > 0, square, 1.0))
         self.scale[: len(standardisation.scale)] /= standardisation.scale[:, None]
@@ -192,7 +185,7 @@ class DiagonalCurvature:
 
     def decrements(self, gradient):
         """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
-        return _half_squared_norms(gradient.reshape(self.scale.shape), axis=0 if self.classes.is_separate else None)
+        return _half_squared_norms(gradient.reshape(self.scale.shape), axis=0 if self.classes.are_separate else None)
 
 
 def rows_of_moment(n_features):
@@ -202,55 +195,64 @@ def rows_of_moment(n_features):
 
 def intercept_step(curvature, intercept_gradient):
     """Newton step (K,) in the intercepts alone, by the curvature by class."""
-    classes, by_class = curvature.classes, curvature.class_curvature
-    least = max(RIDGES[0] * np.trace(by_class), np.finfo(float).tiny)
-    regular = by_class + least * np.eye(len(by_class))
-    return -classes.expanded(np.linalg.solve(regular, classes.reduced(intercept_gradient)))
+    by_direction, directions = curvature.classes.principal(curvature.by_class)
+    least = max(RIDGES[0] * by_direction.max(), np.finfo(float).tiny)
+    return -directions.expanded(directions.reduced(intercept_gradient) / np.maximum(by_direction, least))
 
 
 @dataclass(frozen=True)
-class _ClassSpace:
-    """The directions by class that the objective sees: orthogonal to shifts of all classes, if it is a softmax."""
+class _ClassDirections:
+    """Orthonormal directions by class, the rows of ``vectors`` (k, K); None for K separate problems."""
 
-    n_outputs: int
-    is_separate: bool
-
-    @cached_property
-    def basis(self):
-        """The directions, in rows (size, n_outputs)."""
-        return np.eye(self.n_outputs) if self.is_separate else scipy.linalg.helmert(self.n_outputs)
+    vectors: np.ndarray | None
+    size: int
 
     @property
-    def size(self):
-        """Number of directions."""
-        return self.n_outputs - (not self.is_separate)
+    def are_separate(self):
+        """Whether each class is a problem by itself."""
+        return self.vectors is None
 
-    @cached_property
+    @property
     def pairs(self):
-        """Row and column of each entry that the curvature of a row has in the basis, or in its lower triangle."""
-        return 2 * (np.arange(self.size),) if self.is_separate else np.tril_indices(self.size)
+        """Row and column of each entry that a row's curvature has in these directions, or in its lower triangle."""
+        return 2 * (np.arange(self.size),) if self.are_separate else np.tril_indices(self.size)
 
     def reduced(self, by_output):
-        """Components (..., size) in the basis of (..., n_outputs)."""
-        return by_output if self.is_separate else by_output @ self.basis.T
+        """Components (..., k) in the directions of (..., K)."""
+        return by_output if self.are_separate else by_output @ self.vectors.T
 
     def expanded(self, by_direction):
         """The inverse of ``reduced``."""
-        return by_direction if self.is_separate else by_direction @ self.basis
+        return by_direction if self.are_separate else by_direction @ self.vectors
 
-    def eigenvectors(self, matrix):
-        """Eigenvalues (size,) and eigenvectors, in columns, of a symmetric matrix; of a diagonal one in its order."""
-        return (np.diag(matrix), np.eye(self.size)) if self.is_separate else np.linalg.eigh(matrix)
+    def principal(self, by_class):
+        """Curvatures (k,) in the directions in which a curvature by class, (K, K) or (K,), is diagonal, and these."""
+        if self.are_separate:
+            return by_class, self
+        values, rotation = np.linalg.eigh(self.vectors @ by_class @ self.vectors.T)
+        return values, _ClassDirections(rotation.T @ self.vectors, self.size)
 
 
-@lru_cache(maxsize=16)
-def _class_space(n_outputs, is_separate):
-    """The _ClassSpace of so many outputs, with what it has computed."""
-    return _ClassSpace(n_outputs, is_separate)
+def _class_directions(objective):
+    """The _ClassDirections that an objective sees: of a softmax, those orthogonal to a shift of all its classes."""
+    n_outputs = objective.shape[1]
+    if objective.targets.is_shift_invariant:
+        return _ClassDirections(scipy.linalg.helmert(n_outputs), n_outputs - 1)
+    return _ClassDirections(None, n_outputs)
+
+
+def _diagonal(by_class):
+    """The diagonal (K,) of a curvature by class, (K, K) or (K,)."""
+    return by_class if by_class.ndim == 1 else np.diag(by_class)
+
+
+def _with_floor(curvatures):
+    """Curvatures (k,) by class, none of them much smaller than the largest, and none 0."""
+    return np.maximum(curvatures, max(LEAST_CLASS_CURVATURE * curvatures.max(), np.finfo(float).tiny))
 
 
 def _sums_over_rows(function, objective, params, n_draws, width=None):
-    """Sweeps taken, and sums over the rows, by S, of the tuple that ``function`` makes of a block and its curvatures.
+    """Sweeps, and sums over the rows, divided by S, of the tuple that ``function`` makes of a block and its curvatures.
 
     Of more than ``n_draws`` rows that many are drawn in proportion to their weight. ``width`` is the numbers a row that
     ``function`` computes.

@@ -16,6 +16,7 @@ from skce._curvature import (
 
 # Sizes whose cubes are still worth factorising: of an exact Hessian, and of a second moment of the columns.
 LARGEST_FACTOR = 1500
+NUMBERS_OF_FACTORS = 2**24
 MOST_COLUMNS = 4096
 
 # Evaluations that a first curvature may cost; and those that a change to a dearer one costs before it shows.
@@ -44,9 +45,10 @@ def rungs_for(objective):
         rungs.append(Rung(KroneckerCurvature, work / evaluation, 10))
     is_softmax = objective.targets.is_shift_invariant
     size = n_columns * (n_outputs - 1 if is_softmax else 1)
-    if size <= LARGEST_FACTOR:
+    n_factors = 1 if is_softmax else n_outputs
+    if size <= LARGEST_FACTOR and n_factors * size**2 <= NUMBERS_OF_FACTORS:
         n_pairs = n_outputs * (n_outputs - 1) // 2 if is_softmax else n_outputs
-        work = min(n_rows, ROWS_OF_EXACT) * n_columns**2 * n_pairs + (1 if is_softmax else n_outputs) * size**3
+        work = min(n_rows, ROWS_OF_EXACT) * n_columns**2 * n_pairs + n_factors * size**3
         cost = work / evaluation
         rungs.append(Rung(ExactCurvature, cost, 5))
     return rungs

@@ -147,15 +147,15 @@ class SigmoidCurvature:
         return SigmoidCurvature(self.weights * factor)
 
     def trace(self):
-        """Traces (m,) of the diagonal matrices (L, L) that they are."""
+        """Their sums (m,) over the logits of a row."""
         return self.weights.sum(axis=0)
 
     def total(self):
-        """Their sum (L, L)."""
-        return np.diag(self.weights.sum(axis=1))
+        """Their sum (L,), in each logit by itself."""
+        return self.weights.sum(axis=1)
 
     def entries(self, basis, first, second):
-        """The entries (L, m) of the diagonals, whose basis is the identity."""
+        """The curvatures (L, m) themselves: these logits have no basis but their own."""
         return self.weights
 
 

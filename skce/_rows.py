@@ -56,7 +56,7 @@ class RowBlocks:
         return self.slices(self.shape[0])
 
     def slices(self, n_rows, n_columns=None):
-        """Slices that cover ``n_rows`` rows, a block each, of ``n_columns`` dense numbers a row if that is not usual."""
+        """Slices that cover ``n_rows`` rows, a block each, which hold ``n_columns`` dense numbers a row."""
         if self.is_sparse and n_columns is None:
             numbers = max(NUMBERS_PER_SPARSE_BLOCK, NUMBERS_PER_SPARSE_COLUMN * self.shape[1])
             step = int(numbers / max(self.numbers_per_row, self.n_columns))

@@ -39,20 +39,18 @@ def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, on_iter
 
         def minimised_from(coef, intercept, loss, tol):
             objective = LinearObjective(rows, targets, loss, C=C, fit_intercept=fit_intercept)
-            params = objective.flat(coef, intercept)
             solution = minimised(
                 objective,
                 standardisation,
-                params,
+                objective.flat(*centred(coef, intercept)),
                 tol=tol,
                 max_iter=max_iter,
-                on_iteration=lambda params: on_iteration(lambda: coef_intercept(objective, params)),
+                on_iteration=lambda params: on_iteration(lambda: centred(*objective.coef_intercept(params))),
                 on_stage=on_stage,
             )
-            return *coef_intercept(objective, solution.params), solution
+            return *centred(*objective.coef_intercept(solution.params)), solution
 
-        def coef_intercept(objective, params):
-            coef, intercept = objective.coef_intercept(params)
+        def centred(coef, intercept):
             # A softmax does not see what all classes share, and the penalty wants none of it.
             if not targets.is_shift_invariant:
                 return coef, intercept

@@ -124,7 +124,7 @@ def test_drawn_rows_estimate_what_all_rows_say(make_curvature, targets, X, rng, 
     monkeypatch.setattr(_curvature, "ROWS_OF_CLASSES", N - 1)
     drawn = make_curvature(objective, params, standardisation)
     assert drawn.sweeps == pytest.approx((N - 1) / N)
-    np.testing.assert_allclose(drawn.class_curvature, full.class_curvature, rtol=0.2, atol=1e-2)
+    np.testing.assert_allclose(drawn.by_class, full.by_class, rtol=0.2, atol=1e-2)
     gradient = objective(params)[1]
     actual, expected = (c.decrements(c.gradient(gradient)).sum() for c in (drawn, full))
     assert actual == pytest.approx(expected, rel=0.3)
