@@ -7,10 +7,11 @@ curvature there, or something close to it,
     params = point + M^-T u        gradient by u = M^-1 gradient by params
 
 so that in u the curvature is about the identity, and half the squared norm of the gradient estimates how far the
-objective is above its minimum. A row curves it by m (diag q - q q^T) in its logits, times x x^T. Three ways to keep H:
+objective is above its minimum. A row curves it by m (diag q - q q^T) in its logits, times x x^T. Ways to keep H:
 
     exact        all of it, but for the directions that a softmax does not see; of sigmoids, a block for each
-    Kronecker    A kron G + ridge, of the rows' curvatures by class and their curvature-weighted second moment by column
+    Kronecker    A kron G + ridge, of the rows' curvatures by class and their curvature-weighted second moment by column;
+                 of fewer rows than columns, in the space of the rows
     diagonal     its diagonal
 
 all of them in standardised columns.
@@ -28,6 +29,9 @@ RIDGES = 1e-14 * 100.0 ** np.arange(8)
 
 # Eigenvalues of the curvature by class, relative to the largest, below which a Kronecker product is not to be believed.
 LEAST_CLASS_CURVATURE = 1e-2
+
+# Ridge, relative to the variance of a column, where there is no penalty and more columns than rows.
+LEAST_ROW_SPACE_RIDGE = 1e-8
 
 # Rows, at most, whose curvature an exact Hessian sums, and a class matrix; of more, as many are drawn.
 ROWS_OF_EXACT = 2**19
@@ -144,6 +148,71 @@ class KroneckerCurvature:
         return _half_squared_norms(gradient.reshape(self.scale.shape), axis=0 if self.classes.are_separate else None)
 
 
+class RowSpaceCurvature:
+    """A kron G + ridge of fewer rows than columns, at ``params``, where G has no more than n directions.
+
+    With W the rows' curvatures, R the ridge and W^1/2 X R^-1/2 = P diag(s) Q^T, the product is R^1/2 times
+    a_k s_j^2 + 1 in the directions R^-1/2 Q of the columns, and the ridge in all others.
+    """
+
+    is_exact = False
+
+    def __init__(self, objective, params, standardisation):
+        self.standardisation = standardisation
+        self.classes = _class_directions(objective)
+        n_rows, n_features = objective.rows.shape
+        self.sweeps = 1.0
+        block = objective.rows.block(slice(0, n_rows))
+        curvature = objective.curvature_of_block(params, slice(0, n_rows), block)
+        self.by_class = curvature.total() / objective.targets.total
+        trace = curvature.trace()
+        weight = trace / max(trace.sum(), np.finfo(float).tiny)
+        columns = standardisation.columns_of(block)[:n_features]
+        self.mean = np.zeros(n_features)
+        if objective.fit_intercept:
+            self.mean = columns @ weight
+            columns -= self.mean[:, None]
+        columns *= np.sqrt(weight)
+        variance = np.einsum("dn,dn->d", columns, columns)
+        ridge = np.maximum(_ridge(objective, standardisation)[:n_features], LEAST_ROW_SPACE_RIDGE * variance)
+        self.root = 1 / np.sqrt(np.where(ridge > 0, ridge, 1.0))
+        columns *= self.root[:, None]
+        by_row, vectors = np.linalg.eigh(columns.T @ columns)
+        is_seen = by_row > RIDGES[0] * by_row.max()
+        self.vectors = columns @ (vectors[:, is_seen] / np.sqrt(by_row[is_seen]))
+        by_direction, self.directions = self.classes.principal(self.by_class)
+        by_direction = _with_floor(by_direction)
+        self.scale = 1 / np.sqrt(np.multiply.outer(by_row[is_seen], by_direction) + 1)
+        self.intercept_scale = 1 / np.sqrt(by_direction)
+
+    def params(self, coordinates):
+        """Displacement of the parameters for ``coordinates``, both flat."""
+        matrix = coordinates.reshape(-1, len(self.intercept_scale)).copy()
+        coef = matrix[: len(self.mean)]
+        coef += self.vectors @ ((self.scale - 1) * (self.vectors.T @ coef))
+        coef *= self.root[:, None]
+        if len(matrix) > len(coef):
+            matrix[-1] = matrix[-1] * self.intercept_scale - self.mean @ coef
+        return self.standardisation.params(self.directions.expanded(matrix)).reshape(-1)
+
+    def gradient(self, gradient):
+        """Gradient by the coordinates, given that by the parameters, both flat."""
+        n_columns = len(self.mean) + self.standardisation.fit_intercept
+        matrix = self.directions.reduced(self.standardisation.gradient(gradient.reshape(n_columns, -1)))
+        coef = matrix[: len(self.mean)]
+        if len(matrix) > len(coef):
+            coef -= np.multiply.outer(self.mean, matrix[-1])
+            matrix[-1] *= self.intercept_scale
+        coef *= self.root[:, None]
+        coef += self.vectors @ ((self.scale - 1) * (self.vectors.T @ coef))
+        return matrix.reshape(-1)
+
+    def decrements(self, gradient):
+        """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
+        by_class = gradient.reshape(-1, len(self.intercept_scale))
+        return _half_squared_norms(by_class, axis=0 if self.classes.are_separate else None)
+
+
 class DiagonalCurvature:
     """The diagonal of A kron G + ridge at ``params``, with A by class and the variances of the columns for G."""
 
@@ -167,6 +236,9 @@ class DiagonalCurvature:
     def params(self, coordinates):
         """Displacement of the parameters for ``coordinates``, both flat."""
         matrix = coordinates.reshape(self.scale.shape) * self.scale
+        if not self.classes.are_separate:
+            # A shift of all classes, which the gradient has none of, is nothing but a penalty.
+            matrix -= matrix.mean(axis=1, keepdims=True)
         if self.standardisation.fit_intercept:
             matrix[-1] -= self.standardisation.mean @ matrix[:-1]
         return matrix.reshape(-1)

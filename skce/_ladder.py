@@ -11,12 +11,16 @@ from skce._curvature import (
     DiagonalCurvature,
     ExactCurvature,
     KroneckerCurvature,
+    RowSpaceCurvature,
     rows_of_moment,
 )
 
-# Sizes whose cubes are still worth factorising: of an exact Hessian, and of a second moment of the columns.
+# Sizes whose cubes are still worth factorising: of an exact Hessian, and of a second moment of columns, or rows.
 LARGEST_FACTOR = 1500
 NUMBERS_OF_FACTORS = 2**24
+
+# Numbers of an X of fewer rows than columns, at most, whose directions are kept, which are as many.
+NUMBERS_OF_ROW_SPACE = 2**24
 MOST_COLUMNS = 4096
 
 # Evaluations that a first curvature may cost; and those that a change to a dearer one costs before it shows.
@@ -38,8 +42,12 @@ def rungs_for(objective):
     n_rows, n_features = objective.rows.shape
     n_columns, n_outputs = objective.shape
     evaluation = n_rows * n_outputs * (4 * objective.rows.numbers_per_row + 60)
-    rungs = [Rung(DiagonalCurvature, 1.0, 10)]
-    if n_features <= MOST_COLUMNS:
+    if n_rows < n_features and n_rows * n_features <= NUMBERS_OF_ROW_SPACE:
+        work = 2 * n_rows**2 * n_features + 25 * n_rows**3
+        rungs = [Rung(RowSpaceCurvature, work / evaluation, 10)]
+    else:
+        rungs = [Rung(DiagonalCurvature, 1.0, 10)]
+    if n_rows >= n_features and n_features <= MOST_COLUMNS:
         n_drawn = min(n_rows, rows_of_moment(n_features))
         work = n_drawn * n_features * (2 * n_features + 60) + 25 * n_features**3
         rungs.append(Rung(KroneckerCurvature, work / evaluation, 10))
