@@ -230,7 +230,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         weights = class_weights(self.class_weight, classes, labels.counts(sample_weight))
         targets = self._targets(labels, sample_weight, weights, float(self.label_smoothing))
         self._check_classes_with_mass(classes, targets)
-        if self.C * targets.total < np.finfo(float).tiny:
+        if float(self.C) * float(targets.total) < np.finfo(float).tiny:
             raise InvalidParameterError(
                 f"C={self.C!r} times the total weight {targets.total:.3g} is too small for a float."
             )

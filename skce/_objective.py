@@ -23,16 +23,17 @@ class LinearObjective:
 
     ``targets`` know their total weight S and, for the logits of some rows, the values and the gradient of a loss;
     ``targets.columns`` are the outputs that parameters stand for. A softmax is one problem; sigmoids are K problems
-    that have nothing in common but X, and F is the sum of theirs.
+    that have nothing in common but X, and F is the sum of theirs. ``resolution`` is the eps of its products.
     """
 
     def __init__(self, rows, targets, loss, *, C, fit_intercept):
         self.rows = rows
         self.targets = targets
         self.loss = loss
-        self.penalty = 1 / (C * targets.total)
+        self.penalty = 1 / (C * float(targets.total))
         self.fit_intercept = fit_intercept
         self.shape = rows.shape[1] + fit_intercept, len(targets.columns)
+        self.resolution = np.finfo(rows.dtype).eps
         self.n_problems = 1 if targets.is_shift_invariant else len(targets.columns)
 
     def flat(self, coef, intercept):
@@ -89,7 +90,7 @@ class LinearObjective:
             logits = logits_of_block(block, coef, intercept).astype(np.float64, copy=False)
             _, logits_gradient = self.targets.loss_gradient(logits, rows, self.loss)
             weight = self.targets.row_weight(rows)
-            return ((np.abs(logits_gradient) > SEPARATED * weight).any(axis=1),)
+            return ((np.abs(logits_gradient) > max(SEPARATED, 4 * self.resolution) * weight).any(axis=1),)
 
         (errors,) = self.rows.summed(largest_errors)
         return errors.reshape(self.n_problems, -1).max(axis=1) == 0

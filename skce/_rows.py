@@ -87,15 +87,18 @@ class RowBlocks:
         if len(slices) == 1 and chosen is None:
             return [np.asarray(term, dtype=np.float64) for term in function(slices[0], self.block(slices[0]))]
 
+        errors = np.geterr()
+
         def share_summed(share):
             sums = None
-            for rows in share:
-                rows = rows if chosen is None else chosen[rows]
-                terms = [np.asarray(term, dtype=np.float64) for term in function(rows, self.block(rows))]
-                if sums is None:
-                    sums = terms
-                else:
-                    sums = [np.add(total, term, out=total) for total, term in zip(sums, terms, strict=True)]
+            with np.errstate(**errors):  # which threads do not inherit
+                for rows in share:
+                    rows = rows if chosen is None else chosen[rows]
+                    terms = [np.asarray(term, dtype=np.float64) for term in function(rows, self.block(rows))]
+                    if sums is None:
+                        sums = terms
+                    else:
+                        sums = [np.add(total, term, out=total) for total, term in zip(sums, terms, strict=True)]
             return sums
 
         shares = [slices[rows] for rows in row_slices(len(slices), -(-len(slices) // self.workers.count))]

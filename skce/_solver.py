@@ -29,7 +29,11 @@ TINY = np.finfo(float).tiny
 
 # A relative gain, and a relative estimate, that rounding may hide.
 ROUNDING_OF_GAIN = 4 * np.finfo(float).eps
-ROUNDING_OF_ESTIMATE = 2**12 * np.finfo(float).eps
+ROUNDING_OF_ESTIMATE = 2.0**12
+LEAST_ESTIMATE = ROUNDING_OF_ESTIMATE * np.finfo(float).eps
+
+# Of several problems, the share of F that one has at least, where its own estimate is taken relative to that.
+LEAST_SHARE = 1e-8
 
 # Where F was not seen to be a quadratic, the estimate by an exact curvature that is a stage old has been too small by
 # this much.
@@ -97,11 +101,20 @@ class Descent:
     objective: object
     best: Point
     loss_curve: list
-    n_evaluations: int = 1
-    n_passes: float = 1.0
+    n_evaluations: int
+    n_passes: float
+    is_separated: np.ndarray
     suboptimality: float = np.inf
     correction: float = 1.0
     n_stages: int = 0
+
+    @classmethod
+    def from_best_of(cls, starts, objective):
+        """The Descent from where F is the least."""
+        points = [Point(start, *objective(start)) for start in starts]
+        best = min(points, key=lambda point: point.value if np.isfinite(point.value) else np.inf)
+        is_separated = np.zeros(objective.n_problems, dtype=bool)
+        return cls(objective, best, [best.value], len(points), float(len(points)), is_separated)
 
     def __str__(self):
         return (
@@ -120,11 +133,24 @@ class Descent:
 
     def relative(self, decrements):
         """The largest estimate of a problem's suboptimality, relative to its value."""
-        values = self.best.values
+        values, resolution = self.best.values, self.objective.resolution
         if len(values) == 1:
-            return self.correction * float(decrements[0]) / max(abs(self.best.value), TINY)
-        least = max(np.finfo(float).eps * abs(self.best.value), TINY)
-        return self.correction * float(np.max(decrements / np.maximum(np.abs(values), least)))
+            return self.correction * float(decrements[0]) / max(abs(self.best.value), resolution)
+        least = max(LEAST_SHARE * abs(self.best.value), resolution)
+        relative = np.where(self.is_separated, 0.0, decrements / np.maximum(np.abs(values), least))
+        return self.correction * float(relative.max())
+
+    def look_for_separated_problems(self):
+        """Note the problems without a penalty, and so without a minimum, that have nothing left to learn."""
+        is_candidate = (self.best.values <= MOST_LOSS_OF_SEPARATED) & ~self.is_separated
+        if self.objective.penalty == 0 and is_candidate.any():
+            self.n_passes += 1
+            self.is_separated |= is_candidate & self.objective.separated_problems(self.best.params)
+
+    def is_at_rounding(self):
+        """Whether F may be at its minimum but for rounding, as far as the estimate tells."""
+        value = abs(self.best.value)
+        return self.suboptimality * value <= ROUNDING_OF_ESTIMATE * self.objective.resolution * max(value, 1.0)
 
     def tail(self):
         """What F, relative to itself, will still fall by, if it goes on as in the last iterations."""
@@ -135,16 +161,16 @@ class Descent:
         return gain * min(ratio / (1 - ratio) if ratio < 1 else np.inf, 10.0) / max(abs(last), TINY)
 
 
-def minimised(objective, standardisation, start, *, tol, max_iter, on_iteration, on_stage):
-    """Solution of minimising ``objective`` from ``start`` (p,), until the estimated suboptimality is ``tol`` of F.
+def minimised(objective, standardisation, starts, *, tol, max_iter, on_iteration, on_stage):
+    """Solution of minimising ``objective`` from the best of ``starts`` to within ``tol`` of F, by estimate.
 
     ``on_iteration`` is called with the parameters after every iteration, and ends the minimisation if it returns True;
     ``on_stage`` is called with the Descent after every stage.
     """
-    best = Point(start, *objective(start))
-    descent = Descent(objective, best, [best.value])
+    descent = Descent.from_best_of(starts, objective)
     rungs = rungs_for(objective)
-    rung, reason, gap_bound = first_rung(rungs, is_cold=objective.is_without_coef(start)), None, None
+    rung = first_rung(rungs, is_cold=objective.is_without_coef(descent.best.params))
+    reason, gap_bound = None if np.isfinite(descent.best.gradient).all() else "stalled", None
     try:
         while reason is None:
             curvature = rungs[rung].curvature(objective, descent.best.params, standardisation)
@@ -155,23 +181,29 @@ def minimised(objective, standardisation, start, *, tol, max_iter, on_iteration,
             reason = stage.run(max_iter + 1 - len(descent.loss_curve))
             descent.n_stages += 1
             on_stage(descent)
-            if reason is None and _is_separable(descent):
+            descent.look_for_separated_problems()
+            if descent.is_separated.all() or (reason == "converged" and descent.is_separated.any()):
                 reason = "separable"
             elif reason is None:
                 higher = next_rung(rungs, rung, SLOWING * stage.iterations_left())
-                if higher == rung and stage.gain <= ROUNDING_OF_GAIN * abs(descent.best.value):
-                    rounding = ROUNDING_OF_ESTIMATE * (np.finfo(objective.rows.dtype).eps / np.finfo(float).eps)
-                    reason = "precision" if descent.suboptimality <= rounding else "stalled"
+                if higher == rung and not stage.gain > ROUNDING_OF_GAIN * abs(descent.best.value):
+                    reason = "precision" if descent.is_at_rounding() else "stalled"
                 elif len(descent.loss_curve) > max_iter:
                     reason = "max_iter"
                 rung = higher
-        gap_bound = _certified_gap(descent, curvature)
+        if np.isfinite(descent.best.gradient).all():
+            gap_bound = _certified_gap(descent, curvature)
     except KeyboardInterrupt:
         reason = "interrupted"
+    suboptimality = descent.suboptimality
+    if gap_bound is not None and gap_bound < suboptimality * abs(descent.best.value):
+        suboptimality = gap_bound / abs(descent.best.value)
+        if suboptimality <= tol and reason in ("precision", "stalled", "max_iter"):
+            reason = "converged"
     return Solution(
         descent.best.params,
         descent.best.value,
-        descent.suboptimality,
+        suboptimality,
         gap_bound,
         (*descent.loss_curve[:-1], descent.best.value),
         descent.n_evaluations,
@@ -238,6 +270,8 @@ class Stage:
             value, np.zeros(size), method="L-BFGS-B", jac=gradient, callback=self._after_iteration, options=options
         )
         point, slope = self.latest
+        if self.descent.best is self.start:
+            self.descent.suboptimality = self.estimates[0]
         if point is not self.start:
             ratio = self._gain_by_promise(point, self.curvature.decrements(slope))
             self.descent.correction = min(max(ratio, 1.0) ** 2, MOST_CORRECTION)
@@ -296,16 +330,7 @@ def _iterations_to(target, estimates):
     first, last = estimates[0], estimates[-1]
     if not 0 < last < first:
         return np.inf
-    return (len(estimates) - 1) * np.log(last / max(target, ROUNDING_OF_ESTIMATE)) / np.log(first / last)
-
-
-def _is_separable(descent):
-    """Whether there is no penalty, and so little loss left that every row may be predicted with certainty."""
-    objective = descent.objective
-    if objective.penalty or descent.best.value > MOST_LOSS_OF_SEPARATED:
-        return False
-    descent.n_passes += 1
-    return bool(objective.separated_problems(descent.best.params).all())
+    return (len(estimates) - 1) * np.log(last / max(target, LEAST_ESTIMATE)) / np.log(first / last)
 
 
 def _certified_gap(descent, curvature):
@@ -321,7 +346,7 @@ def _certified_gap(descent, curvature):
         point = descent.best
         intercept_gradient = point.gradient.reshape(objective.shape)[-1]
         step = intercept_step(curvature, intercept_gradient)
-        decrement = -intercept_gradient @ step / 2
+        decrement = max(-intercept_gradient @ step / 2, 0.0)
         bound = objective.certified_gap(point.gradient, mean)
         if decrement <= NEGLIGIBLE * max(bound, rounding):
             return (np.sqrt(bound) + MARGIN * np.sqrt(decrement)) ** 2 + 2 * decrement
@@ -344,8 +369,10 @@ def warn_unless_converged(solution, *, tol):
         end = f"stalled after {solution.n_iter} iterations, where rounding hid what a step gains"
         remedy = "Scale the features (MaxAbsScaler), or lower C; if the loss is your own, check its g."
     elif solution.reason == "separable":
-        end = f"stopped after {solution.n_iter} iterations: the classes are separable and C=inf, so there is no optimum"
-        remedy = "Every row is predicted with certainty, and larger coefficients would only be more so; set a finite C."
+        end = f"stopped after {solution.n_iter} iterations: classes are separable and C=inf, so there is no optimum"
+        remedy = (
+            "Their rows are predicted with certainty, and larger coefficients would only be more so; set a finite C."
+        )
     else:
         return
     warnings.warn(

@@ -32,17 +32,21 @@ def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, on_iter
         nothing = Solution(np.zeros(0), 0.0, 0.0, 0.0, (0.0,), 0, 0.0, "converged")
         return np.zeros((0, n_features)), np.zeros(0), nothing
     rows = RowBlocks(X, n_columns)
-    with workers_for(work=X.shape[0] * n_columns * (rows.numbers_per_row + 30)) as workers:
+    # Trial steps may overflow: the solver goes back from numbers that are not finite.
+    with (
+        np.errstate(over="ignore", invalid="ignore"),
+        workers_for(work=X.shape[0] * n_columns * (rows.numbers_per_row + 30)) as workers,
+    ):
         rows, standardisation = _rows_for_products(
-            replace(rows, workers=workers), targets, penalty=1 / (C * targets.total), fit_intercept=fit_intercept
+            replace(rows, workers=workers), targets, penalty=1 / (C * float(targets.total)), fit_intercept=fit_intercept
         )
 
-        def minimised_from(coef, intercept, loss, tol):
+        def minimised_from(starts, loss, tol):
             objective = LinearObjective(rows, targets, loss, C=C, fit_intercept=fit_intercept)
             solution = minimised(
                 objective,
                 standardisation,
-                objective.flat(*centred(coef, intercept)),
+                [objective.flat(*centred(*start)) for start in starts],
                 tol=tol,
                 max_iter=max_iter,
                 on_iteration=lambda params: on_iteration(lambda: centred(*objective.coef_intercept(params))),
@@ -57,14 +61,20 @@ def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, on_iter
             return coef - coef.mean(axis=0), intercept - intercept.mean()
 
         n_passes, n_evaluations = 1.0, 0
-        if start is None:
-            start = np.zeros((n_columns, n_features)), targets.log_odds if fit_intercept else np.zeros(n_columns)
-            if not loss.is_convex:
-                *start, first = minimised_from(*start, CrossEntropy(), max(tol, START_TOL))
-                n_passes, n_evaluations = n_passes + first.n_passes, first.n_evaluations
-                if first.reason in ("interrupted", "stopped"):
-                    return *start, first
-        coef, intercept, solution = minimised_from(*start, loss, tol)
+        cold = np.zeros((n_columns, n_features)), targets.log_odds if fit_intercept else np.zeros(n_columns)
+        # A warm start from far away may be a worse one, where nothing curves any more.
+        starts = [cold] if start is None else [start, cold]
+        if start is None and not loss.is_convex:
+            *near, first = minimised_from(starts, CrossEntropy(), max(tol, START_TOL))
+            starts, n_passes, n_evaluations = [near], n_passes + first.n_passes, first.n_evaluations
+            if first.reason in ("interrupted", "stopped"):
+                objective = LinearObjective(rows, targets, loss, C=C, fit_intercept=fit_intercept)
+                values, _ = objective(objective.flat(*near))
+                value = float(values.sum())
+                return *near, Solution(
+                    first.params, value, np.inf, None, (value,), n_evaluations + 1, n_passes + 1, first.reason
+                )
+        coef, intercept, solution = minimised_from(starts, loss, tol)
         n_passes, n_evaluations = n_passes + solution.n_passes, n_evaluations + solution.n_evaluations
         return coef, intercept, replace(solution, n_passes=n_passes, n_evaluations=n_evaluations)
 

@@ -179,3 +179,23 @@ def test_loss_is_the_objective_at_the_fitted_parameters(loss, problem):
     assert model.loss_ == pytest.approx(expected, rel=1e-12)
     assert model.loss_ == model.loss_curve_[-1] == model.loss_curve_.min()
     assert len(model.loss_curve_) == model.n_iter_[0] + 1
+
+
+@pytest.mark.parametrize("shape", [(60, 3), (10, 20), (30, 40), (20, 110)])
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+@pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
+def test_the_loss_is_that_of_the_model(make_estimator, n_classes, shape, rng):
+    X = rng.standard_normal(shape) * 10.0 ** rng.uniform(-1, 1, size=shape[1])
+    y = np.arange(len(X)) % n_classes
+    for C in (0.1, 1.0, 100.0):
+        model = make_estimator(C=C).fit(X, y)
+        log_p, weights = model.predict_log_proba(X), np.full(len(X), 1 / len(X))
+        if make_estimator is SoftmaxRegressor or n_classes == 2:
+            value = -weights @ log_p[np.arange(len(X)), y]
+        else:
+            sides = np.where(y[:, None] == np.arange(n_classes), 1, -1)
+            value = weights @ np.logaddexp(0, -sides * model.decision_function(X)).sum(axis=1)
+        value += (model.coef_**2).sum() / (2 * C * len(X))
+        assert model.loss_ == pytest.approx(value, rel=1e-10)
+        tight = make_estimator(C=C, **TIGHT).fit(X, y)
+        assert model.loss_ <= tight.loss_ * (1 + 1e-6)

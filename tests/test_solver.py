@@ -4,11 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 
 from skce import _solver
-from skce._curvature import DiagonalCurvature, ExactCurvature, KroneckerCurvature
+from skce._curvature import DiagonalCurvature, ExactCurvature, KroneckerCurvature, RowSpaceCurvature
 from skce._ladder import Rung, first_rung, next_rung, rungs_for
 from skce._objective import LinearObjective
 from skce._rows import RowBlocks
@@ -34,7 +35,7 @@ def solved(objective, standardisation, *, start=None, tol=1e-7, max_iter=1000, o
     return minimised(
         objective,
         standardisation,
-        np.zeros(objective.shape).reshape(-1) if start is None else start,
+        [np.zeros(objective.shape).reshape(-1) if start is None else start],
         tol=tol,
         max_iter=max_iter,
         on_iteration=on_iteration or (lambda params: False),
@@ -113,6 +114,46 @@ class TestEnds:
         assert solution.reason == "interrupted"
         assert solution.value == objective(solution.params)[0].sum() == min(solution.loss_curve)
 
+    @pytest.mark.parametrize("bad", [np.nan, np.inf])
+    def test_a_loss_that_is_not_finite_ends_at_once(self, bad, rng):
+        class Bad(CrossEntropy):
+            def value(self, log_q, rest):
+                return np.full_like(log_q, bad)
+
+            def g(self, log_q, rest):
+                return np.full_like(log_q, bad)
+
+        with np.errstate(all="ignore"):
+            solution = solved(*problem(*overlapping(rng), loss=Bad()))
+        assert (solution.reason, solution.n_iter, solution.gap_bound) == ("stalled", 0, None)
+
+    @pytest.mark.parametrize("start", [1e6, 1e160, np.nan])
+    def test_the_better_start_of_several_is_taken(self, start, overlapping_problem, rng):
+        objective, standardisation = overlapping_problem
+        cold = np.zeros(objective.shape).reshape(-1)
+        with np.errstate(all="ignore"):
+            solution = minimised(
+                objective,
+                standardisation,
+                [start * rng.standard_normal(cold.shape), cold],
+                tol=1e-7,
+                max_iter=100,
+                on_iteration=lambda params: False,
+                on_stage=lambda descent: None,
+            )
+        assert solution.reason == "converged"
+        assert solution.loss_curve[0] == objective(cold)[0].sum()
+
+    def test_one_separable_column_of_several_does_not_keep_the_others(self):
+        X, y = load_iris(return_X_y=True)
+        objective, standardisation = problem(X, y, OneVsAllTargets, C=np.inf)
+        solution = solved(objective, standardisation)
+        assert solution.reason == "separable"
+        tight = solved(objective, standardisation, tol=1e-13)
+        values, least = objective(solution.params)[0], objective(tight.params)[0]
+        np.testing.assert_allclose(values[1:], least[1:], rtol=1e-6)
+        assert values[0] < 1e-6
+
     def test_stages_are_reported(self, overlapping_problem):
         stages = []
         solution = solved(*overlapping_problem, on_stage=lambda descent: stages.append(str(descent)))
@@ -126,7 +167,7 @@ class TestEnds:
         solution = solved(*problem(X, np.repeat([0, 1, 2], 10), make_targets, C=np.inf))
         assert solution.reason == "separable"
         assert solution.value < 1e-6
-        with pytest.warns(ConvergenceWarning, match="the classes are separable and C=inf, so there is no optimum"):
+        with pytest.warns(ConvergenceWarning, match="classes are separable and C=inf, so there is no optimum"):
             warn_unless_converged(solution, tol=1e-7)
 
 
@@ -198,9 +239,13 @@ class TestLadder:
         assert [rung.curvature for rung in rungs] == [DiagonalCurvature, KroneckerCurvature, ExactCurvature]
 
     def test_what_does_not_fit_is_no_rung(self, rng):
+        long = problem(rng.standard_normal((900, 800)), np.arange(900) % 3)[0]
+        assert [rung.curvature for rung in rungs_for(long)] == [DiagonalCurvature, KroneckerCurvature]
         wide = problem(rng.standard_normal((20, 800)), np.arange(20) % 3)[0]
-        assert [rung.curvature for rung in rungs_for(wide)] == [DiagonalCurvature, KroneckerCurvature]
-        wider = problem(rng.standard_normal((20, 5000)), np.arange(20) % 3)[0]
+        assert [rung.curvature for rung in rungs_for(wide)] == [RowSpaceCurvature]
+        wider = problem(scipy.sparse.random_array((2000, 10_000), density=1e-3, rng=rng).tocsr(), np.arange(2000) % 3)[
+            0
+        ]
         assert [rung.curvature for rung in rungs_for(wider)] == [DiagonalCurvature]
 
     def test_starts_with_the_dearest_that_is_cheap(self):
@@ -218,11 +263,11 @@ class TestLadder:
     def test_digits_climb_to_the_exact_hessian(self):
         kinds = []
         objective, standardisation = problem(*load_digits(return_X_y=True))
-        monkeypatched = _solver.Stage.__init__
+        make_stage = _solver.Stage.__init__
 
         def recording(self, descent, curvature, *args):
             kinds.append(type(curvature))
-            monkeypatched(self, descent, curvature, *args)
+            make_stage(self, descent, curvature, *args)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(_solver.Stage, "__init__", recording)
