@@ -92,11 +92,12 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         -----
         ConvergenceWarning
             If ``max_iter`` iterations do not reach ``tol``; if rounding stops the fit short of it; or if C is inf and
-            the classes are separable, so that there is no optimum.
+            classes are separable, so that there is no optimum.
 
         Notes
         -----
-        An interrupt from the keyboard leaves the fitted attributes as of the last iteration, and is raised again.
+        An interrupt from the keyboard leaves the fitted attributes as of the last iteration, and is raised again. If
+        none has begun yet, the estimator is what it was before.
         """
         with unchanged_on_error(self):
             solution, constant_labels = self._fit(X, y, sample_weight)

@@ -45,7 +45,7 @@ class SoftmaxRegressor(CrossEntropyClassifier):
         Whether to fit an intercept.
     tol : float, default=1e-7
         The fit has converged when F is estimated to be above its minimum by no more than ``tol`` times itself, whatever
-        the units of X. The estimate may be several times too small: the default ends within a millionth.
+        the units of X. The estimate may be several times too small; the default is meant to end within a millionth.
     max_iter : int, default=1000
         Most iterations of L-BFGS. Most fits take a few dozen.
     warm_start : bool, default=False
@@ -76,9 +76,9 @@ class SoftmaxRegressor(CrossEntropyClassifier):
     suboptimality_ : float
         The estimate of (F - min F) / F at the end of the fit.
     gap_bound_ : float or None
-        A bound on F - min F, by strong convexity: no optimum is lower than ``loss_ - gap_bound_``. It is loose where
-        columns are badly scaled. None if the loss is not convex or C is inf, and after an interrupt; inf if a fit was
-        stopped too far from its end for a bound.
+        A bound on F - min F, by strong convexity: no optimum is lower than ``loss_ - gap_bound_``. It says little where
+        C is large or columns are badly scaled. None if the loss is not convex or C is inf, and after an interrupt; inf
+        if a fit was stopped too far from its end for a bound.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -158,7 +158,7 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         Whether to fit an intercept.
     tol : float, default=1e-7
         The fit has converged when F is estimated to be above its minimum by no more than ``tol`` times itself, whatever
-        the units of X. The estimate may be several times too small: the default ends within a millionth.
+        the units of X. The estimate may be several times too small; the default is meant to end within a millionth.
     max_iter : int, default=1000
         Most iterations of L-BFGS. Most fits take a few dozen.
     warm_start : bool, default=False
@@ -190,9 +190,9 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     suboptimality_ : float
         The estimate of (F - min F) / F at the end of the fit; the largest of any column.
     gap_bound_ : float or None
-        A bound on F - min F, by strong convexity: no optimum is lower than ``loss_ - gap_bound_``. It is loose where
-        columns are badly scaled. None if the loss is not convex or C is inf, and after an interrupt; inf if a fit was
-        stopped too far from its end for a bound.
+        A bound on F - min F, by strong convexity: no optimum is lower than ``loss_ - gap_bound_``. It says little where
+        C is large or columns are badly scaled. None if the loss is not convex or C is inf, and after an interrupt; inf
+        if a fit was stopped too far from its end for a bound.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)

@@ -35,8 +35,8 @@ ONE_WORKER = Workers(1, map)
 def workers_for(work):
     """Workers for evaluations of so much ``work``, while BLAS runs on one thread; on leaving, on as many as before.
 
-    A fit inside another's limit leaves that alone: limits that overlap without being nested would restore each other's,
-    and leave one thread for good.
+    A fit that begins during another, in another thread, leaves that one's limit alone, which ends with it: limits that
+    overlap without being nested would restore each other's, and leave one thread for good.
     """
     allowed = min((library.num_threads for library in _blas().lib_controllers), default=1)
     if allowed == 1 or not _limiting.acquire(blocking=False):
