@@ -101,6 +101,17 @@ def test_without_coefficients_kronecker_is_exact(make_curvature, C, targets, X, 
     np.testing.assert_allclose(hessian, np.eye(len(hessian)), atol=1e-6)
 
 
+@pytest.mark.parametrize("make_curvature", [KroneckerCurvature, RowSpaceCurvature])
+def test_kronecker_takes_the_moment_of_columns_as_the_rows_curve(make_curvature, rng):
+    # One logit: the product is exact but for what the columns have to do with the intercept, which centring mends.
+    X = rng.standard_normal((N, 1)) + 2
+    targets = BinaryTargets(HardLabels(np.arange(N) % 2, 2), rng.uniform(size=N), np.ones(2), 0.0)
+    objective, standardisation = problem(X, targets, C=np.inf)
+    params = np.array([1.5, -1.0])
+    hessian = hessian_in_coordinates(objective, make_curvature(objective, params, standardisation), params)
+    np.testing.assert_allclose(hessian, np.eye(2), atol=1e-6)
+
+
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
 def test_of_fewer_rows_than_columns_too(container, fit_intercept, targets, rng):

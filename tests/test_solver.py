@@ -197,6 +197,31 @@ class TestHonesty:
             solution, truth = (solved(objective, standardisation, tol=t) for t in (tol, 0.0))
             assert solution.value / truth.value - 1 <= 10 * tol
 
+    @pytest.fixture
+    def exponential_tail(self):
+        """One certain feature and next to no penalty: F falls like an exponential to a far minimum."""
+        return problem(np.array([[-1.0], [1.0]]), np.array([0, 1]), BinaryTargets, C=1e8, fit_intercept=False)
+
+    @pytest.mark.parametrize("tol", [1e-1, 1e-2, 1e-3])
+    def test_a_curvature_that_is_a_stage_old_is_not_believed_along_a_tail(self, tol, exponential_tail):
+        solution, truth = (solved(*exponential_tail, tol=t) for t in (tol, 0.0))
+        assert solution.value / truth.value - 1 <= 2 * tol
+
+    def test_estimates_are_raised_after_a_fall_by_more_than_was_promised(self, exponential_tail):
+        objective, standardisation = exponential_tail
+        start = np.array([2.0])
+        descent = _solver.Descent.from_best_of([start], objective)
+        curvature = ExactCurvature(objective, start, standardisation)
+        stage = _solver.Stage(descent, curvature, 0.0, lambda params: False, n_iter=2, patience=0)
+        promised = stage.decrements.sum()
+        stage.run(2)
+        promised -= curvature.decrements(curvature.gradient(objective(descent.best.params)[1])).sum()
+        fall = objective(start)[0].sum() - descent.best.value
+        assert fall > 1.3 * promised
+        assert descent.correction == pytest.approx(min((fall / promised) ** 2, 10))
+        decrements = np.array([1e-3])
+        assert descent.relative(decrements) == pytest.approx(descent.correction * 1e-3 / descent.best.value)
+
     def test_rare_labels_do_not_starve(self, rng):
         # One column has a hundredth of the loss of the others: tol holds for it by itself.
         X = rng.standard_normal((2000, 3))
