@@ -221,8 +221,9 @@ class DiagonalCurvature:
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
         self.classes = _class_directions(objective)
+        width = None if objective.rows.is_sparse else objective.rows.shape[1] // 8
         self.sweeps, (self.by_class,) = _sums_over_rows(
-            lambda _, curvature: (curvature.total(),), objective, params, ROWS_OF_CLASSES
+            lambda _, curvature: (curvature.total(),), objective, params, ROWS_OF_CLASSES, width
         )
         by_column = np.append(
             (standardisation.spread / standardisation.scale) ** 2, np.ones(int(objective.fit_intercept))
@@ -381,9 +382,11 @@ def _relative_eigenvectors(moment, ridge):
     """Eigenvalues t in [0, 1] and vectors V, in columns, with V^T (moment + ridge) V = 1 and V^T moment V = diag(t)."""
     both, scale = _unit_diagonal(moment + np.diag(ridge))
     scaled = moment / scale / scale[:, None]
+    diagonal = np.einsum("jj->j", both)
     for least in RIDGES:
+        diagonal[:] = 1 + least
         try:
-            values, vectors = scipy.linalg.eigh(scaled, both + least * np.eye(len(both)), check_finite=False)
+            values, vectors = scipy.linalg.eigh(scaled, both, check_finite=False)
         except scipy.linalg.LinAlgError:
             continue
         return np.clip(values, 0, 1), vectors / scale[:, None]
