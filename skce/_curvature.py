@@ -379,17 +379,26 @@ def _inverse_factor(hessian):
 
 
 def _relative_eigenvectors(moment, ridge):
-    """Eigenvalues t in [0, 1] and vectors V, in columns, with V^T (moment + ridge) V = 1 and V^T moment V = diag(t)."""
-    both, scale = _unit_diagonal(moment + np.diag(ridge))
-    scaled = moment / scale / scale[:, None]
-    diagonal = np.einsum("jj->j", both)
+    """Eigenvalues t in [0, 1] and vectors V, in columns, with V^T (moment + ridge) V = 1 and V^T moment V = diag(t).
+
+    ``moment`` (d, d) is overwritten: it may be large.
+    """
+    diagonal = np.diag(moment) + ridge
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    moment /= scale
+    moment /= scale[:, None]
     for least in RIDGES:
-        diagonal[:] = 1 + least
+        both = moment.copy()
+        np.fill_diagonal(both, 1 + least)
         try:
-            values, vectors = scipy.linalg.eigh(scaled, both, check_finite=False)
+            # Symmetric matrices, transposed for LAPACK, which then copies none of them.
+            values, vectors = scipy.linalg.eigh(
+                moment.T, both.T, overwrite_a=True, overwrite_b=True, check_finite=False
+            )
         except scipy.linalg.LinAlgError:
             continue
-        return np.clip(values, 0, 1), vectors / scale[:, None]
+        vectors /= scale[:, None]
+        return np.clip(values, 0, 1), vectors
     return np.ones(len(scale)), np.diag(1 / scale)
 
 
