@@ -22,10 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
+from skce._factorisation import RIDGES, inverse_factor, relative_eigenvectors, weighted_moments
 from skce._standardisation import drawn_rows
-
-# Added to the diagonal of what is factorised, relative to it: the first that is enough.
-RIDGES = 1e-14 * 100.0 ** np.arange(8)
 
 # Eigenvalues of the curvature by class, relative to the largest, below which a Kronecker product is not to be believed.
 LEAST_CLASS_CURVATURE = 1e-2
@@ -55,7 +53,7 @@ class ExactCurvature:
 
         def sums(block, curvature):
             weights = curvature.entries(self.classes.vectors, first, second)
-            return _weighted_moments(weights, standardisation.columns_of(block)), curvature.total()
+            return weighted_moments(weights, standardisation.columns_of(block)), curvature.total()
 
         width = min(n_columns // 2, len(first)) * n_columns // 4
         self.sweeps, (moments, self.by_class) = _sums_over_rows(sums, objective, params, ROWS_OF_EXACT, width)
@@ -67,7 +65,7 @@ class ExactCurvature:
             hessians = hessian.reshape(1, n_columns * n_classes, n_columns * n_classes)
         diagonals = np.einsum("fpp->fp", hessians)
         diagonals += np.repeat(_ridge(objective, standardisation), hessians.shape[1] // n_columns)
-        factors = np.stack([_inverse_factor(hessian) for hessian in hessians])
+        factors = np.stack([inverse_factor(hessian) for hessian in hessians])
         # From here on in terms of the parameters: (1, p, d K) of a softmax, (K, d, d) of K sigmoids.
         n_factors, size, _ = factors.shape
         by_class = factors.reshape(n_factors, size, n_columns, -1)
@@ -116,7 +114,7 @@ class KroneckerCurvature:
             self.mean = first[:n_features] / weight
             moment -= np.multiply.outer(self.mean, self.mean)
         ridge = _ridge(objective, standardisation)
-        by_column, self.vectors = _relative_eigenvectors(moment, ridge[:n_features])
+        by_column, self.vectors = relative_eigenvectors(moment, ridge[:n_features])
         by_column = np.append(by_column, np.ones(int(objective.fit_intercept)))
         by_direction, self.directions = self.classes.principal(self.by_class)
         by_direction = _with_floor(by_direction)
@@ -347,66 +345,9 @@ def _sums_over_rows(function, objective, params, n_draws, width=None):
     return n_draws / n_rows, [term * (weight / n_draws / targets.total) for term in sums]
 
 
-def _weighted_moments(weights, columns):
-    """Sums (w, d, d) over the rows of weights (w, m) times the products of two of the columns (d, m)."""
-    n_columns, n_rows = columns.shape
-    if n_columns > 2 * len(weights):
-        weighted = (weights[:, None] * columns).reshape(-1, n_rows)
-        return (weighted @ columns.T).reshape(-1, n_columns, n_columns)
-    products = np.empty((n_columns * (n_columns + 1) // 2, n_rows))
-    for column in range(n_columns):
-        start = column * (2 * n_columns - column + 1) // 2
-        np.multiply(columns[column], columns[column:], out=products[start : start + n_columns - column])
-    first, second = np.triu_indices(n_columns)
-    moments = np.empty((len(weights), n_columns, n_columns))
-    moments[:, first, second] = moments[:, second, first] = weights @ products.T
-    return moments
-
-
 def _ridge(objective, standardisation):
     """What the penalty adds to the diagonal of H for each standardised column, and for the intercept (0)."""
     return np.append(objective.penalty / standardisation.scale**2, np.zeros(int(objective.fit_intercept)))
-
-
-def _inverse_factor(hessian):
-    """The inverse (p, p) of L, where L L^T is about ``hessian`` (p, p), which need not be definite."""
-    scaled, scale = _unit_diagonal(hessian)
-    for ridge in RIDGES:
-        factor, info = scipy.linalg.lapack.dpotrf(scaled + ridge * np.eye(len(scaled)), lower=1, clean=1)
-        if info == 0:
-            return scipy.linalg.lapack.dtrtri(factor, lower=1)[0] / scale
-    return np.diag(1 / scale)
-
-
-def _relative_eigenvectors(moment, ridge):
-    """Eigenvalues t in [0, 1] and vectors V, in columns, with V^T (moment + ridge) V = 1 and V^T moment V = diag(t).
-
-    ``moment`` (d, d) is overwritten: it may be large.
-    """
-    diagonal = np.diag(moment) + ridge
-    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    moment /= scale
-    moment /= scale[:, None]
-    for least in RIDGES:
-        both = moment.copy()
-        np.fill_diagonal(both, 1 + least)
-        try:
-            # Symmetric matrices, transposed for LAPACK, which then copies none of them.
-            values, vectors = scipy.linalg.eigh(
-                moment.T, both.T, overwrite_a=True, overwrite_b=True, check_finite=False
-            )
-        except scipy.linalg.LinAlgError:
-            continue
-        vectors /= scale[:, None]
-        return np.clip(values, 0, 1), vectors
-    return np.ones(len(scale)), np.diag(1 / scale)
-
-
-def _unit_diagonal(matrix):
-    """``matrix`` (p, p) scaled from both sides to a diagonal of ones, and the scale (p,), 1 for no curvature."""
-    diagonal = np.diag(matrix)
-    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    return matrix / scale / scale[:, None], scale
 
 
 def _half_squared_norms(gradient, axis):

@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from skce._curvature import intercept_step
+from skce._descent import ROUNDING_OF_ESTIMATE, Descent
 from skce._ladder import first_rung, next_rung, rungs_for
 
 # Corrections that L-BFGS keeps; of very many parameters they take longer than the evaluations that they save.
@@ -25,15 +26,9 @@ MANY_PARAMS = 10**6
 GAIN_OF_QUADRATIC = 1.15
 MOST_CORRECTION = 10.0
 
-TINY = np.finfo(float).tiny
-
 # A relative gain, and a relative estimate, that rounding may hide.
 ROUNDING_OF_GAIN = 4 * np.finfo(float).eps
-ROUNDING_OF_ESTIMATE = 2.0**12
 LEAST_ESTIMATE = ROUNDING_OF_ESTIMATE * np.finfo(float).eps
-
-# Of several problems, the share of F that one has at least, where its own estimate is taken relative to that.
-LEAST_SHARE = 1e-8
 
 # Where F was not seen to be a quadratic, the estimate by an exact curvature that is a stage old has been too small by
 # this much.
@@ -47,10 +42,6 @@ SLOWING = 3.0
 COST_OF_STAGE, COST_OF_INEXACT_STAGE = 3.0, 10.0
 
 ITERATIONS_OF_RATE = 4
-ITERATIONS_OF_TAIL = 5
-
-# Loss above which classes are not looked at for being separable.
-MOST_LOSS_OF_SEPARATED = 1e-6
 
 # Evaluations, at most, that bring the intercepts' decrement to where it is so little of a certificate; and, in roots,
 # the margin for what it may still hide of the other gradients.
@@ -80,85 +71,6 @@ class Solution:
     def n_iter(self):
         """Iterations taken: ``loss_curve`` holds the value at the start and after each of them."""
         return len(self.loss_curve) - 1
-
-
-@dataclass
-class Point:
-    """Parameters, the values (n_problems,) there, whose sum is F, and the gradient."""
-
-    params: np.ndarray
-    values: np.ndarray
-    gradient: np.ndarray
-
-    def __post_init__(self):
-        self.value = float(self.values[0] if len(self.values) == 1 else self.values.sum())
-
-
-@dataclass
-class Descent:
-    """What a minimisation of ``objective`` has come to: the best point known, and what it took."""
-
-    objective: object
-    best: Point
-    loss_curve: list
-    n_evaluations: int
-    n_passes: float
-    is_separated: np.ndarray
-    suboptimality: float = np.inf
-    correction: float = 1.0
-    n_stages: int = 0
-
-    @classmethod
-    def from_best_of(cls, starts, objective):
-        """The Descent from where F is the least."""
-        points = [Point(start, *objective(start)) for start in starts]
-        best = min(points, key=lambda point: point.value if np.isfinite(point.value) else np.inf)
-        is_separated = np.zeros(objective.n_problems, dtype=bool)
-        return cls(objective, best, [best.value], len(points), float(len(points)), is_separated)
-
-    def __str__(self):
-        return (
-            f"stage {self.n_stages}, {len(self.loss_curve) - 1} iterations, {self.n_passes:.1f} passes, "
-            f"loss {self.best.value:.10g}, estimated relative suboptimality {self.suboptimality:.1e}"
-        )
-
-    def evaluated(self, params):
-        """The Point at ``params``, remembered if it is the best."""
-        point = Point(params, *self.objective(params))
-        self.n_evaluations += 1
-        self.n_passes += 1
-        if point.value < self.best.value:
-            self.best = point
-        return point
-
-    def relative(self, decrements):
-        """The largest estimate of a problem's suboptimality, relative to its value."""
-        values, resolution = self.best.values, self.objective.resolution
-        if len(values) == 1:
-            return self.correction * float(decrements[0]) / max(abs(self.best.value), resolution)
-        least = max(LEAST_SHARE * abs(self.best.value), resolution)
-        relative = np.where(self.is_separated, 0.0, decrements / np.maximum(np.abs(values), least))
-        return self.correction * float(relative.max())
-
-    def look_for_separated_problems(self):
-        """Note the problems without a penalty, and so without a minimum, that have nothing left to learn."""
-        is_candidate = (self.best.values <= MOST_LOSS_OF_SEPARATED) & ~self.is_separated
-        if self.objective.penalty == 0 and is_candidate.any():
-            self.n_passes += 1
-            self.is_separated |= is_candidate & self.objective.separated_problems(self.best.params)
-
-    def is_at_rounding(self):
-        """Whether F may be at its minimum but for rounding, as far as the estimate tells."""
-        value = abs(self.best.value)
-        return self.suboptimality * value <= ROUNDING_OF_ESTIMATE * self.objective.resolution * max(value, 1.0)
-
-    def tail(self):
-        """What F, relative to itself, will still fall by, if it goes on as in the last iterations."""
-        if len(self.loss_curve) <= 2 * ITERATIONS_OF_TAIL:
-            return 0.0
-        before, middle, last = self.loss_curve[-1 - 2 * ITERATIONS_OF_TAIL :: ITERATIONS_OF_TAIL]
-        gain, ratio = middle - last, (middle - last) / max(before - middle, TINY)
-        return gain * min(ratio / (1 - ratio) if ratio < 1 else np.inf, 10.0) / max(abs(last), TINY)
 
 
 def minimised(objective, standardisation, starts, *, tol, max_iter, on_iteration, on_stage):
@@ -229,7 +141,6 @@ class Stage:
         self.slope = curvature.gradient(self.start.gradient)
         self.decrements = curvature.decrements(self.slope)
         self.estimates = [self._estimate(self.decrements)]
-        self.evaluations_before = descent.n_evaluations
         self.latest = self.start, self.slope
         self.reason = None
 
@@ -240,7 +151,7 @@ class Stage:
             return "converged"
         # In these units L-BFGS, whose first step has length 1, steps to where the decrement would be zero.
         unit = np.linalg.norm(self.slope)
-        if unit**2 < TINY:
+        if unit**2 < np.finfo(float).tiny:
             return None
 
         def value(displacement):

@@ -1,0 +1,67 @@
+"""Factorisations of second moments and Hessians, which need not be definite, nor scaled by any kind hand.
+
+Matrices are scaled to a unit diagonal, and get the least ridge there with which they can be factorised.
+"""
+
+import numpy as np
+import scipy.linalg
+
+# Added to the diagonal of what is factorised, relative to it: the first that is enough.
+RIDGES = 1e-14 * 100.0 ** np.arange(8)
+
+
+def weighted_moments(weights, columns):
+    """Sums (w, d, d) over the rows of weights (w, m) times the products of two of the columns (d, m)."""
+    n_columns, n_rows = columns.shape
+    if n_columns > 2 * len(weights):
+        weighted = (weights[:, None] * columns).reshape(-1, n_rows)
+        return (weighted @ columns.T).reshape(-1, n_columns, n_columns)
+    products = np.empty((n_columns * (n_columns + 1) // 2, n_rows))
+    for column in range(n_columns):
+        start = column * (2 * n_columns - column + 1) // 2
+        np.multiply(columns[column], columns[column:], out=products[start : start + n_columns - column])
+    first, second = np.triu_indices(n_columns)
+    moments = np.empty((len(weights), n_columns, n_columns))
+    moments[:, first, second] = moments[:, second, first] = weights @ products.T
+    return moments
+
+
+def inverse_factor(hessian):
+    """The inverse (p, p) of L, where L L^T is about ``hessian`` (p, p), which need not be definite."""
+    scaled, scale = _unit_diagonal(hessian)
+    for ridge in RIDGES:
+        factor, info = scipy.linalg.lapack.dpotrf(scaled + ridge * np.eye(len(scaled)), lower=1, clean=1)
+        if info == 0:
+            return scipy.linalg.lapack.dtrtri(factor, lower=1)[0] / scale
+    return np.diag(1 / scale)
+
+
+def relative_eigenvectors(moment, ridge):
+    """Eigenvalues t in [0, 1] and vectors V, in columns, with V^T (moment + ridge) V = 1 and V^T moment V = diag(t).
+
+    ``moment`` (d, d) is overwritten: it may be large.
+    """
+    diagonal = np.diag(moment) + ridge
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    moment /= scale
+    moment /= scale[:, None]
+    for least in RIDGES:
+        both = moment.copy()
+        np.fill_diagonal(both, 1 + least)
+        try:
+            # Symmetric matrices, transposed for LAPACK, which then copies none of them.
+            values, vectors = scipy.linalg.eigh(
+                moment.T, both.T, overwrite_a=True, overwrite_b=True, check_finite=False
+            )
+        except scipy.linalg.LinAlgError:
+            continue
+        vectors /= scale[:, None]
+        return np.clip(values, 0, 1), vectors
+    return np.ones(len(scale)), np.diag(1 / scale)
+
+
+def _unit_diagonal(matrix):
+    """``matrix`` (p, p) scaled from both sides to a diagonal of ones, and the scale (p,), 1 for no curvature."""
+    diagonal = np.diag(matrix)
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    return matrix / scale / scale[:, None], scale
