@@ -273,6 +273,7 @@ def _certified_gap(descent, curvature):
 
 def warn_unless_converged(solution, *, tol):
     """Warn, with how far it got and what to do about it, if a solution is not the end of what its dtype can reach."""
+    distance = f", by an estimated {solution.suboptimality:.1e} of it above the minimum; tol={tol:.1e}"
     if solution.reason == "max_iter":
         end = f"stopped at max_iter={solution.n_iter} iterations, before it converged"
         remedy = "Raise max_iter, or lower C."
@@ -282,13 +283,11 @@ def warn_unless_converged(solution, *, tol):
     elif solution.reason == "separable":
         end = f"stopped after {solution.n_iter} iterations: classes are separable and C=inf, so there is no optimum"
         remedy = (
-            "Their rows are predicted with certainty, and larger coefficients would only be more so; set a finite C."
+            "They are predicted with certainty, and larger coefficients would only be more certain; set a finite C."
         )
+        distance = ""
     else:
         return
     warnings.warn(
-        f"L-BFGS {end}. The loss is {solution.value:.6g}, by an estimated {solution.suboptimality:.1e} of it above the "
-        f"minimum; tol={tol:.1e}. {remedy}",
-        ConvergenceWarning,
-        stacklevel=3,
+        f"L-BFGS {end}. The loss is {solution.value:.6g}{distance}. {remedy}", ConvergenceWarning, stacklevel=3
     )
