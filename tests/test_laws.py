@@ -6,6 +6,7 @@ import scipy.sparse
 from sklearn.base import clone
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce._labels import read_labels
 from skce.losses import GeneralizedCrossEntropy, Poly1Loss
 from tests.problems import TIGHT, overlapping
 
@@ -199,3 +200,19 @@ def test_the_loss_is_that_of_the_model(make_estimator, n_classes, shape, rng):
         assert model.loss_ == pytest.approx(value, rel=1e-10)
         tight = make_estimator(C=C, **TIGHT).fit(X, y)
         assert model.loss_ <= tight.loss_ * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_float32_columns_in_odd_units_are_multiplied_in_float64(scale, rng):
+    X, y = overlapping(rng, n_samples=200)
+    expected = SoftmaxRegressor(C=np.inf).fit(X, y).predict_proba(X)
+    scaled = (X * [1, scale, 1]).astype(np.float32)
+    model = SoftmaxRegressor(C=np.inf).fit(scaled, y)
+    logits = scaled.astype(float) @ model.coef_.T.astype(float) + model.intercept_
+    actual = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+    np.testing.assert_allclose(actual, expected, atol=1e-3)
+
+
+def test_a_label_takes_a_byte_where_there_are_few():
+    _, labels = read_labels(np.arange(1000) % 3)
+    assert labels.codes.dtype == np.uint8

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skce import SoftmaxRegressor, _threads
@@ -82,3 +83,11 @@ def test_no_thread_outlives_a_fit(rng, before, monkeypatch):
     n_threads = threading.active_count()
     SoftmaxRegressor().fit(*overlapping(rng))
     assert threading.active_count() == n_threads
+
+
+def test_threads_overflow_as_quietly_as_one(rng, before, monkeypatch):
+    monkeypatch.setattr(_threads, "WORK_FOR_THREADS", 0)
+    X, y = overlapping(rng, n_samples=40_000)
+    X[:, 0] *= 1e200  # its squares are infinite
+    with pytest.warns(ConvergenceWarning, match="Scale the features"):
+        SoftmaxRegressor().fit(X, y)
