@@ -18,15 +18,21 @@ from dataclasses import dataclass
 import numpy as np
 
 
-def softmax_loss_gradient(logits, targets, loss):
-    """Value (float) and gradient (K, m) of a softmax over ``logits`` (K, m), which are overwritten; targets (K, m)."""
+def softmax_losses_gradient(logits, targets, loss):
+    """Losses (m,) and gradient (K, m) of a softmax over ``logits`` (K, m), which are overwritten; targets (K, m)."""
     log_q, q, rest = softmax(logits)
-    value = np.vdot(targets, loss.value(log_q, rest))
+    losses = np.einsum("km,km->m", targets, loss.value(log_q, rest))
     scaled_targets = targets * loss.g(log_q, rest)
     gradient = q
     gradient *= scaled_targets.sum(axis=0)
     gradient -= scaled_targets
-    return value, gradient
+    return losses, gradient
+
+
+def softmax_loss_gradient(logits, targets, loss):
+    """As ``softmax_losses_gradient``, with the sum () of the losses."""
+    losses, gradient = softmax_losses_gradient(logits, targets, loss)
+    return losses.sum(dtype=np.float64), gradient
 
 
 def cross_entropy_gradient(logits, targets):
@@ -62,15 +68,41 @@ def label_cross_entropy_gradient(logits, codes, weight):
     return -np.vdot(weight, log_q), logits
 
 
-def sigmoid_loss_gradient(logits, targets, loss):
-    """Values (L,) and gradient (L, m) of L sigmoids of ``logits`` (L, m); targets (2, L, m): for and against each."""
+def sigmoid_losses_gradient(logits, targets, loss):
+    """Losses and gradient, each (L, m), of L sigmoids of ``logits`` (L, m); targets (2, L, m): for and against each."""
     targets_for, targets_against = targets
     log_p, p = sigmoid(logits)
     log_rest, rest = sigmoid(-logits)
-    values = _row_products(targets_for, loss.value(log_p, rest))
-    values += _row_products(targets_against, loss.value(log_rest, p))
+    losses = targets_for * loss.value(log_p, rest) + targets_against * loss.value(log_rest, p)
     gradient = p * targets_against * loss.g(log_rest, p) - rest * targets_for * loss.g(log_p, rest)
-    return values, gradient
+    return losses, gradient
+
+
+def sigmoid_loss_gradient(logits, targets, loss):
+    """As ``sigmoid_losses_gradient``, with the sums (L,) of the losses."""
+    losses, gradient = sigmoid_losses_gradient(logits, targets, loss)
+    return losses.sum(axis=1, dtype=np.float64), gradient
+
+
+def probability_losses_slopes(log_q, q, rest, targets, loss):
+    """Losses (m,), over the outcomes, and their slopes d loss / dq = -T g(q) / q (K, m) in probabilities q (K, m).
+
+    What does not happen costs nothing, even at q = 0.
+    """
+    happens = targets > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        losses = np.where(happens, targets * loss.value(log_q, rest), 0).sum(axis=0)
+        slopes = np.where(happens, -targets * loss.g(log_q, rest) / q, 0)
+    return losses, slopes
+
+
+def softmax_jacobians(logits):
+    """Jacobians diag q - q q^T (m, K, K) of the softmax over ``logits`` (K, m), which are overwritten."""
+    _, q, rest = softmax(logits)
+    jacobians = -q[:, None] * q
+    diagonal = np.arange(len(q))
+    jacobians[diagonal, diagonal] = q * rest
+    return np.moveaxis(jacobians, -1, 0)
 
 
 def sigmoid_cross_entropy_gradient(logits, targets):

@@ -6,7 +6,10 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from skce._compat import is_dispatched_array
-from skce._parameters import InvalidParameterError, check_boolean, check_integer, check_number
+from skce._parameters import check_boolean, check_integer, check_loss_object, check_number
+
+# Losses that an estimator takes by their names.
+LOSS_NAMES = ("cross_entropy", "focal")
 
 
 def check_parameters(estimator):
@@ -24,20 +27,8 @@ def check_parameters(estimator):
 
 def check_loss(loss):
     """Raise unless ``loss`` is a name or an object that can be minimised."""
-    if isinstance(loss, str) and loss in ("cross_entropy", "focal"):
-        return
-    message = (
-        "loss must be 'cross_entropy', 'focal' or a loss object such as skce.losses.Poly1Loss(epsilon=1.0), "
-        f"got {loss!r}"
-    )
-    if isinstance(loss, str):
-        raise InvalidParameterError(f"{message}.")
-    if isinstance(loss, type):
-        raise InvalidParameterError(f"{message}, a class; pass an instance, {loss.__name__}().")
-    lacking = [name for name in ("value", "g", "is_convex") if not hasattr(loss, name)]
-    if lacking:
-        raise InvalidParameterError(f"{message}, which has no {' and no '.join(lacking)}.")
-    check_boolean("is_convex of loss", loss.is_convex)
+    if not (isinstance(loss, str) and loss in LOSS_NAMES):
+        check_loss_object("loss", loss, names=LOSS_NAMES)
 
 
 def checked_features(estimator, X, *, reset, y="no_validation"):

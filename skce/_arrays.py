@@ -1,0 +1,113 @@
+"""What a function takes as an array: numbers, probabilities, distributions or labels, or an error that names it."""
+
+import numpy as np
+
+from skce._parameters import InvalidParameterError
+from skce._targets import HardLabels, SoftLabels
+
+
+def checked_numbers(name, array):
+    """``array`` as finite floats, float32 kept, anything else float64."""
+    try:
+        numbers = np.asarray(array)
+        if numbers.dtype.kind == "O":
+            numbers = numbers.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidParameterError(f"{name} must be an array of numbers, got {array!r}.") from error
+    if numbers.dtype.kind not in "biuf":
+        raise InvalidParameterError(f"{name} must be an array of real numbers, got dtype {numbers.dtype}.")
+    if numbers.size == 0:
+        raise InvalidParameterError(f"{name} must not be empty, got shape {numbers.shape}.")
+    if numbers.dtype != np.float32:
+        numbers = numbers.astype(np.float64, copy=False)
+    _check_everywhere(np.isfinite(numbers), numbers, f"{name} must be finite")
+    return numbers
+
+
+def checked_logits(logits):
+    """Logits (..., K) with K of at least 2."""
+    logits = checked_numbers("logits", logits)
+    _check_has_classes("logits", logits, hint="; those of one outcome are for binary_cross_entropy_with_logits")
+    return logits
+
+
+def checked_probabilities(name, array):
+    """An array of numbers in [0, 1]."""
+    numbers = checked_numbers(name, array)
+    _check_everywhere((numbers >= 0) & (numbers <= 1), numbers, f"{name} must be probabilities, in [0, 1]")
+    return numbers
+
+
+def checked_class_probabilities(probabilities):
+    """Probabilities (..., K), K of at least 2, whose rows may sum to something else than 1."""
+    probabilities = checked_probabilities("probabilities", probabilities)
+    _check_has_classes("probabilities", probabilities, hint="; those of one outcome are for binary_cross_entropy")
+    return probabilities
+
+
+def checked_distributions(name, array):
+    """An array (..., K) whose rows are distributions, K of at least 2."""
+    numbers = checked_probabilities(name, array)
+    _check_has_classes(name, numbers)
+    sums = numbers.sum(axis=-1)
+    is_near = np.abs(sums - 1) <= np.sqrt(np.finfo(numbers.dtype).eps)
+    _check_everywhere(is_near, sums, f"{name} must be distributions, whose rows sum to 1")
+    return numbers
+
+
+def checked_shares(targets, shape):
+    """Targets of the given shape in [0, 1]."""
+    targets = checked_probabilities("targets", targets)
+    if targets.shape != shape:
+        raise InvalidParameterError(f"targets must have the shape of the predictions, {shape}, got {targets.shape}.")
+    return targets
+
+
+def checked_labels(targets, shape):
+    """HardLabels or SoftLabels of targets for predictions of shape (..., K), by the number of axes."""
+    if np.ndim(targets) == len(shape):
+        return checked_soft_labels(targets, shape)
+    return checked_hard_labels("targets", targets, shape)
+
+
+def checked_hard_labels(name, labels, shape):
+    """HardLabels for predictions of shape (..., K)."""
+    labels, n_classes = np.asarray(labels), shape[-1]
+    if labels.shape != shape[:-1]:
+        raise InvalidParameterError(
+            f"{name} must be labels of shape {shape[:-1]}, one for each row of predictions of shape {shape}, got shape "
+            f"{labels.shape}."
+        )
+    is_label = np.isin(labels, np.arange(n_classes))
+    if not is_label.all():
+        raise InvalidParameterError(
+            f"{name} must be whole numbers from 0 to {n_classes - 1}, got {labels[~is_label].tolist()[0]!r}; "
+            "np.unique(labels, return_inverse=True) numbers labels of any kind."
+        )
+    return HardLabels(labels.reshape(-1).astype(np.intp), n_classes)
+
+
+def checked_soft_labels(targets, shape):
+    """SoftLabels for predictions of shape (..., K)."""
+    targets = checked_numbers("targets", targets)
+    if targets.shape != shape:
+        raise InvalidParameterError(
+            f"targets must be distributions of the shape of the predictions, {shape}, got {targets.shape}; of "
+            "probabilities with labels, sparse_categorical_cross_entropy is the function."
+        )
+    return SoftLabels(checked_distributions("targets", targets).reshape(-1, shape[-1]))
+
+
+def _check_has_classes(name, numbers, hint=""):
+    """Raise unless the last axis is that of two classes or more."""
+    if numbers.ndim == 0 or numbers.shape[-1] < 2:
+        raise InvalidParameterError(
+            f"{name} must have two classes or more along the last axis, got shape {numbers.shape}{hint}."
+        )
+
+
+def _check_everywhere(is_allowed, numbers, requirement):
+    """Raise with the first of ``numbers`` where ``is_allowed`` is False, and its place."""
+    if not is_allowed.all():
+        where = tuple(np.argwhere(~is_allowed)[0].tolist())
+        raise InvalidParameterError(f"{requirement}; got {numbers[where]:.6g}{f' at {where}' if where else ''}.")
