@@ -271,6 +271,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         self.gap_bound_ = solution.gap_bound
         self.loss_ = solution.value
         self.loss_curve_ = np.array(solution.loss_curve)
+        self.pass_curve_ = np.array(solution.pass_curve)
         progress.end()
         return solution, classes[constant].tolist() if isinstance(labels, Indicators) else []
 

@@ -37,6 +37,7 @@ class Descent:
     objective: object
     best: Point
     loss_curve: list
+    pass_curve: list
     n_evaluations: int
     n_passes: float
     is_separated: np.ndarray
@@ -50,13 +51,19 @@ class Descent:
         points = [Point(start, *objective(start)) for start in starts]
         best = min(points, key=lambda point: point.value if np.isfinite(point.value) else np.inf)
         is_separated = np.zeros(objective.n_problems, dtype=bool)
-        return cls(objective, best, [best.value], len(points), float(len(points)), is_separated)
+        n_passes = float(len(points))
+        return cls(objective, best, [best.value], [n_passes], len(points), n_passes, is_separated)
 
     def __str__(self):
         return (
             f"stage {self.n_stages}, {len(self.loss_curve) - 1} iterations, {self.n_passes:.1f} passes, "
             f"loss {self.best.value:.10g}, estimated relative suboptimality {self.suboptimality:.1e}"
         )
+
+    def record(self, value):
+        """Add the value after an iteration to the curves."""
+        self.loss_curve.append(value)
+        self.pass_curve.append(self.n_passes)
 
     def evaluated(self, params):
         """The Point at ``params``, remembered if it is the best."""

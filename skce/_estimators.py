@@ -66,6 +66,8 @@ class SoftmaxRegressor(CrossEntropyClassifier):
         F at the end of the fit, in nats.
     loss_curve_ : ndarray of shape (n_iter + 1,)
         F at the start and after each iteration.
+    pass_curve_ : ndarray of shape (n_iter + 1,)
+        Passes over the data up to each entry of ``loss_curve_``; the last is ``n_passes_``.
     n_iter_ : ndarray of shape (1,)
         Iterations of L-BFGS on the loss itself (not those on cross-entropy that find a start).
     n_evaluations_ : int
@@ -180,6 +182,8 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         F at the end of the fit, in nats.
     loss_curve_ : ndarray of shape (n_iter + 1,)
         F at the start and after each iteration.
+    pass_curve_ : ndarray of shape (n_iter + 1,)
+        Passes over the data up to each entry of ``loss_curve_``; the last is ``n_passes_``.
     n_iter_ : ndarray of shape (1,)
         Iterations of L-BFGS on the loss itself (not those on cross-entropy that find a start).
     n_evaluations_ : int

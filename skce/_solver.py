@@ -63,14 +63,19 @@ class Solution:
     suboptimality: float
     gap_bound: float | None
     loss_curve: tuple
+    pass_curve: tuple
     n_evaluations: int
-    n_passes: float
     reason: str
 
     @property
     def n_iter(self):
         """Iterations taken: ``loss_curve`` holds the value at the start and after each of them."""
         return len(self.loss_curve) - 1
+
+    @property
+    def n_passes(self):
+        """Passes over the data in all: ``pass_curve`` holds those up to each entry of ``loss_curve``."""
+        return self.pass_curve[-1]
 
 
 def minimised(objective, standardisation, starts, *, tol, max_iter, on_iteration, on_stage):
@@ -118,8 +123,8 @@ def minimised(objective, standardisation, starts, *, tol, max_iter, on_iteration
         suboptimality,
         gap_bound,
         (*descent.loss_curve[:-1], descent.best.value),
+        (*descent.pass_curve[:-1], descent.n_passes),
         descent.n_evaluations,
-        descent.n_passes,
         reason,
     )
 
@@ -201,7 +206,7 @@ class Stage:
         """Record an iterate, and stop the stage where there is nothing more to gain from its curvature."""
         point, slope = self.latest
         descent = self.descent
-        descent.loss_curve.append(point.value)
+        descent.record(point.value)
         decrements = self.curvature.decrements(slope)
         estimate = self._estimate(decrements)
         self.estimates.append(estimate)

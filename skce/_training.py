@@ -29,7 +29,7 @@ def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, on_iter
     """
     n_columns, n_features = len(targets.columns), X.shape[1]
     if n_columns == 0:
-        nothing = Solution(np.zeros(0), 0.0, 0.0, 0.0, (0.0,), 0, 0.0, "converged")
+        nothing = Solution(np.zeros(0), 0.0, 0.0, 0.0, (0.0,), (0.0,), 0, "converged")
         return np.zeros((0, n_features)), np.zeros(0), nothing
     rows = RowBlocks(X, n_columns)
     # Trial steps may overflow: the solver goes back from numbers that are not finite.
@@ -72,11 +72,12 @@ def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, on_iter
                 values, _ = objective(objective.flat(*near))
                 value = float(values.sum())
                 return *near, Solution(
-                    first.params, value, np.inf, None, (value,), n_evaluations + 1, n_passes + 1, first.reason
+                    first.params, value, np.inf, None, (value,), (n_passes + 1,), n_evaluations + 1, first.reason
                 )
         coef, intercept, solution = minimised_from(starts, loss, tol)
-        n_passes, n_evaluations = n_passes + solution.n_passes, n_evaluations + solution.n_evaluations
-        return coef, intercept, replace(solution, n_passes=n_passes, n_evaluations=n_evaluations)
+        pass_curve = tuple(n_passes + some for some in solution.pass_curve)
+        n_evaluations += solution.n_evaluations
+        return coef, intercept, replace(solution, pass_curve=pass_curve, n_evaluations=n_evaluations)
 
 
 def _rows_for_products(rows, targets, *, penalty, fit_intercept):

@@ -219,6 +219,22 @@ class TestSoftLabels:
             SoftmaxRegressor().fit(X, soft.astype(float) * 1.0003)
 
 
+class TestCurves:
+    @pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
+    def test_passes_of_each_iteration(self, loss, rng):
+        X, y = overlapping(rng)
+        model = SoftmaxRegressor(loss=loss).fit(X, y)
+        assert len(model.pass_curve_) == len(model.loss_curve_)
+        assert model.pass_curve_[-1] == model.n_passes_ > model.n_evaluations_
+        assert (np.diff(model.pass_curve_) >= 1).all()
+        # The statistics of the columns are a pass, and so is the start; a loss that is not convex looks for that first.
+        if loss == "cross_entropy":
+            assert model.pass_curve_[0] == 2
+        else:
+            first = SoftmaxRegressor(tol=1e-3).fit(X, y)
+            assert model.pass_curve_[0] == first.n_passes_ + 1
+
+
 class TestWarmStart:
     @pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
     @pytest.mark.parametrize("n_classes", [2, 3])

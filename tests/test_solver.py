@@ -64,6 +64,13 @@ class TestEnds:
         assert (np.diff(solution.loss_curve) <= 0).all()
         assert solution.n_iter < solution.n_evaluations < solution.n_passes
 
+    def test_the_pass_curve_goes_with_the_loss_curve(self, overlapping_problem):
+        solution = solved(*overlapping_problem, tol=1e-12)
+        assert len(solution.pass_curve) == len(solution.loss_curve)
+        assert solution.pass_curve[0] == 1  # the start is evaluated
+        assert (np.diff(solution.pass_curve) >= 1).all()  # each iteration evaluates at least once
+        assert solution.pass_curve[-1] == solution.n_passes
+
     def test_every_evaluation_and_sweep_is_counted(self, overlapping_problem, monkeypatch):
         objective, standardisation = overlapping_problem
         sweeps = []
@@ -301,7 +308,7 @@ class TestLadder:
 
 
 def test_a_warning_says_how_far_it_got():
-    solution = Solution(np.zeros(2), 0.5, 3e-4, None, (1.0, 0.6, 0.5), 4, 5.0, "max_iter")
+    solution = Solution(np.zeros(2), 0.5, 3e-4, None, (1.0, 0.6, 0.5), (1.0, 2.0, 5.0), 4, "max_iter")
     with pytest.warns(ConvergenceWarning) as caught:
         warn_unless_converged(solution, tol=1e-9)
     (message,) = [str(warning.message) for warning in caught]

@@ -1,0 +1,271 @@
+"""The displays show what they say, where they are told to, and need matplotlib only to draw."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce.display import CoefficientDisplay, ConvergenceDisplay, LossDisplay
+from skce.losses import CrossEntropy, FocalLoss, GeneralizedCrossEntropy, Poly1Loss
+from tests import reference
+from tests.conftest import LOSSES
+from tests.differences import gradient_by_differences
+
+
+@pytest.fixture(autouse=True)
+def plt(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    yield pyplot
+    pyplot.close("all")
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return load_iris(return_X_y=True, as_frame=True)
+
+
+@pytest.fixture(scope="module")
+def model(iris):
+    return SoftmaxRegressor().fit(*iris)
+
+
+def texts(artists):
+    return [artist.get_text() for artist in artists]
+
+
+def pixels(figure):
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())
+
+
+class TestLossDisplay:
+    def test_the_logarithm(self):
+        display = LossDisplay.from_logarithm()
+        assert texts(display.ax_.get_legend().get_texts()) == ["-log p", "log p"]
+        minus, plus = display.lines_
+        np.testing.assert_allclose(minus.get_ydata(), -np.log(minus.get_xdata()), atol=1e-15)
+        np.testing.assert_array_equal(plus.get_ydata(), -minus.get_ydata())
+        assert 0 < minus.get_xdata()[0] < 0.01
+        assert minus.get_xdata()[-1] == 1
+
+    def test_binary_cross_entropy_and_its_derivative(self):
+        display = LossDisplay.from_binary_cross_entropy()
+        curves = {line.get_label(): line for line in display.lines_}
+        p = display.p
+        expected = {
+            "loss, t = 1": -np.log(p),
+            "loss, t = 0": -np.log(1 - p),
+            "derivative, t = 1": -1 / p,
+            "derivative, t = 0": 1 / (1 - p),
+        }
+        assert curves.keys() == expected.keys()
+        for name, values in expected.items():
+            np.testing.assert_allclose(curves[name].get_ydata(), values, rtol=1e-9)
+            assert curves[name].get_linestyle() == ("--" if "derivative" in name else "-")
+        assert curves["loss, t = 1"].get_color() == curves["derivative, t = 1"].get_color()
+        assert curves["loss, t = 1"].get_color() != curves["loss, t = 0"].get_color()
+
+    def test_losses(self, loss_name, loss):
+        (line,) = LossDisplay.from_losses({loss_name: loss}).lines_
+        p, values = line.get_xdata()[99::100], line.get_ydata()[99::100]
+        expected = [reference.PHI[loss_name](q) if q < 1 else 0.0 for q in p]
+        np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-15)
+
+    def test_gradients(self, loss_name, loss):
+        (line,) = LossDisplay.from_losses({loss_name: loss}, quantity="gradient").lines_
+        p, values = line.get_xdata()[99:-1:100], line.get_ydata()[99:-1:100]
+        phi = reference.PHI[loss_name]
+        logits = np.log(p / (1 - p))
+        expected = [gradient_by_differences(lambda z: phi(1 / (1 + np.exp(-z[0]))), np.array([z]))[0] for z in logits]
+        np.testing.assert_allclose(values, expected, rtol=1e-7)
+        assert line.get_ydata()[-1] == 0
+
+    def test_names(self):
+        losses = [CrossEntropy(), FocalLoss(0.5), Poly1Loss(), GeneralizedCrossEntropy()]
+        legend = LossDisplay.from_losses(losses).ax_.get_legend()
+        assert texts(legend.get_texts()) == [
+            "CrossEntropy()",
+            "FocalLoss(gamma=0.5)",
+            "Poly1Loss(epsilon=1.0)",
+            "GeneralizedCrossEntropy(r=0.7)",
+        ]
+        assert len(LossDisplay.from_losses().lines_) == 4
+
+    @pytest.mark.parametrize("quantity", ["loss", "gradient"])
+    def test_every_curve_is_in_sight(self, quantity):
+        display = LossDisplay.from_losses(LOSSES, quantity=quantity)
+        low, high = display.ax_.get_ylim()
+        for line in display.lines_:
+            assert ((low <= line.get_ydata()) & (line.get_ydata() <= high)).mean() > 0.85
+
+    @pytest.mark.parametrize(
+        ("losses", "options", "message"),
+        [
+            ([], {}, "losses must hold one loss or more"),
+            (["focal"], {}, "losses: 'focal' must be a loss object"),
+            ([CrossEntropy()], {"quantity": "curvature"}, "quantity must be 'loss' or 'gradient', got 'curvature'"),
+        ],
+    )
+    def test_errors(self, losses, options, message):
+        with pytest.raises(ValueError, match=message):
+            LossDisplay.from_losses(losses, **options)
+
+
+class TestConvergenceDisplay:
+    def test_the_loss(self, model):
+        display = ConvergenceDisplay.from_estimator(model)
+        (line,) = display.lines_
+        np.testing.assert_array_equal(line.get_xdata(), model.pass_curve_)
+        np.testing.assert_array_equal(line.get_ydata(), model.loss_curve_)
+        assert display.ax_.get_xlabel() == "passes over the data"
+        assert display.ax_.get_legend() is None
+
+    def test_the_gap_ends_where_the_fit_estimates_it(self, model):
+        display = ConvergenceDisplay.from_estimator(model, quantity="gap")
+        (line,) = display.lines_
+        assert display.ax_.get_yscale() == "log"
+        assert line.get_ydata()[-1] == pytest.approx(model.suboptimality_, rel=1e-3, abs=1e-15)
+
+    def test_the_gap_to_a_minimum(self, model, iris):
+        tight = SoftmaxRegressor(tol=1e-14, max_iter=10_000).fit(*iris)
+        display = ConvergenceDisplay.from_estimator({"default": model}, quantity="gap", minimum=tight.loss_)
+        gaps = display.lines_[0].get_ydata()
+        np.testing.assert_allclose(gaps[:-3], model.loss_curve_[:-3] / tight.loss_ - 1, rtol=1e-6)
+        assert (gaps > 0).all()
+        assert texts(display.ax_.get_legend().get_texts()) == ["default"]
+
+    def test_fits_in_pipelines_and_searches(self, iris):
+        pipeline = make_pipeline(StandardScaler(), SoftmaxRegressor()).fit(*iris)
+        search = GridSearchCV(make_pipeline(OneVsAllClassifier()), {"onevsallclassifier__C": [1.0]}).fit(*iris)
+        display = ConvergenceDisplay.from_estimator({"pipeline": pipeline, "search": search})
+        np.testing.assert_array_equal(display.lines_[0].get_ydata(), pipeline[-1].loss_curve_)
+        np.testing.assert_array_equal(display.lines_[1].get_ydata(), search.best_estimator_[-1].loss_curve_)
+
+    def test_errors(self, model, iris):
+        with pytest.raises(ValueError, match="quantity must be 'loss' or 'gap', got 'accuracy'"):
+            ConvergenceDisplay.from_estimator(model, quantity="accuracy")
+        with pytest.raises(ValueError, match="minimum must be a finite number above 0, or None, got -1"):
+            ConvergenceDisplay.from_estimator(model, quantity="gap", minimum=-1)
+        with pytest.raises(NotFittedError):
+            ConvergenceDisplay.from_estimator(SoftmaxRegressor())
+        with pytest.raises(TypeError, match=r"loss_curve_ and pass_curve_ after fit, which GaussianNB\(\) lacks"):
+            ConvergenceDisplay.from_estimator(GaussianNB().fit(*iris))
+
+
+class TestCoefficientDisplay:
+    def test_images(self, plt):
+        X, y = load_digits(return_X_y=True)
+        model = SoftmaxRegressor(C=0.01, tol=1e-3).fit(X, y)
+        display = CoefficientDisplay.from_estimator(model, image_shape=(8, 8))
+        assert display.axes_.shape == (10,)
+        for panel, coef, title in zip(display.axes_, model.coef_, range(10), strict=True):
+            (image,) = panel.get_images()
+            np.testing.assert_array_equal(image.get_array(), coef.reshape(8, 8))
+            assert panel.get_title() == str(title)
+        low, high = zip(*(panel.get_images()[0].get_clim() for panel in display.axes_), strict=True)
+        assert len({*np.negative(low), *high}) == 1  # one scale for all, white at zero
+
+    def test_bars_are_ranked(self, iris, model):
+        display = CoefficientDisplay.from_estimator(model, n_bars=3, class_names=["a", "b", "c"])
+        assert [panel.get_title() for panel in display.axes_] == ["a", "b", "c"]
+        for panel, coef in zip(display.axes_, model.coef_, strict=True):
+            from_the_top = np.argsort(-np.abs(coef))[:3]
+            widths = [bar.get_width() for bar in panel.patches][::-1]
+            np.testing.assert_array_equal(widths, coef[from_the_top])
+            assert texts(panel.get_yticklabels())[::-1] == iris[0].columns[from_the_top].tolist()
+
+    def test_two_classes_are_one_panel(self, iris):
+        X, y = iris
+        display = CoefficientDisplay.from_estimator(LogisticRegression().fit(X[y < 2], y[y < 2]))
+        (panel,) = display.axes_
+        assert panel.get_title() == "1, against 0"
+        assert len(panel.patches) == 4
+
+    def test_names_come_from_the_steps_before(self, iris):
+        X, y = iris
+        pipeline = make_pipeline(StandardScaler(), SoftmaxRegressor()).fit(X, y)
+        display = CoefficientDisplay.from_estimator(pipeline)
+        assert set(texts(display.axes_[0].get_yticklabels())) == set(X.columns)
+        search = GridSearchCV(pipeline, {"softmaxregressor__C": [1.0]}).fit(X, y)
+        assert CoefficientDisplay.from_estimator(search).feature_names == list(X.columns)
+        unnamed = CoefficientDisplay.from_estimator(SoftmaxRegressor().fit(X.to_numpy(), y))
+        assert unnamed.feature_names == ["x0", "x1", "x2", "x3"]
+
+    def test_errors(self, model, iris):
+        for options, message in (
+            ({"image_shape": (3, 3)}, r"image_shape must be .*number of features, 4, got \(3, 3\)"),
+            ({"feature_names": ["a"]}, "feature_names must have 4 entries, got 1"),
+            ({"class_names": ["a"]}, "class_names must have 3 entries, got 1"),
+            ({"n_bars": 0}, "n_bars must be an integer of at least 1, got 0"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                CoefficientDisplay.from_estimator(model, **options)
+        with pytest.raises(TypeError, match="coef_ and classes_"):
+            CoefficientDisplay.from_estimator(GaussianNB().fit(*iris))
+
+
+DISPLAYS = {
+    "logarithm": lambda model, ax: LossDisplay.from_logarithm(ax=ax),
+    "binary": lambda model, ax: LossDisplay.from_binary_cross_entropy(ax=ax),
+    "losses": lambda model, ax: LossDisplay.from_losses(ax=ax),
+    "convergence": lambda model, ax: ConvergenceDisplay.from_estimator(model, quantity="gap", ax=ax),
+    "bars": lambda model, ax: CoefficientDisplay.from_estimator(model, ax=ax),
+    "images": lambda model, ax: CoefficientDisplay.from_estimator(model, image_shape=(2, 2), ax=ax),
+}
+
+
+@pytest.mark.parametrize("make_display", DISPLAYS.values(), ids=DISPLAYS)
+class TestProtocol:
+    def test_draws_on_the_axes_that_it_is_given(self, make_display, model, plt):
+        figure, axes = plt.subplots(1, 2, figsize=(16, 4), layout="constrained")
+        display = make_display(model, axes[1])
+        assert display.ax_ is axes[1]
+        assert display.figure_ is figure
+        assert len(plt.get_fignums()) == 1
+        assert not axes[0].has_data()
+        blank = pixels(plt.subplots(1, 2, figsize=(16, 4), layout="constrained")[0])
+        assert (pixels(figure) != blank).any()
+
+    def test_draws_on_axes_that_stand_free(self, make_display, model, plt):
+        figure = plt.figure()
+        display = make_display(model, figure.add_axes([0.2, 0.2, 0.7, 0.7]))
+        assert (pixels(display.figure_) != 255).any()
+
+    def test_draws_again_on_a_figure_of_its_own(self, make_display, model):
+        display = make_display(model, None)
+        first = display.figure_
+        again = display.plot()
+        assert again is display
+        assert display.figure_ is not first
+        np.testing.assert_array_equal(pixels(first), pixels(display.figure_))
+
+    def test_nothing_is_cut_off(self, make_display, model):
+        figure = make_display(model, None).figure_
+        figure.canvas.draw()
+        box, width, height = figure.get_tightbbox(), *figure.get_size_inches()
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert box.x1 <= width
+        assert box.y1 <= height
+
+
+def test_importing_skce_does_not_import_matplotlib():
+    code = "import sys, skce; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match="python -m pip install matplotlib"):
+        LossDisplay.from_losses()
