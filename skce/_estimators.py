@@ -12,7 +12,7 @@ class SoftmaxRegressor(CrossEntropyClassifier):
     """Multinomial logistic regression for cross-entropy and its kin: weighted, smoothed, focal, or a loss of your own.
 
     With targets T made of labels, weights and smoothing, Q = softmax(X coef^T + intercept) and S the sum of T, it
-    minimises
+    minimises ::
 
         F(coef, intercept) = (1/S) sum_ik T_ik phi(Q_ik) + ||coef||^2 / (2 C S)
 
@@ -83,7 +83,7 @@ class SoftmaxRegressor(CrossEntropyClassifier):
         if a fit was stopped too far from its end for a bound.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, if X has names that are all strings.
 
     See Also
@@ -127,7 +127,7 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     """One-vs-all and multilabel classification: K independent sigmoid problems, solved in one pass over the data.
 
     Column k is the logistic regression of class (or label) k against the rest. With P = sigmoid(X coef^T + intercept),
-    it minimises
+    it minimises ::
 
         F(coef, intercept) = (1/S) sum_ik [ for_ik phi(P_ik) + against_ik phi(1 - P_ik) ] + ||coef||^2 / (2 C S)
 
@@ -199,7 +199,7 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         if a fit was stopped too far from its end for a bound.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, if X has names that are all strings.
 
     See Also

@@ -1,7 +1,7 @@
 """Losses: functions of the probability q that the model gives to one class.
 
 A loss is a scalar function phi(q) together with g(q) = -q phi'(q). For a target matrix T and probabilities Q the
-training objective is the sum of T * phi(Q), and its gradient with respect to the logits is
+training objective is the sum of T * phi(Q), and its gradient with respect to the logits is ::
 
     A = T * g(Q),    Q * A.sum(over the classes) - A
 

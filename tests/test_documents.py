@@ -1,5 +1,6 @@
 """The code in README.md and docs/ runs, and the examples run headless and say what to do when they cannot."""
 
+import doctest
 import gzip
 import os
 import re
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -20,10 +22,33 @@ def blocks(document, language):
     )
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/labels.md", "docs/own-loss.md"])
-def test_the_code_in_a_document_runs(document):
-    (code,) = blocks(document, "python")
-    exec(compile(code, document, "exec"), {})
+PAGES = sorted(
+    str(path.relative_to(ROOT))
+    for path in [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/guide/*.md")]
+    if blocks(path, "python")
+)
+
+
+@pytest.mark.parametrize("document", PAGES)
+def test_the_code_in_a_document_runs_and_prints_what_it_says(document, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")  # own_loss.py, which a page imports
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    code = blocks(document, "python")
+    namespace = {"__name__": "__main__"}
+    if not any(">>>" in block for block in code):
+        exec(compile("\n".join(code), document, "exec"), namespace)
+        return
+    session = doctest.DocTestParser().get_doctest("\n".join(code), namespace, document, document, 0)
+    report = []
+    results = doctest.DocTestRunner(verbose=False).run(session, out=report.append)
+    plt.close("all")
+    assert results.attempted > 0
+    assert not results.failed, "".join(report)
+
+
+def test_every_page_is_looked_at():
+    assert {"README.md", "docs/get-started.md", "docs/mathematics.md", "docs/guide/labels.md"} <= set(PAGES)
+    assert len(PAGES) >= 9
 
 
 def test_the_readme_has_two_commands_and_a_short_example():
@@ -32,9 +57,17 @@ def test_the_readme_has_two_commands_and_a_short_example():
 
 
 def run_example(name, *arguments, **environment):
-    """What an example does without a display, warnings being errors."""
+    """What an example does without a display, warnings being errors but for the one that says so."""
     return subprocess.run(
-        [sys.executable, "-W", "error", ROOT / "examples" / name, *arguments],
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-W",
+            "ignore:FigureCanvasAgg is non-interactive",
+            ROOT / "examples" / name,
+            *arguments,
+        ],
         env={**os.environ, "MPLBACKEND": "agg", "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
@@ -60,30 +93,45 @@ def digits_like_mnist(tmp_path, rng):
     return tmp_path
 
 
+COURSE = sorted(path.name for path in (ROOT / "examples").glob("plot_*.py"))
+
+
+@pytest.mark.parametrize("name", COURSE[:-2])  # the last two have tests of their own
+def test_an_example_runs(name):
+    result = run_example(name)
+    assert result.returncode == 0, result.stderr
+    assert not result.stderr
+    assert result.stdout
+
+
+def test_the_examples_are_numbered():
+    assert [name.split("_")[1] for name in COURSE] == [str(number) for number in range(1, len(COURSE) + 1)]
+
+
 def test_iris_prints_its_results_and_saves_its_figure(tmp_path):
-    result = run_example("plot_iris.py", "--save", tmp_path / "figures")
+    result = run_example("plot_8_iris.py", "--save", tmp_path / "figures")
     assert result.returncode == 0, result.stderr
     assert float(re.search(r"SoftmaxRegressor +\S+ +\S+ +(\S+)", result.stdout)[1]) > 0.9
-    assert (tmp_path / "figures" / "plot_iris.png").stat().st_size > 10_000
+    assert (tmp_path / "figures" / "plot_8_iris.png").stat().st_size > 10_000
 
 
 def test_iris_without_a_display_says_how_to_save():
-    result = run_example("plot_iris.py")
+    result = run_example("plot_8_iris.py")
     assert result.returncode == 0, result.stderr
-    assert "--save DIR" in result.stdout
+    assert "--save DIR" in result.stderr
 
 
 def test_mnist_reads_idx_files_and_saves_its_figure(digits_like_mnist, tmp_path):
-    result = run_example("plot_mnist.py", "--data", digits_like_mnist, "--save", tmp_path)
+    result = run_example("plot_9_mnist.py", "--data", digits_like_mnist, "--save", tmp_path)
     assert result.returncode == 0, result.stderr
     assert "Fit to 600 images" in result.stdout
     assert "Test accuracy 1.0000" in result.stdout
-    assert (tmp_path / "plot_mnist.png").stat().st_size > 10_000
+    assert (tmp_path / "plot_9_mnist.png").stat().st_size > 10_000
 
 
 def test_mnist_names_the_files_that_are_missing(digits_like_mnist):
     (digits_like_mnist / "t10k-labels-idx1-ubyte.gz").unlink()
-    result = run_example("plot_mnist.py", "--data", digits_like_mnist)
+    result = run_example("plot_9_mnist.py", "--data", digits_like_mnist)
     assert result.returncode == 1
     assert "lacks t10k-labels-idx1-ubyte.gz" in result.stderr
     assert "Traceback" not in result.stderr
@@ -91,7 +139,7 @@ def test_mnist_names_the_files_that_are_missing(digits_like_mnist):
 
 def test_mnist_without_files_or_a_connection_says_what_to_do(tmp_path):
     nowhere = {"https_proxy": "http://127.0.0.1:9", "SCIKIT_LEARN_DATA": str(tmp_path)}
-    result = run_example("plot_mnist.py", **nowhere)
+    result = run_example("plot_9_mnist.py", **nowhere)
     assert result.returncode == 1
     assert "Tried to download mnist_784 from OpenML" in result.stderr
     assert "pass --data DIR" in result.stderr
