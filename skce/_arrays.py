@@ -2,12 +2,15 @@
 
 import numpy as np
 
+from skce._labels import rounding_of_probabilities
 from skce._parameters import InvalidParameterError
 from skce._targets import HardLabels, SoftLabels
 
 
 def checked_numbers(name, array):
     """``array`` as finite floats, float32 kept, anything else float64."""
+    if np.ma.is_masked(array):
+        raise InvalidParameterError(f"{name} must not be masked; give masked rows a sample_weight of 0, and a value.")
     try:
         numbers = np.asarray(array)
         if numbers.dtype.kind == "O":
@@ -32,10 +35,12 @@ def checked_logits(logits):
 
 
 def checked_probabilities(name, array):
-    """An array of numbers in [0, 1]."""
+    """An array of numbers in [0, 1], where those that rounding put outside are moved to."""
     numbers = checked_numbers(name, array)
-    _check_everywhere((numbers >= 0) & (numbers <= 1), numbers, f"{name} must be probabilities, in [0, 1]")
-    return numbers
+    rounding = rounding_of_probabilities(np.asarray(array).dtype)
+    is_allowed = (numbers >= -rounding) & (numbers <= 1 + rounding)
+    _check_everywhere(is_allowed, numbers, f"{name} must be probabilities, in [0, 1]")
+    return numbers if numbers.min() >= 0 and numbers.max() <= 1 else np.clip(numbers, 0, 1)
 
 
 def checked_class_probabilities(probabilities):
@@ -50,7 +55,7 @@ def checked_distributions(name, array):
     numbers = checked_probabilities(name, array)
     _check_has_classes(name, numbers)
     sums = numbers.sum(axis=-1)
-    is_near = np.abs(sums - 1) <= np.sqrt(np.finfo(numbers.dtype).eps)
+    is_near = np.abs(sums - 1) <= rounding_of_probabilities(np.asarray(array).dtype)
     _check_everywhere(is_near, sums, f"{name} must be distributions, whose rows sum to 1")
     return numbers
 
@@ -65,7 +70,11 @@ def checked_shares(targets, shape):
 
 def checked_labels(targets, shape):
     """HardLabels or SoftLabels of targets for predictions of shape (..., K), by the number of axes."""
-    if np.ndim(targets) == len(shape):
+    try:
+        n_axes = np.ndim(targets)
+    except ValueError as error:
+        raise InvalidParameterError(f"targets must be an array, got rows of different lengths: {targets!r}.") from error
+    if n_axes == len(shape):
         return checked_soft_labels(targets, shape)
     return checked_hard_labels("targets", targets, shape)
 
@@ -110,4 +119,4 @@ def _check_everywhere(is_allowed, numbers, requirement):
     """Raise with the first of ``numbers`` where ``is_allowed`` is False, and its place."""
     if not is_allowed.all():
         where = tuple(np.argwhere(~is_allowed)[0].tolist())
-        raise InvalidParameterError(f"{requirement}; got {numbers[where]:.6g}{f' at {where}' if where else ''}.")
+        raise InvalidParameterError(f"{requirement}; got {float(numbers[where])!r}{f' at {where}' if where else ''}.")

@@ -22,6 +22,9 @@ from skce._targets import HardLabels, Indicators, SoftLabels
 # Rows whose labels are looked up at once.
 ROWS_PER_SEARCH = 2**16
 
+# What probabilities are off by that came through float32, or were printed with a few digits.
+LEAST_ROUNDING = 1e-5
+
 
 def read_labels(y, classes=None):
     """Sorted classes (K,), and the HardLabels or SoftLabels that y gives; ``classes`` as the estimators take it."""
@@ -202,7 +205,7 @@ def _checked_distributions(y):
             f"y has a negative probability: row {row} is {matrix[row].tolist()}; a multilabel indicator, which "
             "OneVsAllClassifier takes, would be of zeros and ones."
         )
-    off = np.abs(sums - 1) > np.sqrt(np.finfo(matrix.dtype).eps)
+    off = np.abs(sums - 1) > rounding_of_probabilities(matrix.dtype)
     if not off.any():
         return matrix
     row = np.argmax(off)
@@ -214,6 +217,11 @@ def _checked_distributions(y):
     raise ValueError(
         f"y must hold distributions whose rows sum to 1: row {row} sums to {sums[row]:.6g}; divide each row by its sum."
     )
+
+
+def rounding_of_probabilities(dtype):
+    """What probabilities of a dtype, which may have been computed in float32 before, may be off by."""
+    return max(LEAST_ROUNDING, np.sqrt(np.finfo(dtype).eps)) if dtype.kind == "f" else LEAST_ROUNDING
 
 
 def _sorted_classes(values, name):

@@ -23,9 +23,11 @@ def softmax_losses_gradient(logits, targets, loss):
     log_q, q, rest = softmax(logits)
     losses = np.einsum("km,km->m", targets, loss.value(log_q, rest))
     scaled_targets = targets * loss.g(log_q, rest)
+    # Q sum A - A as it stands would leave nothing of 1 - q where q rounds to 1.
     gradient = q
-    gradient *= scaled_targets.sum(axis=0)
-    gradient -= scaled_targets
+    gradient *= scaled_targets.sum(axis=0) - scaled_targets
+    rest *= scaled_targets
+    gradient -= rest
     return losses, gradient
 
 
@@ -90,7 +92,7 @@ def probability_losses_slopes(log_q, q, rest, targets, loss):
     What does not happen costs nothing, even at q = 0.
     """
     happens = targets > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         losses = np.where(happens, targets * loss.value(log_q, rest), 0).sum(axis=0)
         slopes = np.where(happens, -targets * loss.g(log_q, rest) / q, 0)
     return losses, slopes

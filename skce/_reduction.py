@@ -34,16 +34,21 @@ def reduced_over_classes(
     n_rows = len(rows_of_values)
     sample_weight = _weights_like(sample_weight, tuple(shape)).reshape(n_rows)
     weight_of_class = _weights_of_classes(class_weight, labels.counts(sample_weight))
+    sample_weight, scale_of_samples = _scaled(sample_weight)
+    weight_of_class, scale_of_classes = _scaled(weight_of_class)
     losses, weights = np.empty(n_rows, values.dtype), np.empty(n_rows)
-    gradient = np.empty_like(rows_of_values)
+    gradient = np.empty_like(rows_of_values) if return_gradient else None
     for rows in _blocks(n_rows, n_classes):
         targets = smoothed(labels.weighted_block(rows, sample_weight, weight_of_class), label_smoothing)
         weights[rows] = targets.sum(axis=0)
         losses[rows], gradient_of_block = kernel(
             np.array(rows_of_values[rows].T, order="C"), targets.astype(values.dtype, copy=False)
         )
-        gradient[rows] = gradient_of_block.T
-    return _reduced(losses.reshape(shape), gradient.reshape(values.shape), weights, reduction, return_gradient)
+        if return_gradient:
+            gradient[rows] = gradient_of_block.T
+    return _reduced(
+        losses.reshape(shape), gradient, weights, values.shape, reduction, scale_of_samples * scale_of_classes
+    )
 
 
 def reduced_over_elements(
@@ -54,12 +59,15 @@ def reduced_over_elements(
     ``kernel`` maps values (L, m) and targets (2, L, m), for and against, to losses and a gradient (L, m).
     """
     _check_options(label_smoothing, reduction, return_gradient)
-    # A column a label: binary values are one, and what has more axes has a column for each entry of a row.
-    matrix = values.reshape(-1, 1) if values.ndim < 2 else values.reshape(len(values), -1)
+    # A column a label; what has fewer or more axes is one column.
+    matrix = values if values.ndim == 2 else values.reshape(-1, 1)
     indicators = Indicators(targets.reshape(matrix.shape))
-    element_weight = _weights_like(sample_weight, values.shape, per_row=True).reshape(len(matrix), -1)
+    element_weight = _weights_like(sample_weight, values.shape, per_row=True).reshape(matrix.shape)
     weight_of_outcome = _weights_of_outcomes(class_weight, indicators, element_weight, values.ndim)
-    losses, gradient, weights = np.empty_like(matrix), np.empty_like(matrix), np.empty(matrix.shape)
+    element_weight, scale_of_elements = _scaled(element_weight)
+    weight_of_outcome, scale_of_outcomes = _scaled(weight_of_outcome)
+    losses, weights = np.empty_like(matrix), np.empty(matrix.shape)
+    gradient = np.empty_like(matrix) if return_gradient else None
     ones = np.broadcast_to(1.0, len(matrix))
     for rows in _blocks(*matrix.shape):
         block = smoothed(indicators.weighted_block(rows, ones, weight_of_outcome), label_smoothing)
@@ -68,26 +76,40 @@ def reduced_over_elements(
         losses_of_block, gradient_of_block = kernel(
             np.array(matrix[rows].T, order="C"), block.astype(matrix.dtype, copy=False)
         )
-        losses[rows], gradient[rows] = losses_of_block.T, gradient_of_block.T
-    return _reduced(losses.reshape(values.shape), gradient.reshape(values.shape), weights, reduction, return_gradient)
+        losses[rows] = losses_of_block.T
+        if return_gradient:
+            gradient[rows] = gradient_of_block.T
+    scale = scale_of_elements * scale_of_outcomes
+    return _reduced(losses.reshape(values.shape), gradient, weights, values.shape, reduction, scale)
 
 
 def reduced_unweighted(losses, gradient, reduction, return_gradient):
     """The reduction of losses (...) that weigh 1 each, and of their gradient (..., K)."""
     _check_options(0.0, reduction, return_gradient)
-    return _reduced(losses, gradient, np.broadcast_to(1.0, losses.shape), reduction, return_gradient)
+    weights = np.broadcast_to(1.0, losses.shape)
+    return _reduced(losses, gradient if return_gradient else None, weights, gradient.shape, reduction, 1.0)
 
 
-def _reduced(losses, gradient, weights, reduction, return_gradient):
-    """The reduction of losses (...), and with ``return_gradient`` also the gradient of the result."""
+def _reduced(losses, gradient, weights, shape, reduction, scale):
+    """The reduction of ``scale`` times losses (...); with its gradient, of the given shape, unless that is None."""
     if reduction == "none":
-        losses = float(losses) if losses.ndim == 0 else losses
-        return (losses, gradient) if return_gradient else losses
-    divisor = {"mean": weights.sum(), "batch_mean": losses.size, "sum": 1}[reduction]
-    if divisor == 0:
-        raise InvalidParameterError("reduction='mean' divides by the total weight, and class_weight makes that 0.")
-    value = float(losses.sum(dtype=np.float64) / divisor)
-    return (value, (gradient / divisor).astype(gradient.dtype, copy=False)) if return_gradient else value
+        value, factor = (losses * scale).astype(losses.dtype, copy=False), scale
+        value = float(value) if value.ndim == 0 else value
+    else:
+        divisor = {"mean": weights.sum(), "batch_mean": losses.size / scale, "sum": 1 / scale}[reduction]
+        if divisor == 0:
+            raise InvalidParameterError("reduction='mean' divides by the total weight, and class_weight makes that 0.")
+        value, factor = float(losses.sum(dtype=np.float64) / divisor), 1 / divisor
+    if gradient is None:
+        return value
+    return value, (gradient * factor).astype(gradient.dtype, copy=False).reshape(shape)
+
+
+def _scaled(weights):
+    """Weights divided by a power of two that brings their largest near 1, where float32 holds them; and that power."""
+    largest = weights.max()
+    scale = 2.0 ** np.floor(np.log2(largest)) if largest > 0 else 1.0
+    return weights / scale, scale
 
 
 def _check_options(label_smoothing, reduction, return_gradient):
@@ -111,7 +133,8 @@ def _weights_like(sample_weight, shape, per_row=False):
     if per_row and weights.ndim == 1 and len(shape) > 1 and len(weights) == shape[0]:
         weights = np.broadcast_to(weights.reshape(-1, *[1] * (len(shape) - 1)), shape)
     if weights.shape != shape:
-        raise InvalidParameterError(f"sample_weight must have the shape {shape}, got {weights.shape}.")
+        allowed = f"{shape} or {shape[:1]}" if per_row and len(shape) > 1 else f"{shape}"
+        raise InvalidParameterError(f"sample_weight must have the shape {allowed}, got {weights.shape}.")
     n_weights = math.prod(shape)
     return checked_sample_weight(weights.reshape(n_weights), np.broadcast_to(0.0, (n_weights, 1))).reshape(shape)
 
@@ -146,7 +169,7 @@ def _weights_of_outcomes(class_weight, indicators, element_weight, n_axes):
 def _is_array(class_weight):
     """Whether ``class_weight`` is an array of weights, and not ("effective", beta)."""
     is_effective = isinstance(class_weight, tuple) and "effective" in class_weight
-    return isinstance(class_weight, list | tuple | np.ndarray) and not is_effective
+    return (isinstance(class_weight, list | tuple) or hasattr(class_weight, "__array__")) and not is_effective
 
 
 def _checked_class_weights(class_weight, n_classes):

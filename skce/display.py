@@ -4,28 +4,42 @@ A class method ``from_*`` computes what is shown and draws it; ``plot(ax=None)``
 ``ax_`` and ``figure_`` are what was drawn on. They need matplotlib, which is imported when something is drawn.
 """
 
+from contextlib import suppress
 from itertools import cycle
+from numbers import Integral
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+import scipy.sparse
 
 from skce._links import probability_losses_slopes
 from skce._parameters import InvalidParameterError, check_integer, check_loss_object, check_number
+from skce._plotting import (
+    COLOURS,
+    axes_or_new,
+    check_has,
+    classifier_in,
+    line_options,
+    panels_in_place_of,
+    shortened,
+)
 from skce.functional import binary_cross_entropy
 from skce.losses import CrossEntropy, FocalLoss
 
 __all__ = ["CoefficientDisplay", "ConvergenceDisplay", "LossDisplay"]
 
-# Okabe and Ito's colours, which colour-blind eyes tell apart, without the yellow, which is faint on white.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
-
 # Probabilities of the curves; the first is above 0, where most losses are infinite.
 PROBABILITIES = np.linspace(0.001, 1, 1000)
+
+# A minimum may be above the loss by what rounding does.
+ROUNDING_OF_MINIMUM = 1e-9
 
 LOSS_LIMIT, SLOPE_LIMIT = 5.0, 6.0
 
 # The few coefficients beyond this quantile of their sizes would leave all others pale.
 QUANTILE_OF_COLOURS = 0.995
+
+# Images longer than this in proportion are drawn narrower than the others.
+MOST_LONG_SIDE = 4
 
 PANELS_A_ROW = {"image": 5, "bars": 3}
 
@@ -132,7 +146,7 @@ class LossDisplay:
 
         Parameters
         ----------
-        losses : sequence of loss objects, or dict of str to loss object, default=None
+        losses : loss object, sequence of them, or dict of str to loss object, default=None
             Those of ``skce.losses``, or your own, with names for the legend. None stands for cross-entropy and focal
             loss with gamma 1, 2 and 5.
         quantity : {"loss", "gradient"}, default="loss"
@@ -154,7 +168,7 @@ class LossDisplay:
         if losses is None:
             losses = [CrossEntropy(), *map(FocalLoss, (1, 2, 5))]
         if not isinstance(losses, dict):
-            losses = {repr(loss): loss for loss in losses}
+            losses = {repr(loss): loss for loss in (losses if np.iterable(losses) else [losses])}
         if not losses:
             raise InvalidParameterError("losses must hold one loss or more, got none.")
         for name, loss in losses.items():
@@ -189,14 +203,14 @@ class LossDisplay:
         -------
         self : LossDisplay
         """
-        self.ax_ = _axes(ax, figsize=(6.4, 4.2))
+        self.ax_ = axes_or_new(ax, figsize=(6.4, 4.2))
         self.figure_ = self.ax_.figure
         self.lines_ = []
         solid = [name for name in self.curves if name not in self.dashed]
         for names, linestyle in ((solid, "solid"), (self.dashed, "dashed")):
             for name, colour in zip(names, cycle(COLOURS), strict=False):
                 style = {"label": name, "color": colour, "linestyle": linestyle, "linewidth": 2}
-                self.lines_ += self.ax_.plot(self.p, self.curves[name], **{**style, **kwargs})
+                self.lines_ += self.ax_.plot(self.p, self.curves[name], **style | line_options(kwargs))
         if self.ylim[0] < 0 < self.ylim[1]:
             self.ax_.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         self.ax_.set(xlabel=self.xlabel, ylabel=self.ylabel, xlim=(0, 1), ylim=self.ylim)
@@ -213,7 +227,7 @@ class ConvergenceDisplay:
     Parameters
     ----------
     curves : dict of str to tuple of two ndarrays of shape (n_iter + 1,)
-        Passes and values of each fit, by the names in the legend.
+        Passes and values of each fit, by the names in the legend; None names none.
     ylabel : str
         Name of the values.
     yscale : {"linear", "log"}, default="linear"
@@ -269,7 +283,8 @@ class ConvergenceDisplay:
         Raises
         ------
         ValueError
-            If the quantity is another, or minimum is no positive number.
+            If the quantity is another, or minimum is no positive number, or above the loss of a fit; or if it is None
+            and a fit was stopped before it could estimate one.
         TypeError
             If something is no fitted estimator of skce.
         NotFittedError
@@ -280,15 +295,14 @@ class ConvergenceDisplay:
         if minimum is not None:
             check_number("minimum", minimum, lambda minimum: 0 < minimum < np.inf, "a finite number above 0, or None")
         curves = {}
-        for name, fitted in (estimator if isinstance(estimator, dict) else {"": estimator}).items():
-            classifier = _classifier_in(fitted)
-            _check_has(classifier, "loss_curve_", "pass_curve_")
-            losses, passes = classifier.loss_curve_, classifier.pass_curve_
-            if quantity == "gap":
-                least = classifier.loss_ * max(1 - classifier.suboptimality_, 0) if minimum is None else minimum
-                # What rounding leaves of a gap is shown as the rounding.
-                losses = np.maximum(losses / max(least, np.finfo(float).tiny) - 1, np.finfo(float).eps)
-            curves[name] = (passes, losses)
+        fits = estimator if isinstance(estimator, dict) else {None: estimator}
+        if not fits:
+            raise InvalidParameterError("estimator must hold one fit or more, got none.")
+        for name, fitted in fits.items():
+            classifier = classifier_in(fitted)
+            check_has(classifier, "loss_curve_", "pass_curve_")
+            values = classifier.loss_curve_ if quantity == "loss" else _gap_curve(classifier, minimum)
+            curves[name if name is None else str(name)] = classifier.pass_curve_, values
         if quantity == "loss":
             return cls(curves, ylabel="loss").plot(ax, **kwargs)
         return cls(curves, ylabel="relative gap: loss / minimum - 1", yscale="log").plot(ax, **kwargs)
@@ -307,16 +321,16 @@ class ConvergenceDisplay:
         -------
         self : ConvergenceDisplay
         """
-        self.ax_ = _axes(ax, figsize=(6.4, 4.2))
+        self.ax_ = axes_or_new(ax, figsize=(6.4, 4.2))
         self.figure_ = self.ax_.figure
         self.lines_ = []
         for (name, (passes, values)), colour in zip(self.curves.items(), cycle(COLOURS), strict=False):
             style = {"label": name, "color": colour, "linewidth": 1.5, "marker": "."}
-            self.lines_ += self.ax_.plot(passes, values, **{**style, **kwargs})
+            self.lines_ += self.ax_.plot(passes, values, **style | line_options(kwargs))
         self.ax_.set(xlabel="passes over the data", ylabel=self.ylabel, yscale=self.yscale, xlim=(0, None))
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         self.ax_.grid(alpha=0.3)
-        if any(self.curves):
+        if self.ax_.get_legend_handles_labels()[0]:
             self.ax_.legend()
         return self
 
@@ -395,25 +409,29 @@ class CoefficientDisplay:
         ValueError
             If image_shape or the names do not go with the coefficients.
         TypeError
-            If the estimator is no linear classifier.
+            If the estimator is no linear classifier with one row of coefficients a class, or one row for two classes.
         NotFittedError
             If the estimator is not fitted.
         """
-        classifier = _classifier_in(estimator)
-        _check_has(classifier, "coef_", "classes_")
-        coef = np.asarray(classifier.coef_)
+        classifier = classifier_in(estimator)
+        check_has(classifier, "coef_", "classes_")
+        coef = classifier.coef_
+        coef = np.atleast_2d(coef.toarray() if scipy.sparse.issparse(coef) else coef)
+        n_classes = len(classifier.classes_)
+        if len(coef) not in ({1, 2} if n_classes == 2 else {n_classes}) or hasattr(classifier, "dual_coef_"):
+            raise TypeError(f"estimator must have a row of coefficients for each class, which {classifier!r} has not.")
         check_integer("n_bars", n_bars, 1)
-        if image_shape is not None and not (len(image_shape) == 2 and np.prod(image_shape) == coef.shape[1]):
+        if image_shape is not None and not _is_shape_of(image_shape, coef.shape[1]):
             raise InvalidParameterError(
                 f"image_shape must be a height and a width whose product is the number of features, {coef.shape[1]}, "
                 f"got {image_shape!r}."
             )
         if feature_names is None:
-            feature_names = _feature_names(estimator, classifier)
+            feature_names = _feature_names(estimator, classifier, coef.shape[1])
         _check_length("feature_names", feature_names, coef.shape[1])
         if class_names is None:
             class_names = classifier.classes_
-        _check_length("class_names", class_names, len(classifier.classes_))
+        _check_length("class_names", class_names, n_classes)
         class_names = [str(name) for name in class_names]
         # Two classes have one row, which speaks for the second.
         titles = class_names if len(coef) == len(class_names) else [f"{class_names[1]}, against {class_names[0]}"]
@@ -440,13 +458,14 @@ class CoefficientDisplay:
             figsize = 1.6 + 3.3 * n_columns, 0.5 + n_rows * (0.6 + 0.26 * n_bars)
         else:
             height, width = self.image_shape
-            figsize = 1.0 + 1.7 * n_columns, 0.2 + n_rows * (0.35 + 1.7 * height / width)
-        self.ax_ = _axes(ax, figsize=figsize)
+            ratio = min(max(height / width, 1 / MOST_LONG_SIDE), MOST_LONG_SIDE)
+            figsize = 1.0 + 1.7 * n_columns, 0.2 + n_rows * (0.35 + 1.7 * ratio)
+        self.ax_ = axes_or_new(ax, figsize=figsize)
         self.figure_ = self.ax_.figure
-        self.axes_ = np.array(_panels(self.ax_, n_rows, n_columns)[:n_panels])
-        limit = np.quantile(np.abs(self.coef), QUANTILE_OF_COLOURS) or 1.0
+        self.axes_ = np.array(panels_in_place_of(self.ax_, n_rows, n_columns)[:n_panels])
+        limit = np.quantile(np.abs(self.coef), QUANTILE_OF_COLOURS) or np.abs(self.coef).max() or 1.0
         for panel, title, coef in zip(self.axes_, self.titles, self.coef, strict=True):
-            panel.set_title(title, fontsize="medium")
+            panel.set_title(shortened(title), fontsize="medium")
             if self.image_shape is None:
                 self._draw_bars(panel, coef, n_bars)
             else:
@@ -461,7 +480,9 @@ class CoefficientDisplay:
         largest = np.argsort(-np.abs(coef), kind="stable")[:n_bars][::-1]
         colours = [COLOURS[0] if coef[feature] >= 0 else COLOURS[1] for feature in largest]
         panel.barh(np.arange(n_bars), coef[largest], color=colours)
-        panel.set_yticks(np.arange(n_bars), [self.feature_names[feature] for feature in largest], fontsize="small")
+        panel.set_yticks(
+            np.arange(n_bars), [shortened(self.feature_names[feature]) for feature in largest], fontsize="small"
+        )
         panel.axvline(0, color="0.3", linewidth=0.8)
         panel.tick_params(axis="x", labelsize="small")
         panel.grid(axis="x", alpha=0.3)
@@ -469,58 +490,44 @@ class CoefficientDisplay:
         panel.set_xlabel("coefficient", fontsize="small")
 
 
-def _axes(ax, figsize):
-    """``ax``, or the axes of a new figure."""
-    if ax is not None:
-        return ax
-    try:
-        import matplotlib.pyplot as plt
-    except ModuleNotFoundError as error:
-        raise ImportError("skce.display draws with matplotlib: python -m pip install matplotlib") from error
-    _, ax = plt.subplots(figsize=figsize, layout="constrained")
-    return ax
-
-
-def _panels(ax, n_rows, n_columns):
-    """Axes, row by row, that take the place of ``ax``."""
-    ax.set_axis_off()
-    place = ax.get_subplotspec()
-    if place is None:
-        box = ax.get_position()
-        grid = ax.figure.add_gridspec(n_rows, n_columns, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1)
-    else:
-        grid = place.subgridspec(n_rows, n_columns)
-    return [ax.figure.add_subplot(cell) for cell in grid]
-
-
-def _classifier_in(estimator):
-    """The fitted classifier that a search or a pipeline ends in, or that is given."""
-    check_is_fitted(estimator)
-    if hasattr(estimator, "best_estimator_"):
-        return _classifier_in(estimator.best_estimator_)
-    if hasattr(estimator, "steps"):
-        return _classifier_in(estimator.steps[-1][1])
-    return estimator
-
-
-def _check_has(classifier, *attributes):
-    """Raise unless a fitted estimator has some attributes."""
-    lacking = [attribute for attribute in attributes if not hasattr(classifier, attribute)]
-    if lacking:
-        raise TypeError(f"estimator must have {' and '.join(attributes)} after fit, which {classifier!r} lacks.")
-
-
-def _feature_names(estimator, classifier):
+def _feature_names(estimator, classifier, n_features):
     """Names of what the classifier sees as features (d,)."""
-    if hasattr(classifier, "feature_names_in_"):
-        return classifier.feature_names_in_
+    names = getattr(classifier, "feature_names_in_", [])
     estimator = getattr(estimator, "best_estimator_", estimator)
-    if len(getattr(estimator, "steps", [])) > 1:
-        try:
-            return estimator[:-1].get_feature_names_out()
-        except (AttributeError, ValueError):  # a step does not know names
-            pass
-    return [f"x{feature}" for feature in range(classifier.coef_.shape[1])]
+    if len(names) == 0 and len(getattr(estimator, "steps", [])) > 1:
+        with suppress(AttributeError, ValueError):  # a step may not know names
+            names = estimator[:-1].get_feature_names_out()
+    return names if len(names) == n_features else [f"x{feature}" for feature in range(n_features)]
+
+
+def _gap_curve(classifier, minimum):
+    """What the loss curve (n_iter + 1,) of a fit was above the minimum, or above what the fit estimates, relative."""
+    if minimum is None:
+        if not classifier.suboptimality_ < 1:
+            raise InvalidParameterError(
+                f"minimum must be given for {classifier!r}, whose fit was stopped before it could estimate one."
+            )
+        minimum = classifier.loss_ * (1 - classifier.suboptimality_)
+    elif minimum > classifier.loss_ * (1 + ROUNDING_OF_MINIMUM):
+        raise InvalidParameterError(
+            f"minimum must be no more than the loss of a fit, {classifier.loss_!r} for {classifier!r}, got {minimum!r}."
+        )
+    # What rounding leaves of a gap is shown as the rounding.
+    return np.maximum(classifier.loss_curve_ / max(minimum, np.finfo(float).tiny) - 1, np.finfo(float).eps)
+
+
+def _is_shape_of(image_shape, n_pixels):
+    """Whether ``image_shape`` is a height and a width of so many pixels."""
+    try:
+        height, width = image_shape
+    except (TypeError, ValueError):
+        return False
+    return (
+        isinstance(height, Integral)
+        and isinstance(width, Integral)
+        and min(height, width) > 0
+        and height * width == n_pixels
+    )
 
 
 def _check_length(name, sequence, length):

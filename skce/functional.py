@@ -13,8 +13,8 @@ with sample weights s, class weights w and ``label_smoothing`` eps. ``reduction`
     "none"        l_i, an array
 
 and ``return_gradient=True`` adds the derivative of that result by the predictions; for "none", of each loss by its own
-row. Values are in nats, finite for logits of any size, and inf where a probability of 0 was given to what
-happened: nothing is clipped. float32 predictions are computed in float32 and summed in float64. For probabilities
+row. Values are in nats, finite for large logits, and inf where a probability of 0 was given to what happened: nothing
+is clipped. float32 predictions are computed in float32 and summed in float64. For probabilities
 themselves there are ``scipy.special.softmax``, ``log_softmax`` and ``expit``.
 """
 
@@ -85,7 +85,7 @@ def cross_entropy(
     label_smoothing : float, default=0.0
         Share of each row's weight that is spread evenly over all classes, in [0, 1).
     sample_weight : array-like of shape (...), default=None
-        Non-negative weights of the rows; None stands for 1 each.
+        Non-negative weights of the rows, not all 0; None stands for 1 each.
     reduction : {"mean", "batch_mean", "sum", "none"}, default="mean"
         By total weight, by the number of rows, or not divided, or not reduced.
     return_gradient : bool, default=False
@@ -228,7 +228,7 @@ def binary_cross_entropy_with_logits(
     label_smoothing : float, default=0.0
         Share of each element's weight that is spread evenly over its two outcomes, in [0, 1).
     sample_weight : array-like of the same shape, or of shape (n_samples,), default=None
-        Non-negative weights of the elements, or of the rows; None stands for 1 each.
+        Non-negative weights of the elements, or of the rows, not all 0; None stands for 1 each.
     reduction : {"mean", "batch_mean", "sum", "none"}, default="mean"
         By total weight, by the number of elements, or not divided, or not reduced.
     return_gradient : bool, default=False
@@ -549,7 +549,8 @@ def kl_divergence(p, q, *, reduction="none", return_gradient=False):
     if p.shape != q.shape:
         raise InvalidParameterError(f"p and q must have the same shape, got {p.shape} and {q.shape}.")
     _, gradient = categorical_cross_entropy(q, p, reduction="none", return_gradient=True)
-    return reduced_unweighted(rel_entr(p, q).sum(axis=-1), gradient, reduction, return_gradient)
+    divergence = np.maximum(rel_entr(p, q).sum(axis=-1), 0)  # rounding may leave less
+    return reduced_unweighted(divergence, gradient, reduction, return_gradient)
 
 
 def softmax_jacobian(logits):

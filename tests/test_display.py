@@ -5,13 +5,15 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.svm import SVC
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
 from skce.display import CoefficientDisplay, ConvergenceDisplay, LossDisplay
@@ -101,11 +103,20 @@ class TestLossDisplay:
             "GeneralizedCrossEntropy(r=0.7)",
         ]
         assert len(LossDisplay.from_losses().lines_) == 4
+        assert len(LossDisplay.from_losses(FocalLoss(1.0)).lines_) == 1
+
+    def test_options_of_the_lines(self, model):
+        (line,) = LossDisplay.from_losses(CrossEntropy(), lw=5, c="red").lines_
+        assert line.get_linewidth() == 5
+        assert line.get_color() == "red"
+        display = ConvergenceDisplay.from_estimator(model, label="mine")
+        assert texts(display.ax_.get_legend().get_texts()) == ["mine"]
 
     @pytest.mark.parametrize("quantity", ["loss", "gradient"])
     def test_every_curve_is_in_sight(self, quantity):
         display = LossDisplay.from_losses(LOSSES, quantity=quantity)
         low, high = display.ax_.get_ylim()
+        assert len(display.lines_) == len(LOSSES)
         for line in display.lines_:
             assert ((low <= line.get_ydata()) & (line.get_ydata() <= high)).mean() > 0.85
 
@@ -159,6 +170,14 @@ class TestConvergenceDisplay:
             ConvergenceDisplay.from_estimator(model, quantity="gap", minimum=-1)
         with pytest.raises(NotFittedError):
             ConvergenceDisplay.from_estimator(SoftmaxRegressor())
+        with pytest.raises(ValueError, match="minimum must be no more than the loss of a fit"):
+            ConvergenceDisplay.from_estimator(model, quantity="gap", minimum=1.001 * model.loss_)
+        with pytest.raises(ValueError, match="estimator must hold one fit or more"):
+            ConvergenceDisplay.from_estimator({})
+        stopped = SoftmaxRegressor().fit(*iris)
+        stopped.suboptimality_ = np.inf
+        with pytest.raises(ValueError, match=r"minimum must be given.*stopped before it could estimate one"):
+            ConvergenceDisplay.from_estimator(stopped, quantity="gap")
         with pytest.raises(TypeError, match=r"loss_curve_ and pass_curve_ after fit, which GaussianNB\(\) lacks"):
             ConvergenceDisplay.from_estimator(GaussianNB().fit(*iris))
 
@@ -174,7 +193,18 @@ class TestCoefficientDisplay:
             np.testing.assert_array_equal(image.get_array(), coef.reshape(8, 8))
             assert panel.get_title() == str(title)
         low, high = zip(*(panel.get_images()[0].get_clim() for panel in display.axes_), strict=True)
-        assert len({*np.negative(low), *high}) == 1  # one scale for all, white at zero
+        assert len({*np.negative(low), *high}) == 1  # one scale for all
+        red, green, blue, _ = image.cmap(image.norm(0.0))
+        assert min(red, green, blue) > 0.95  # white at zero
+        speaks_for, speaks_against = image.cmap(1.0), image.cmap(0.0)
+        assert speaks_for[0] > speaks_for[2]  # red
+        assert speaks_against[2] > speaks_against[0]  # blue
+
+    def test_few_coefficients_that_are_not_zero_are_in_sight(self):
+        model = LogisticRegression()
+        model.classes_, model.coef_ = np.arange(3), scipy.sparse.csr_array(([0.01], ([0], [5])), shape=(3, 784))
+        display = CoefficientDisplay.from_estimator(model, image_shape=(28, 28))
+        assert display.axes_[0].get_images()[0].get_clim() == (-0.01, 0.01)
 
     def test_bars_are_ranked(self, iris, model):
         display = CoefficientDisplay.from_estimator(model, n_bars=3, class_names=["a", "b", "c"])
@@ -182,6 +212,8 @@ class TestCoefficientDisplay:
         for panel, coef in zip(display.axes_, model.coef_, strict=True):
             from_the_top = np.argsort(-np.abs(coef))[:3]
             widths = [bar.get_width() for bar in panel.patches][::-1]
+            colours = {(bar.get_width() > 0, bar.get_facecolor()) for bar in panel.patches}
+            assert len(colours) == len({sign for sign, _ in colours}) == len({colour for _, colour in colours})
             np.testing.assert_array_equal(widths, coef[from_the_top])
             assert texts(panel.get_yticklabels())[::-1] == iris[0].columns[from_the_top].tolist()
 
@@ -191,6 +223,13 @@ class TestCoefficientDisplay:
         (panel,) = display.axes_
         assert panel.get_title() == "1, against 0"
         assert len(panel.patches) == 4
+        assert len(CoefficientDisplay.from_estimator(RidgeClassifier().fit(X[y < 2], y[y < 2])).axes_) == 1
+
+    def test_two_labels_are_two_panels(self, iris):
+        X, y = iris
+        tags = np.stack([y == 0, y < 2], axis=1).astype(int)
+        display = CoefficientDisplay.from_estimator(OneVsAllClassifier().fit(X, tags))
+        assert [panel.get_title() for panel in display.axes_] == ["0", "1"]
 
     def test_names_come_from_the_steps_before(self, iris):
         X, y = iris
@@ -201,9 +240,25 @@ class TestCoefficientDisplay:
         assert CoefficientDisplay.from_estimator(search).feature_names == list(X.columns)
         unnamed = CoefficientDisplay.from_estimator(SoftmaxRegressor().fit(X.to_numpy(), y))
         assert unnamed.feature_names == ["x0", "x1", "x2", "x3"]
+        nested = make_pipeline(StandardScaler(), make_pipeline(PolynomialFeatures(), SoftmaxRegressor())).fit(X, y)
+        assert CoefficientDisplay.from_estimator(nested).feature_names[-1] == "x14"
+
+    def test_long_names_leave_room(self, iris):
+        display = CoefficientDisplay.from_estimator(
+            SoftmaxRegressor().fit(*iris), feature_names=[80 * letter for letter in "abcd"]
+        )
+        display.figure_.canvas.draw()
+        assert {len(name) for name in texts(display.axes_[0].get_yticklabels())} == {32}
+
+    def test_long_images(self, iris):
+        display = CoefficientDisplay.from_estimator(SoftmaxRegressor().fit(*iris), image_shape=(4, 1))
+        assert max(display.figure_.get_size_inches()) < 12
 
     def test_errors(self, model, iris):
         for options, message in (
+            ({"image_shape": 4}, "image_shape must be a height and a width"),
+            ({"image_shape": (-2, -2)}, "image_shape must be a height and a width"),
+            ({"image_shape": (2.0, 2.0)}, "image_shape must be a height and a width"),
             ({"image_shape": (3, 3)}, r"image_shape must be .*number of features, 4, got \(3, 3\)"),
             ({"feature_names": ["a"]}, "feature_names must have 4 entries, got 1"),
             ({"class_names": ["a"]}, "class_names must have 3 entries, got 1"),
@@ -213,6 +268,8 @@ class TestCoefficientDisplay:
                 CoefficientDisplay.from_estimator(model, **options)
         with pytest.raises(TypeError, match="coef_ and classes_"):
             CoefficientDisplay.from_estimator(GaussianNB().fit(*iris))
+        with pytest.raises(TypeError, match="a row of coefficients for each class"):  # these are one-vs-one
+            CoefficientDisplay.from_estimator(SVC(kernel="linear").fit(*iris))
 
 
 DISPLAYS = {

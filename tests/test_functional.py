@@ -1,8 +1,10 @@
 """The functions against the numbers that tutorials print, plain loops, differences and each other."""
 
 import math
+import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.special
 from sklearn.datasets import load_iris
@@ -257,6 +259,8 @@ class TestIdentities:
         np.testing.assert_array_equal(kl_divergence(p, p), 0)
 
     def test_entropy_of_a_certain_and_an_even_distribution(self):
+        _, gradient = entropy([0.2, 0.8], return_gradient=True)
+        np.testing.assert_allclose(gradient, -np.log([0.2, 0.8]) - 1, rtol=1e-14)
         np.testing.assert_allclose(entropy([[1.0, 0.0, 0.0, 0.0], [0.25] * 4]), [0, math.log(4)], atol=1e-16)
 
     def test_categorical_of_two_classes_is_binary(self, rng):
@@ -333,7 +337,7 @@ class TestIdentities:
             np.testing.assert_allclose(of_row, expected, rtol=1e-12)
         np.testing.assert_allclose(jacobian.sum(axis=-1), 0, atol=1e-16)
         # q (1 - q) keeps its digits where q rounds to 1.
-        assert softmax_jacobian([100.0, 0.0])[0, 0] == pytest.approx(math.exp(-100), rel=1e-14)
+        assert softmax_jacobian([100.0, 0.0])[0, 0] == pytest.approx(math.exp(-100), rel=1e-14, abs=0)
 
 
 class TestObjectiveOfTheEstimators:
@@ -382,7 +386,21 @@ class TestEnds:
         assert kl_divergence([0.5, 0.5], [0.0, 1.0]) == math.inf
 
     def test_probabilities_near_zero_keep_their_digits(self):
-        assert binary_cross_entropy(1e-20, 0) == pytest.approx(1e-20, rel=1e-14)
+        assert binary_cross_entropy(1e-20, 0) == pytest.approx(1e-20, rel=1e-14, abs=0)
+
+    def test_the_gradient_keeps_its_digits_where_a_probability_rounds_to_one(self):
+        _, gradient = cross_entropy([50.0, 0.0, 0.0], 0, return_gradient=True)
+        np.testing.assert_allclose(gradient, np.array([-2, 1, 1]) * math.exp(-50), rtol=1e-14, atol=0)
+
+    def test_a_probability_below_the_normal_floats_warns_of_nothing(self):
+        q = np.array([[1e-41, 1.0]], np.float32)
+        value, gradient = sparse_categorical_cross_entropy(q, [0], return_gradient=True)
+        assert value == pytest.approx(41 * math.log(10), rel=1e-3)
+        assert gradient[0, 0] == -math.inf
+
+    def test_divergence_is_never_negative(self, rng):
+        p = rng.dirichlet(np.ones(5), size=200).astype(np.float32)
+        assert (kl_divergence(p, np.nextafter(p, np.float32(0))) >= 0).all()
 
     def test_logits_of_ten_thousand(self, loss):
         logits = np.array([[1e4, 0.0, -1e4], [-1e4, -1e4, 1e4]])
@@ -421,6 +439,65 @@ class TestArrays:
             assert type(value) is float
         assert cross_entropy(logits.astype(np.float16), labels, reduction="none").dtype == np.float64
 
+    def test_one_row_stays_as_it_is(self):
+        logits = np.array([[1.0, 2.0, 3.0]])
+        cross_entropy(logits, [0], return_gradient=True)
+        softmax_jacobian(logits[0])
+        binary_cross_entropy_with_logits(logits, [[0, 1, 1]])
+        np.testing.assert_array_equal(logits, [[1, 2, 3]])
+
+    def test_objects_that_are_numbers(self):
+        assert cross_entropy(np.array([[1, 2.5]], dtype=object), [1]) == cross_entropy([[1, 2.5]], [1])
+
+    def test_sums_of_float32_are_float64(self):
+        logits = np.zeros((20, 2), np.float32)
+        logits[:, 0] = 3e37
+        assert cross_entropy(logits, np.ones(20, int), reduction="sum") == pytest.approx(6e38, rel=1e-6)
+
+    @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+    @pytest.mark.parametrize("scale", [1e-42, 1e42])
+    def test_the_scale_of_weights_does_not_matter(self, logits, labels, rng, dtype, scale):
+        weights, class_weight = rng.uniform(0.5, 2, size=6), np.array([1, 0.5, 2, 3])
+        logits = logits.astype(dtype)
+        options = {"label_smoothing": 0.1, "return_gradient": True}
+        expected = cross_entropy(logits, labels, sample_weight=weights, class_weight=class_weight, **options)
+        for factors in ((scale, 1), (1, scale)):
+            scaled = {"sample_weight": factors[0] * weights, "class_weight": factors[1] * class_weight}
+            value, gradient = cross_entropy(logits, labels, **scaled, **options)
+            assert value == pytest.approx(expected[0], rel=1e-6)
+            np.testing.assert_allclose(gradient, expected[1], rtol=1e-5)
+            total = cross_entropy(logits, labels, label_smoothing=0.1, reduction="sum", **scaled)
+            assert total / (scale * (weights * class_weight[labels]).sum()) == pytest.approx(value, rel=1e-6)
+        tags = labels % 2
+        expected = binary_cross_entropy_with_logits(logits[:, 0], tags, sample_weight=weights)
+        scaled = binary_cross_entropy_with_logits(logits[:, 0], tags, sample_weight=scale * weights)
+        assert scaled == pytest.approx(expected, rel=1e-6)
+
+    def test_more_axes_of_elements(self, rng):
+        z, t, weights = rng.standard_normal((4, 3, 2)), rng.integers(0, 2, size=(4, 3, 2)), rng.uniform(size=4)
+        losses, gradient = binary_cross_entropy_with_logits(
+            z, t, sample_weight=weights, reduction="none", return_gradient=True
+        )
+        np.testing.assert_allclose(losses, weights[:, None, None] * (np.logaddexp(0, z) - t * z), rtol=1e-12)
+        np.testing.assert_allclose(gradient, weights[:, None, None] * (scipy.special.expit(z) - t), rtol=1e-12)
+
+    def test_probabilities_that_came_through_float32(self, rng):
+        p = rng.dirichlet(np.ones(7), size=50)
+        rough = p.astype(np.float32).tolist()
+        assert entropy(rough).mean() == pytest.approx(entropy(p).mean(), rel=1e-6)
+        assert np.isfinite(entropy(p.astype(np.float16))).all()
+        assert sparse_categorical_cross_entropy([[1.0000001, 0.0]], [0]) == 0
+        with pytest.raises(ValueError, match="rows sum to 1"):
+            entropy([0.5, 0.4999])
+
+    def test_memory_is_that_of_a_block(self, rng):
+        logits, labels = rng.standard_normal((200_000, 10)), rng.integers(0, 10, size=200_000)
+        tracemalloc.start()
+        cross_entropy(logits, labels)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < logits.nbytes
+
     def test_numbers_in_and_out(self):
         assert binary_cross_entropy(0.25, 1) == pytest.approx(math.log(4))
         assert type(cross_entropy([0.0, 0.0], 1, reduction="none")) is float
@@ -437,6 +514,7 @@ class TestArrays:
         expected = cross_entropy(logits, labels, class_weight=weights)
         assert cross_entropy(logits, labels, class_weight="balanced") == pytest.approx(expected, rel=1e-14)
         assert cross_entropy(logits, labels, class_weight=dict(enumerate(weights))) == expected
+        assert cross_entropy(logits, labels, class_weight=pd.Series(weights)) == expected
         assert cross_entropy(logits, labels, class_weight=("effective", 0.0)) == cross_entropy(logits, labels)
 
     def test_class_weights_of_binary_targets(self):
@@ -485,6 +563,15 @@ class TestErrors:
             (lambda: cross_entropy([["a", "b"]], [0]), "logits must be an array of real numbers"),
             (lambda: cross_entropy([[1.0, 2.0], [1.0]], [0, 0]), "logits must be an array of numbers"),
             (lambda: cross_entropy(np.empty((0, 3)), []), "logits must not be empty"),
+            (lambda: cross_entropy(np.ma.masked_less([[1.0, 2.0]], 1.5), [0]), "logits must not be masked"),
+            (
+                lambda: cross_entropy([[1.0, 2.0], [1.0, 2.0]], [[0.5, 0.5], [1.0]]),
+                "targets must be an array",
+            ),
+            (
+                lambda: binary_cross_entropy([[0.5, 0.5]], [[1, 1]], sample_weight=[1.0, 2.0]),
+                r"sample_weight must have the shape \(1, 2\) or \(1,\), got \(2,\)",
+            ),
             (lambda: cross_entropy([[1.0, 2.0]], [0], loss="focal"), "loss must be a loss object such as.*got 'focal'"),
             (lambda: cross_entropy([[1.0, 2.0]], [0], loss=FocalLoss), "pass an instance"),
             (lambda: cross_entropy([[1.0, 2.0]], [0], class_weight=[1.0]), "class_weight must hold 2 finite numbers"),
@@ -502,7 +589,10 @@ class TestErrors:
             (lambda: cross_entropy([[1.0, 2.0]], [0], return_gradient=1), "return_gradient must be True or False"),
             (lambda: focal_loss([[1.0, 2.0]], [0], gamma=-1), "gamma must be a finite number of at least 0"),
             (lambda: binary_cross_entropy([1.5], [1]), r"probabilities must be probabilities.*got 1.5 at \(0,\)"),
-            (lambda: binary_cross_entropy([0.5], [2]), r"targets must be probabilities, in \[0, 1\]; got 2 at \(0,\)"),
+            (
+                lambda: binary_cross_entropy([0.5], [2]),
+                r"targets must be probabilities, in \[0, 1\]; got 2.0",
+            ),
             (lambda: binary_cross_entropy([0.5], [[1]]), r"targets must have the shape.*\(1,\), got \(1, 1\)"),
             (lambda: binary_cross_entropy([[0.5]], [[1]], class_weight=[1, 2]), "class_weight must hold 1 finite"),
             (lambda: binary_cross_entropy([[[0.5]]], [[[1]]], class_weight=[1]), "class_weight needs binary or multi"),

@@ -68,6 +68,7 @@ class TestEnds:
         solution = solved(*overlapping_problem, tol=1e-12)
         assert len(solution.pass_curve) == len(solution.loss_curve)
         assert solution.pass_curve[0] == 1  # the start is evaluated
+        assert solution.pass_curve[1] >= 3  # and then a sweep for the curvature, and an evaluation
         assert (np.diff(solution.pass_curve) >= 1).all()  # each iteration evaluates at least once
         assert solution.pass_curve[-1] == solution.n_passes
 
