@@ -24,6 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skce import SoftmaxRegressor
+from skce.display import CoefficientDisplay
 from skce.metrics import neg_log_loss_scorer
 
 try:
@@ -150,15 +151,7 @@ print(f"Confusion matrix, true digits down, predicted digits across:\n{confusion
 figure = plt.figure(figsize=(8, 9.5), layout="constrained")
 top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.55])
 
-weights = model[-1].coef_.reshape(10, 28, 28)
-limit = np.quantile(
-    np.abs(weights), 0.995
-)  # the few weights beyond it would leave the others pale
-axes = top.subplots(2, 5, subplot_kw={"xticks": [], "yticks": [], "frame_on": False})
-for digit, ax in enumerate(axes.flat):
-    image = ax.imshow(weights[digit], cmap="RdBu_r", vmin=-limit, vmax=limit)
-    ax.set_title(digit)
-top.colorbar(image, ax=axes, extend="both", label="weight")
+CoefficientDisplay.from_estimator(model, image_shape=(28, 28), ax=top.subplots())
 top.suptitle("Weights of the pixels for each digit", fontsize=14)
 
 ax = bottom.subplots()
