@@ -33,6 +33,8 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
+highlight_language = "none"
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 copybutton_prompt_text = ">>> "
@@ -44,8 +46,8 @@ html_theme_options = {
     "logo": {"text": "skce"},
     "show_toc_level": 2,
     "navigation_with_keys": False,
-    # The tables there need the width.
-    "secondary_sidebar_items": {"**": ["page-toc"], "guide/coming-from": []},
+    # Their tables and code need the width.
+    "secondary_sidebar_items": {"guide/coming-from": [], "auto_examples/*": []},
     "footer_start": ["copyright"],
     "footer_end": [],
 }

@@ -6,6 +6,8 @@ from skce._labels import rounding_of_probabilities
 from skce._parameters import InvalidParameterError
 from skce._targets import HardLabels, SoftLabels
 
+RAVEL_HINT = " (a column, of which ravel() makes labels)"
+
 
 def checked_numbers(name, array):
     """``array`` as finite floats, float32 kept, anything else float64."""
@@ -34,18 +36,18 @@ def checked_logits(logits):
     return logits
 
 
-def checked_probabilities(name, array):
+def checked_probabilities(name, array, hint=""):
     """An array of numbers in [0, 1], where those that rounding put outside are moved to."""
     numbers = checked_numbers(name, array)
     rounding = rounding_of_probabilities(np.asarray(array).dtype)
     is_allowed = (numbers >= -rounding) & (numbers <= 1 + rounding)
-    _check_everywhere(is_allowed, numbers, f"{name} must be probabilities, in [0, 1]")
+    _check_everywhere(is_allowed, numbers, f"{name} must be in [0, 1]", hint)
     return numbers if numbers.min() >= 0 and numbers.max() <= 1 else np.clip(numbers, 0, 1)
 
 
 def checked_class_probabilities(probabilities):
     """Probabilities (..., K), K of at least 2, whose rows may sum to something else than 1."""
-    probabilities = checked_probabilities("probabilities", probabilities)
+    probabilities = checked_probabilities("probabilities", probabilities, "; cross_entropy takes logits")
     _check_has_classes("probabilities", probabilities, hint="; those of one outcome are for binary_cross_entropy")
     return probabilities
 
@@ -69,11 +71,16 @@ def checked_shares(targets, shape):
 
 
 def checked_labels(targets, shape):
-    """HardLabels or SoftLabels of targets for predictions of shape (..., K), by the number of axes."""
+    """HardLabels or SoftLabels of targets for logits of shape (..., K), by the number of axes."""
     try:
         n_axes = np.ndim(targets)
     except ValueError as error:
         raise InvalidParameterError(f"targets must be an array, got rows of different lengths: {targets!r}.") from error
+    if n_axes == len(shape) == 1:
+        raise InvalidParameterError(
+            f"targets of one axis are ambiguous for logits of one axis: for {shape[0]} binary logits use "
+            "binary_cross_entropy_with_logits, for one row of logits put both in another pair of brackets."
+        )
     if n_axes == len(shape):
         return checked_soft_labels(targets, shape)
     return checked_hard_labels("targets", targets, shape)
@@ -85,7 +92,7 @@ def checked_hard_labels(name, labels, shape):
     if labels.shape != shape[:-1]:
         raise InvalidParameterError(
             f"{name} must be labels of shape {shape[:-1]}, one for each row of predictions of shape {shape}, got shape "
-            f"{labels.shape}."
+            f"{labels.shape}{RAVEL_HINT * (labels.shape[-1:] == (1,))}; predictions come first, labels second."
         )
     is_label = np.isin(labels, np.arange(n_classes))
     if not is_label.all():
@@ -101,8 +108,9 @@ def checked_soft_labels(targets, shape):
     targets = checked_numbers("targets", targets)
     if targets.shape != shape:
         raise InvalidParameterError(
-            f"targets must be distributions of the shape of the predictions, {shape}, got {targets.shape}; of "
-            "probabilities with labels, sparse_categorical_cross_entropy is the function."
+            f"targets must be distributions of the shape of the predictions, {shape}, got {targets.shape}"
+            f"{RAVEL_HINT * (targets.shape[-1:] == (1,))}; predictions come first, targets second; with labels, "
+            "cross_entropy is the function for logits, sparse_categorical_cross_entropy for probabilities."
         )
     return SoftLabels(checked_distributions("targets", targets).reshape(-1, shape[-1]))
 
@@ -115,8 +123,10 @@ def _check_has_classes(name, numbers, hint=""):
         )
 
 
-def _check_everywhere(is_allowed, numbers, requirement):
+def _check_everywhere(is_allowed, numbers, requirement, hint=""):
     """Raise with the first of ``numbers`` where ``is_allowed`` is False, and its place."""
     if not is_allowed.all():
         where = tuple(np.argwhere(~is_allowed)[0].tolist())
-        raise InvalidParameterError(f"{requirement}; got {float(numbers[where])!r}{f' at {where}' if where else ''}.")
+        raise InvalidParameterError(
+            f"{requirement}; got {float(numbers[where])!r}{f' at {where}' if where else ''}{hint}."
+        )

@@ -31,7 +31,7 @@ def check_boolean(name, value):
 
 def check_loss_object(name, loss, names=()):
     """Raise unless ``loss`` has what a loss needs; ``names`` are those that its parameter also takes."""
-    allowed = [*map(repr, names), "a loss object such as skce.losses.Poly1Loss(epsilon=1.0)"]
+    allowed = [*map(repr, names), "a loss object such as skce.losses.FocalLoss(gamma=2.0)"]
     message = f"{name} must be {', '.join(allowed[:-1])}{' or ' if names else ''}{allowed[-1]}, got {loss!r}"
     if isinstance(loss, str):
         raise InvalidParameterError(f"{message}.")

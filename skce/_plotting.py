@@ -20,7 +20,7 @@ def axes_or_new(ax, figsize):
     return ax
 
 
-def panels_in_place_of(ax, n_rows, n_columns):
+def panels_in_place_of(ax, n_rows, n_columns, n_panels):
     """Axes, row by row, that take the place of ``ax``."""
     ax.set_axis_off()
     place = ax.get_subplotspec()
@@ -29,7 +29,7 @@ def panels_in_place_of(ax, n_rows, n_columns):
         grid = ax.figure.add_gridspec(n_rows, n_columns, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1)
     else:
         grid = place.subgridspec(n_rows, n_columns)
-    return [ax.figure.add_subplot(cell) for cell in grid]
+    return [ax.figure.add_subplot(cell) for cell, _ in zip(grid, range(n_panels), strict=False)]
 
 
 def classifier_in(estimator):

@@ -111,7 +111,7 @@ class LossDisplay:
 
     @classmethod
     def from_binary_cross_entropy(cls, *, ax=None, **kwargs):
-        """Draw the binary cross-entropy of p for the targets t = 1 and t = 0, and dashed its derivative by p.
+        """Draw the binary cross-entropy of p for the targets t = 1 and t = 0, and dashed its derivative.
 
         Parameters
         ----------
@@ -150,7 +150,8 @@ class LossDisplay:
             Those of ``skce.losses``, or your own, with names for the legend. None stands for cross-entropy and focal
             loss with gamma 1, 2 and 5.
         quantity : {"loss", "gradient"}, default="loss"
-            The loss phi(p), or its derivative -(1 - p) g(p) by the logit of what happened: how hard a sample pulls.
+            The loss phi(p), or its derivative -(1 - p) g(p) with respect to the logit of what happened: how hard a
+            sample pulls.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a new figure.
         **kwargs : dict
@@ -462,7 +463,7 @@ class CoefficientDisplay:
             figsize = 1.0 + 1.7 * n_columns, 0.2 + n_rows * (0.35 + 1.7 * ratio)
         self.ax_ = axes_or_new(ax, figsize=figsize)
         self.figure_ = self.ax_.figure
-        self.axes_ = np.array(panels_in_place_of(self.ax_, n_rows, n_columns)[:n_panels])
+        self.axes_ = np.array(panels_in_place_of(self.ax_, n_rows, n_columns, n_panels))
         limit = np.quantile(np.abs(self.coef), QUANTILE_OF_COLOURS) or np.abs(self.coef).max() or 1.0
         for panel, title, coef in zip(self.axes_, self.titles, self.coef, strict=True):
             panel.set_title(shortened(title), fontsize="medium")

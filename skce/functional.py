@@ -3,19 +3,22 @@
 All of them take predictions first, whose last axis is the classes unless they are element-wise, and targets second, and
 share what weighs and reduces them. Targets are weighted first, then smoothed, as the estimators do it::
 
-    T_i = s_i [ (1 - eps) (w * y_i) + (eps / K) (w . y_i) 1 ]        l_i = sum_k T_ik phi(q_ik)        m_i = sum_k T_ik
+    T_i = s_i [ (1 - eps) (w * y_i) + (eps / K) (w . y_i) 1 ]
+    l_i = sum_k T_ik phi(q_ik)
+    m_i = sum_k T_ik
 
 with sample weights s, class weights w and ``label_smoothing`` eps. ``reduction`` makes of the losses l_i ::
 
-    "mean"        sum l_i / sum m_i: by total weight, as scikit-learn does, and PyTorch for labels
-    "batch_mean"  sum l_i / n, n being the number of rows, or of elements: as Keras does
+    "mean"        sum l_i / sum m_i
+    "batch_mean"  sum l_i / n
     "sum"         sum l_i
-    "none"        l_i, an array
+    "none"        l_i
 
-and ``return_gradient=True`` adds the derivative of that result by the predictions; for "none", of each loss by its own
-row. Values are in nats, finite for large logits, and inf where a probability of 0 was given to what happened: nothing
-is clipped. float32 predictions are computed in float32 and summed in float64. For probabilities
-themselves there are ``scipy.special.softmax``, ``log_softmax`` and ``expit``.
+where n is the number of rows, or of elements: "mean" is what scikit-learn does, and PyTorch with labels; "batch_mean"
+what Keras does. ``return_gradient=True`` adds the derivative of that result with respect to the predictions; for
+"none", of each loss with respect to its own row. Values are in nats, finite for large logits, and inf where a
+probability of 0 was given to what happened: nothing is clipped. float32 predictions are computed in float32 and
+summed in float64. For probabilities themselves there are ``scipy.special.softmax``, ``log_softmax`` and ``expit``.
 """
 
 import numpy as np
@@ -68,16 +71,16 @@ def cross_entropy(
 ):
     """Cross-entropy of softmax(logits), or another loss, with labels or distributions over the classes.
 
-    With Q = softmax(logits) and targets T, weighted and smoothed as the module says, row i costs
-    l_i = sum_k T_ik phi(Q_ik), where phi(q) = -log q unless ``loss`` says otherwise. Its gradient by the logits is
-    Q_i m_i - T_i, which is Q - Y without weights; for any loss, Q_i sum_k A_ik - A_i with A = T * g(Q).
+    With Q = softmax(logits) and targets T, weighted and smoothed as :mod:`skce.functional` says, row i costs
+    l_i = sum_k T_ik phi(Q_ik), where phi(q) = -log q unless ``loss`` says otherwise. Its gradient with respect to the
+    logits is Q_i m_i - T_i, which is Q - Y without weights; for any loss, Q_i sum_k A_ik - A_i with A = T * g(Q).
 
     Parameters
     ----------
     logits : array-like of shape (..., n_classes)
         Finite numbers, at least two classes.
     targets : array-like of shape (...) or (..., n_classes)
-        Labels, whole numbers from 0 to n_classes - 1; or distributions over the classes.
+        Labels, whole numbers from 0 to n_classes - 1; or distributions over the classes, of two axes or more.
     loss : loss object, default=CrossEntropy()
         One of ``skce.losses``, or your own.
     class_weight : array-like of shape (n_classes,), dict, "balanced", "effective", ("effective", beta) or None
@@ -96,7 +99,7 @@ def cross_entropy(
     value : float, or ndarray of shape (...) for reduction="none"
         In nats.
     gradient : ndarray of shape (..., n_classes)
-        Derivative of the value by the logits; only with ``return_gradient``.
+        Derivative of the value with respect to the logits; only with ``return_gradient``.
 
     Raises
     ------
@@ -121,9 +124,9 @@ def cross_entropy(
     0.660494
     >>> round(cross_entropy(logits, [0, 1, 2, 0], class_weight=[1, 1, 3]), 6)
     0.840977
-    >>> value, gradient = cross_entropy([2.0, 1.0], [0.5, 0.5], return_gradient=True)
+    >>> value, gradient = cross_entropy([[2.0, 1.0]], [[0.5, 0.5]], return_gradient=True)
     >>> gradient.round(4)
-    array([ 0.2311, -0.2311])
+    array([[ 0.2311, -0.2311]])
     """
     check_loss_object("loss", loss)
     logits = checked_logits(logits)
@@ -159,7 +162,7 @@ def focal_loss(
     logits, targets
         As for :func:`cross_entropy`.
     gamma : float, default=2.0
-        Focusing exponent, at least 0, which is cross-entropy.
+        Focusing exponent, at least 0; 0 is cross-entropy.
     class_weight, label_smoothing, sample_weight, reduction, return_gradient
         As for :func:`cross_entropy`. What the literature calls alpha is a class weight.
 
@@ -168,7 +171,7 @@ def focal_loss(
     value : float, or ndarray of shape (...) for reduction="none"
         In nats.
     gradient : ndarray of shape (..., n_classes)
-        Derivative of the value by the logits; only with ``return_gradient``.
+        Derivative of the value with respect to the logits; only with ``return_gradient``.
 
     Raises
     ------
@@ -211,7 +214,8 @@ def binary_cross_entropy_with_logits(
     """Cross-entropy of sigmoid(logits), or another loss, element by element: binary and multilabel.
 
     With p = sigmoid(z) and a target t, an element costs t phi(p) + (1 - t) phi(1 - p), where phi(q) = -log q unless
-    ``loss`` says otherwise. Its derivative by z is p - t.
+    ``loss`` says otherwise. The derivative of cross-entropy with respect to z is p - t; that of any loss,
+    (1 - t) p g(1 - p) - t (1 - p) g(p).
 
     Parameters
     ----------
@@ -239,7 +243,7 @@ def binary_cross_entropy_with_logits(
     value : float, or ndarray of the same shape for reduction="none"
         In nats.
     gradient : ndarray of the same shape
-        Derivative of the value by the logits; only with ``return_gradient``.
+        Derivative of the value with respect to the logits; only with ``return_gradient``.
 
     Raises
     ------
@@ -290,8 +294,8 @@ def binary_cross_entropy(
 ):
     """Cross-entropy of probabilities of the outcome 1, element by element: binary and multilabel.
 
-    An element costs -t log p - (1 - t) log(1 - p), and its derivative by p is (p - t) / (p (1 - p)). From logits,
-    :func:`binary_cross_entropy_with_logits` is exact where a probability rounds to 0 or 1.
+    An element costs -t log p - (1 - t) log(1 - p), and its derivative with respect to p is (p - t) / (p (1 - p)). From
+    logits, :func:`binary_cross_entropy_with_logits` is exact where a probability rounds to 0 or 1.
 
     Parameters
     ----------
@@ -305,7 +309,7 @@ def binary_cross_entropy(
     value : float, or ndarray of the same shape for reduction="none"
         In nats; inf where p rules out what happened.
     gradient : ndarray of the same shape
-        Derivative of the value by the probabilities; only with ``return_gradient``.
+        Derivative of the value with respect to the probabilities; only with ``return_gradient``.
 
     Raises
     ------
@@ -325,7 +329,9 @@ def binary_cross_entropy(
     >>> gradient
     array([ 1.25, -2.  ])
     """
-    probabilities = checked_probabilities("probabilities", probabilities)
+    probabilities = checked_probabilities(
+        "probabilities", probabilities, "; binary_cross_entropy_with_logits takes logits"
+    )
     return reduced_over_elements(
         _binary_losses_slopes,
         probabilities,
@@ -350,8 +356,8 @@ def categorical_cross_entropy(
 ):
     """Cross-entropy of probabilities of the classes with distributions over them, one-hot or any: -sum_k y_k log p_k.
 
-    The derivative by p_k is -y_k / p_k, and 0 where y_k is 0. From logits, :func:`cross_entropy` is exact where a
-    probability rounds to 0.
+    The derivative with respect to p_k is -y_k / p_k, and 0 where y_k is 0. From logits, :func:`cross_entropy` is exact
+    where a probability rounds to 0.
 
     Parameters
     ----------
@@ -367,7 +373,7 @@ def categorical_cross_entropy(
     value : float, or ndarray of shape (...) for reduction="none"
         In nats; inf where p rules out what happened.
     gradient : ndarray of shape (..., n_classes)
-        Derivative of the value by the probabilities, each by itself; only with ``return_gradient``.
+        Derivative of the value with respect to the probabilities, each by itself; only with ``return_gradient``.
 
     Raises
     ------
@@ -413,7 +419,7 @@ def sparse_categorical_cross_entropy(
 ):
     """Cross-entropy of probabilities of the classes with labels: -log of the probability of the label.
 
-    The derivative by the probability p of the label is -1 / p, and 0 by the others.
+    The derivative with respect to the probability p of the label is -1 / p, and 0 for the others.
 
     Parameters
     ----------
@@ -429,7 +435,7 @@ def sparse_categorical_cross_entropy(
     value : float, or ndarray of shape (...) for reduction="none"
         In nats; inf where the label has probability 0.
     gradient : ndarray of shape (..., n_classes)
-        Derivative of the value by the probabilities, each by itself; only with ``return_gradient``.
+        Derivative of the value with respect to the probabilities, each by itself; only with ``return_gradient``.
 
     Raises
     ------
@@ -467,7 +473,7 @@ def sparse_categorical_cross_entropy(
 def entropy(p, *, reduction="none", return_gradient=False):
     """Entropy of distributions, H(p) = -sum_k p_k log p_k: their cross-entropy with themselves.
 
-    The derivative by p_k is -log p_k - 1.
+    The derivative with respect to p_k is -log p_k - 1.
 
     Parameters
     ----------
@@ -483,7 +489,7 @@ def entropy(p, *, reduction="none", return_gradient=False):
     value : float, or ndarray of shape (...) for reduction="none"
         In nats, from 0 to log n_classes; divide by ``log(2)`` for bits.
     gradient : ndarray of shape (..., n_classes)
-        Derivative of the value by p; only with ``return_gradient``.
+        Derivative of the value with respect to p; only with ``return_gradient``.
 
     Raises
     ------
@@ -510,7 +516,8 @@ def entropy(p, *, reduction="none", return_gradient=False):
 def kl_divergence(p, q, *, reduction="none", return_gradient=False):
     """Kullback-Leibler divergence KL(p || q) = sum_k p_k log(p_k / q_k) of q from the true p.
 
-    It is the cross-entropy of q with p less the entropy of p, and so has the derivative -p_k / q_k by q_k.
+    It is the cross-entropy of q with p less the entropy of p, and so has the derivative -p_k / q_k with
+    respect to q_k.
 
     Parameters
     ----------
@@ -528,7 +535,7 @@ def kl_divergence(p, q, *, reduction="none", return_gradient=False):
     value : float, or ndarray of shape (...) for reduction="none"
         In nats, at least 0, and 0 for p = q; inf where q rules out what p does not. Divide by ``log(2)`` for bits.
     gradient : ndarray of shape (..., n_classes)
-        Derivative of the value by q; only with ``return_gradient``.
+        Derivative of the value with respect to q; only with ``return_gradient``.
 
     Raises
     ------
