@@ -2,7 +2,8 @@
 
 from skce import display, functional, losses, metrics
 from skce._estimators import OneVsAllClassifier, SoftmaxRegressor
+from skce._posterior import with_prior
 
-__all__ = ["OneVsAllClassifier", "SoftmaxRegressor", "display", "functional", "losses", "metrics"]
+__all__ = ["OneVsAllClassifier", "SoftmaxRegressor", "display", "functional", "losses", "metrics", "with_prior"]
 
 __version__ = "0.1.0"

@@ -17,12 +17,13 @@ from skce._compat import CallbackSupportMixin, checked_sample_weight, with_callb
 from skce._labels import aligned_indicator, has_columns, read_labels
 from skce._links import sigmoid, softmax
 from skce._parameters import InvalidParameterError
+from skce._posterior import Recovery, check_recoverable
 from skce._progress import Progress
 from skce._rows import RowBlocks, row_slices
 from skce._solver import warn_unless_converged
 from skce._targets import Indicators
 from skce._training import trained, unreachable_intercept
-from skce._validation import check_parameters, checked_features, unchanged_on_error
+from skce._validation import check_parameters, check_posterior, checked_features, unchanged_on_error
 from skce.losses import CrossEntropy, FocalLoss
 
 # Rows whose logits are computed at once where X has to change its dtype.
@@ -45,6 +46,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         tol=1e-7,
         max_iter=1000,
         warm_start=False,
+        posterior="model",
         verbose=0,
     ):
         self.C = C
@@ -57,11 +59,14 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         self.tol = tol
         self.max_iter = max_iter
         self.warm_start = warm_start
+        self.posterior = posterior
         self.verbose = verbose
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        # By this tag alone scikit-learn's checks take it that class weights need not decide what is predicted.
+        tags.classifier_tags.poor_score = self.posterior == "recovered"
         return tags
 
     def fit(self, X, y, sample_weight=None):
@@ -123,9 +128,11 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         Returns
         -------
         ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
-            For two classes the logit of the second. float32 if X and the model are.
+            For two classes the logit of the second. float32 if X and the model are. With ``posterior="recovered"`` the
+            logits of the recovered probabilities.
         """
         check_is_fitted(self)
+        check_posterior(self.posterior)
         X = checked_features(self, X, reset=False)
         logits = np.empty((X.shape[0], len(self.coef_)), np.result_type(X, self.coef_))
         features = RowBlocks(X, len(self.coef_), dtype=logits.dtype)
@@ -133,6 +140,9 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         for rows in row_slices(X.shape[0], X.shape[0] if X.dtype == logits.dtype else ROWS_PER_PRODUCT):
             logits[rows] = features.block(rows) @ self.coef_.T
         logits += self.intercept_
+        if self.posterior == "recovered":
+            check_recoverable(self._recovery.loss)
+            logits = self._recovered(logits.T).T.astype(logits.dtype, copy=False)
         return logits.ravel() if len(self.coef_) == 1 else logits
 
     def predict(self, X):
@@ -223,18 +233,24 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     def _fit(self, X, y, sample_weight):
         """Set the fitted attributes; return the Solution and the labels of a multilabel y that have one outcome."""
         check_parameters(self)
+        loss = self._loss_object()
+        if self.posterior == "recovered":
+            check_recoverable(loss)
         progress = Progress(self, X, y, sample_weight)
         X = checked_features(self, X, reset=True, y=None if y is None else "no_validation")
         classes, labels = self._read_y(y)
         check_consistent_length(X, y)
         sample_weight = checked_sample_weight(sample_weight, X)
-        weights = class_weights(self.class_weight, classes, labels.counts(sample_weight))
+        counts = labels.counts(sample_weight)
+        weights = class_weights(self.class_weight, classes, counts)
         targets = self._targets(labels, sample_weight, weights, float(self.label_smoothing))
         self._check_classes_with_mass(classes, targets)
         if float(self.C) * float(targets.total) < np.finfo(float).tiny:
             raise InvalidParameterError(
                 f"C={self.C!r} times the total weight {targets.total:.3g} is too small for a float."
             )
+        frequencies = counts / counts.sum(axis=0)
+        class_prior = frequencies if frequencies.ndim == 1 else frequencies[0]
         optimised = targets.columns
         constant = np.delete(np.arange(targets.n_outputs), optimised)
 
@@ -248,12 +264,19 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
                 )
                 if targets.is_shift_invariant and self.fit_intercept:
                     intercept -= intercept.mean()
-            return {"classes_": classes, "coef_": coef.astype(X.dtype), "intercept_": intercept.astype(X.dtype)}
+            return {
+                "classes_": classes,
+                "class_weight_": weights,
+                "class_prior_": class_prior,
+                "coef_": coef.astype(X.dtype),
+                "intercept_": intercept.astype(X.dtype),
+                "_recovery": Recovery(loss, float(self.label_smoothing), weights),
+            }
 
         coef, intercept, solution = trained(
             X,
             targets,
-            self._loss_object(),
+            loss,
             self._warm_start(classes, (targets.n_outputs, X.shape[1]), optimised),
             C=float(self.C),
             fit_intercept=self.fit_intercept,
@@ -312,6 +335,10 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     def _constant_intercepts(self, X, coef, intercept, targets, constant):
         """Intercepts of the classes without mass, which keep them below eps on all rows of X."""
         return unreachable_intercept(X, coef, intercept, self._log_scores, len(constant))
+
+    def _is_recovered_by_intercepts(self):
+        """Whether recovered logits are those of the model but for a shift of each class."""
+        return self._recovery.is_of_weights_alone
 
     def _is_multilabel(self):
         """Whether the last fit was one to a multilabel indicator."""

@@ -50,6 +50,11 @@ class SoftmaxRegressor(CrossEntropyClassifier):
         Most iterations of L-BFGS. Most fits take a few dozen.
     warm_start : bool, default=False
         Whether to start from the last fit, which must have had the same features and classes.
+    posterior : {"model", "recovered"}, default="model"
+        Of what all predictions speak: of the model's own probabilities, which class weights, smoothing and other losses
+        than cross-entropy bend; or of the class probabilities that these stand for, recovered in closed form: r is
+        q / g(q), normalised, of which smoothing and then weights are undone. Exact where the model is right about the
+        bent probabilities. It may be set after a fit.
     verbose : int, default=0
         Above 0, print a line for each stage of the minimisation.
 
@@ -57,6 +62,10 @@ class SoftmaxRegressor(CrossEntropyClassifier):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Classes, sorted.
+    class_weight_ : ndarray of shape (n_classes,)
+        Weights of the classes.
+    class_prior_ : ndarray of shape (n_classes,)
+        Frequencies of the classes in the training data, by ``sample_weight``.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
         Coefficients, float32 for float32 X; one row for two classes. For three classes or more they sum to zero over
         the classes.
@@ -122,6 +131,10 @@ class SoftmaxRegressor(CrossEntropyClassifier):
         """Logarithms (K, m), up to a shift of each row, of the probabilities for the logits (K, m)."""
         return logits
 
+    def _recovered(self, logits):
+        """Logits (K, m), or (1, m) of two classes, of the probabilities that those of the model stand for."""
+        return self._recovery.of_two_classes(logits) if len(logits) == 1 else self._recovery.of_softmax(logits)
+
 
 class OneVsAllClassifier(CrossEntropyClassifier):
     """One-vs-all and multilabel classification: K independent sigmoid problems, solved in one pass over the data.
@@ -165,6 +178,11 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         Most iterations of L-BFGS. Most fits take a few dozen.
     warm_start : bool, default=False
         Whether to start from the last fit, which must have had the same features and classes.
+    posterior : {"model", "recovered"}, default="model"
+        Of what all predictions speak: of the model's own probabilities, which class weights, smoothing and other losses
+        than cross-entropy bend; or of the class probabilities that these stand for, recovered in closed form: r is
+        q / g(q), normalised, of which smoothing and then weights are undone. Exact where the model is right about the
+        bent probabilities. It may be set after a fit.
     verbose : int, default=0
         Above 0, print a line for each stage of the minimisation.
 
@@ -174,6 +192,10 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         Classes, sorted; after a multilabel fit the numbers of y's columns, or their names if y is a DataFrame.
     multilabel_ : bool
         Whether y was a multilabel indicator.
+    class_weight_ : ndarray of shape (n_classes,) or (2, n_classes)
+        Weights of the classes; after a multilabel fit, of the two sides of each label, for and against.
+    class_prior_ : ndarray of shape (n_classes,)
+        Frequencies of the classes in the training data, by ``sample_weight``; of each label after a multilabel fit.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
         Coefficients, float32 for float32 X; one row for two classes.
     intercept_ : ndarray of shape (1,) or (n_classes,)
@@ -260,6 +282,16 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     def _log_scores(self, logits):
         """Logarithms (K, m), up to a shift of each row, of the probabilities for the logits (K, m)."""
         return sigmoid(logits)[0]
+
+    def _recovered(self, logits):
+        """Logits (K, m), or (1, m) of two classes, of the probabilities that those of the model stand for."""
+        if self._is_multilabel():
+            return self._recovery.of_labels(logits)
+        return self._recovery.of_two_classes(logits) if len(logits) == 1 else self._recovery.of_one_vs_all(logits)
+
+    def _is_recovered_by_intercepts(self):
+        """As in the base; sigmoids of classes that exclude each other have to be normalised together."""
+        return super()._is_recovered_by_intercepts() and (self._is_multilabel() or len(self.coef_) == 1)
 
     def _takes_as_multilabel(self, y):
         """Whether y is a multilabel indicator to ``fit``: ``classes`` would say that its columns exclude each other."""

@@ -1,6 +1,4 @@
-"""What the displays share: axes and panels, lines and names, and the classifier that a pipeline or a search ends in."""
-
-from sklearn.utils.validation import check_is_fitted
+"""What the displays share: axes and panels, lines and names."""
 
 # Okabe and Ito's colours, which colour-blind eyes tell apart, without the yellow, which is faint on white.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
@@ -20,26 +18,17 @@ def axes_or_new(ax, figsize):
     return ax
 
 
-def panels_in_place_of(ax, n_rows, n_columns, n_panels):
+def panels_in_place_of(ax, n_rows, n_columns, n_panels, height_ratios=None):
     """Axes, row by row, that take the place of ``ax``."""
     ax.set_axis_off()
     place = ax.get_subplotspec()
     if place is None:
         box = ax.get_position()
-        grid = ax.figure.add_gridspec(n_rows, n_columns, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1)
+        ends = {"left": box.x0, "right": box.x1, "bottom": box.y0, "top": box.y1}
+        grid = ax.figure.add_gridspec(n_rows, n_columns, height_ratios=height_ratios, **ends)
     else:
-        grid = place.subgridspec(n_rows, n_columns)
+        grid = place.subgridspec(n_rows, n_columns, height_ratios=height_ratios)
     return [ax.figure.add_subplot(cell) for cell, _ in zip(grid, range(n_panels), strict=False)]
-
-
-def classifier_in(estimator):
-    """The fitted classifier that a search or a pipeline ends in, or that is given."""
-    check_is_fitted(estimator)
-    if hasattr(estimator, "best_estimator_"):
-        return classifier_in(estimator.best_estimator_)
-    if hasattr(estimator, "steps"):
-        return classifier_in(estimator.steps[-1][1])
-    return estimator
 
 
 def check_has(classifier, *attributes):

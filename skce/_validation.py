@@ -1,12 +1,12 @@
-"""What a fit checks before it begins, and its promise that an error changes nothing."""
+"""What a fit checks before it begins, its promise that an error changes nothing, and where it is in a pipeline."""
 
 from contextlib import contextmanager
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skce._compat import is_dispatched_array
-from skce._parameters import check_boolean, check_integer, check_loss_object, check_number
+from skce._parameters import InvalidParameterError, check_boolean, check_integer, check_loss_object, check_number
 
 # Losses that an estimator takes by their names.
 LOSS_NAMES = ("cross_entropy", "focal")
@@ -22,7 +22,14 @@ def check_parameters(estimator):
     check_integer("verbose", int(estimator.verbose) if isinstance(estimator.verbose, bool) else estimator.verbose, 0)
     check_boolean("fit_intercept", estimator.fit_intercept)
     check_boolean("warm_start", estimator.warm_start)
+    check_posterior(estimator.posterior)
     check_loss(estimator.loss)
+
+
+def check_posterior(posterior):
+    """Raise unless ``posterior`` says of what predictions are to speak."""
+    if not (isinstance(posterior, str) and posterior in ("model", "recovered")):
+        raise InvalidParameterError(f"posterior must be 'model' or 'recovered', got {posterior!r}.")
 
 
 def check_loss(loss):
@@ -39,6 +46,16 @@ def checked_features(estimator, X, *, reset, y="no_validation"):
             "API dispatch yet; convert it with numpy.asarray, or turn array_api_dispatch off."
         )
     return validate_data(estimator, X, y, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32])
+
+
+def classifier_in(estimator):
+    """The fitted classifier that a search or a pipeline ends in, or that is given."""
+    check_is_fitted(estimator)
+    if hasattr(estimator, "best_estimator_"):
+        return classifier_in(estimator.best_estimator_)
+    if hasattr(estimator, "steps"):
+        return classifier_in(estimator.steps[-1][1])
+    return estimator
 
 
 @contextmanager

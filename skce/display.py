@@ -17,15 +17,16 @@ from skce._plotting import (
     COLOURS,
     axes_or_new,
     check_has,
-    classifier_in,
     line_options,
     panels_in_place_of,
     shortened,
 )
+from skce._reliability import ReliabilityDisplay
+from skce._validation import classifier_in
 from skce.functional import binary_cross_entropy
 from skce.losses import CrossEntropy, FocalLoss
 
-__all__ = ["CoefficientDisplay", "ConvergenceDisplay", "LossDisplay"]
+__all__ = ["CoefficientDisplay", "ConvergenceDisplay", "LossDisplay", "ReliabilityDisplay"]
 
 # Probabilities of the curves; the first is above 0, where most losses are infinite.
 PROBABILITIES = np.linspace(0.001, 1, 1000)

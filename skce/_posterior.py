@@ -1,0 +1,226 @@
+"""Posterior: the class probabilities that the predictions of a fitted model stand for, in closed form.
+
+Where labels are drawn from eta, a loss phi with weights w and smoothing eps is stationary in q where t_k g(q_k) / q_k
+is the same for all K outcomes, with t_k = (1 - eps) w_k eta_k + (eps / K) w . eta. Hence, from the predicted q,
+
+    1. r_k = q_k / g(q_k), normalised           undoes the loss (Charoenphakdee et al. 2021)
+    2. r_k = max(r_k - eps / K, 0.01 r_k)       undoes smoothing; the floor keeps the order, and logits finite
+    3. eta_k = r_k / w_k, normalised            undoes class weights (King and Zeng 2001)
+
+The outcomes are the classes of a softmax, or the two sides of a sigmoid. Another prior pi' instead of pi weighs eta by
+(pi' / pi)^tau (Menon et al. 2021), which is a division by weights as well.
+"""
+
+import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skce._links import sigmoid, softmax
+from skce._parameters import InvalidParameterError, check_number
+from skce._validation import classifier_in
+from skce.losses import CrossEntropy
+
+# What step 2 leaves of a probability below what smoothing gives to all.
+LEAST_SHARE = 0.01
+
+# Logits, to either side of 0, over which q / g(q) has to rise; rounding may have it fall by a little.
+LOGITS_OF_CHECK = np.linspace(-20, 20, 400)
+ROUNDING_OF_CHECK, LEAST_RISE = 1e-12, 1e-6
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How a fit bends probabilities: by ``loss``, by ``label_smoothing``, and by ``class_weight`` (K,) or (2, L).
+
+    Its methods take logits, classes first, and return logits of what they stand for.
+    """
+
+    loss: object
+    label_smoothing: float
+    class_weight: np.ndarray
+
+    @property
+    def is_of_weights_alone(self):
+        """Whether class weights are all that there is to undo: of a softmax, a shift of the logits."""
+        return self.loss == CrossEntropy() and not self.label_smoothing
+
+    def of_softmax(self, logits):
+        """Logarithms (K, m) of the probabilities that the logits (K, m) of a softmax stand for."""
+        log_q, _, rest = softmax(logits.copy())
+        return softmax(self._unbent(log_q, rest) - self._log_weight[:, None])[0]
+
+    def of_two_classes(self, logits):
+        """Logits (1, m) of the second of two classes."""
+        log_against, log_for = self._log_weight
+        return self._unbent_sigmoids(logits) - (log_for - log_against)
+
+    def of_one_vs_all(self, logits):
+        """Logits (K, m) of K classes, whose probabilities sum to 1, from a sigmoid for each against the rest."""
+        log_share, _ = sigmoid(self._unbent_sigmoids(logits))
+        log_eta, _, rest = softmax(log_share - self._log_weight[:, None])
+        return log_eta - np.log(_positive(rest))
+
+    def of_labels(self, logits):
+        """Logits (L, m) of L labels that do not exclude each other."""
+        log_for, log_against = self._log_weight
+        return self._unbent_sigmoids(logits) - (log_for - log_against)[:, None]
+
+    @property
+    def _log_weight(self):
+        """Logarithms of the class weights; an outcome that weighs nothing was not fitted, and stays as it is."""
+        return np.log(np.where(self.class_weight > 0, self.class_weight, 1.0))
+
+    def _unbent(self, log_q, rest):
+        """Logarithms of the probabilities, outcomes along the first axis, before loss and smoothing bent them."""
+        log_r = softmax(log_q - np.log(_positive(self.loss.g(log_q, rest))))[0]
+        if not self.label_smoothing:
+            return log_r
+        share = self.label_smoothing / len(log_r)
+        with np.errstate(over="ignore"):
+            kept = np.maximum(1 - share * np.exp(-log_r), LEAST_SHARE)
+        return softmax(log_r + np.log(kept))[0]
+
+    def _unbent_sigmoids(self, logits):
+        """Logits (L, m) of sigmoids, before loss and smoothing bent them."""
+        (log_p, p), (log_rest, rest) = sigmoid(logits), sigmoid(-logits)
+        log_for, log_against = self._unbent(np.stack([log_p, log_rest]), np.stack([rest, p]))
+        return log_for - log_against
+
+
+def _positive(array):
+    """``array`` with what has underflowed at the smallest positive float."""
+    return np.maximum(array, np.finfo(array.dtype).tiny)
+
+
+def check_recoverable(loss):
+    """Raise unless q / g(q) increases, so that the probabilities under a loss can be told from its predictions."""
+    log_q, _ = sigmoid(LOGITS_OF_CHECK)
+    _, rest = sigmoid(-LOGITS_OF_CHECK)
+    g = loss.g(log_q, rest)
+    if (g > 0).all():
+        log_r = log_q - np.log(g)
+        if (np.diff(log_r) > -ROUNDING_OF_CHECK).all() and log_r[-1] - log_r[0] > LEAST_RISE:
+            return
+    raise InvalidParameterError(
+        f"posterior='recovered' needs a loss under which q / g(q) increases with q, which it does not for {loss!r}: "
+        "different probabilities have the same prediction."
+    )
+
+
+def with_prior(estimator, *, prior, tau=1.0):
+    """Return a fitted estimator whose predictions stand for another class prior, without a new fit.
+
+    With eta the recovered probabilities (``posterior="recovered"``) and pi the class frequencies of the training data,
+    it predicts eta_k (prior_k / pi_k)^tau, normalised: what a model of data with these class frequencies would, if they
+    differ in nothing else. For cross-entropy without smoothing, in a softmax or in labels that do not exclude each
+    other, this is a shift of the intercepts, and ``intercept_`` has it.
+
+    Parameters
+    ----------
+    estimator : fitted SoftmaxRegressor or OneVsAllClassifier
+        Or a pipeline or a search that ends in one. It stays as it is.
+    prior : array-like of shape (n_classes,), dict or "balanced"
+        Probabilities of the classes where predictions are to be used, in the order of ``classes_`` or by class;
+        "balanced" for all the same. After a multilabel fit the probability of each label, 1/2 if "balanced".
+    tau : float, default=1.0
+        How far to go, at least 0: 0 keeps the prior of the training data, 1 goes all the way, more goes beyond.
+
+    Returns
+    -------
+    estimator of the same kind
+        A copy, with ``class_prior_`` as asked, that pickles and scores as the original does. A new ``fit``, also that
+        of a clone, starts from the training data again.
+
+    Raises
+    ------
+    ValueError
+        If prior has an entry that is not above 0, does not sum to 1, or names other classes; if tau is negative; or if
+        the loss cannot be undone.
+    TypeError
+        If the estimator is not one of skce.
+    NotFittedError
+        If the estimator is not fitted.
+
+    See Also
+    --------
+    SoftmaxRegressor : Its ``posterior`` parameter undoes weights, smoothing and loss, and keeps the prior.
+
+    References
+    ----------
+    Saerens, Latinne and Decaestecker (2002), "Adjusting the outputs of a classifier to new a priori probabilities",
+    Neural Computation 14. Menon et al. (2021), "Long-tail learning via logit adjustment", ICLR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skce import SoftmaxRegressor, with_prior
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = SoftmaxRegressor().fit(X, y)
+    >>> model.class_prior_.round(3)
+    array([0.373, 0.627])
+    >>> screening = with_prior(model, prior={0: 0.005, 1: 0.995})
+    >>> bool(model.predict_proba(X[:1])[0, 0] > screening.predict_proba(X[:1])[0, 0])
+    True
+    """
+    check_number("tau", tau, lambda tau: 0 <= tau < np.inf, "a finite number of at least 0")
+    classifier_in(estimator)
+    changed = copy.deepcopy(estimator)
+    classifier = classifier_in(changed)
+    recovery = getattr(classifier, "_recovery", None)
+    if recovery is None:
+        raise TypeError(f"estimator must be a SoftmaxRegressor, a OneVsAllClassifier or end in one, got {estimator!r}.")
+    old = _outcomes(classifier.class_prior_, recovery)
+    new = _outcomes(_checked_prior(prior, classifier), recovery)
+    # A class without samples has no frequency to be changed.
+    ratio = np.where(old > 0, new / np.where(old > 0, old, 1.0), 1.0) ** tau
+    weight = np.where(recovery.class_weight > 0, recovery.class_weight, 1.0) / ratio
+    if classifier._is_recovered_by_intercepts():
+        shift = np.log(weight)
+        if len(classifier.coef_) == 1:
+            shift = np.diff(shift)
+        elif shift.ndim == 2:
+            shift = shift[0] - shift[1]
+        else:
+            shift = shift - shift.mean()
+        classifier.intercept_ = (classifier.intercept_ - shift).astype(classifier.intercept_.dtype)
+        classifier._recovery = replace(recovery, class_weight=np.ones_like(weight))
+    else:
+        check_recoverable(recovery.loss)
+        classifier.set_params(posterior="recovered")
+        classifier._recovery = replace(recovery, class_weight=weight)
+    shifted = old * ratio
+    shifted /= shifted.sum(axis=0)
+    classifier.class_prior_ = shifted if shifted.ndim == 1 else shifted[0]
+    return changed
+
+
+def _outcomes(prior, recovery):
+    """A prior (K,) of classes; or one of labels, (L,), with that of their absence, (2, L)."""
+    return prior if recovery.class_weight.ndim == 1 else np.stack([prior, 1 - prior])
+
+
+def _checked_prior(prior, classifier):
+    """``prior`` (K,) or (L,) in the order of the classes, or an error."""
+    classes, is_multilabel = classifier.classes_.tolist(), classifier._recovery.class_weight.ndim == 2
+    if isinstance(prior, str) and prior == "balanced":
+        return np.full(len(classes), 0.5 if is_multilabel else 1 / len(classes))
+    if isinstance(prior, dict):
+        if prior.keys() != set(classes):
+            raise InvalidParameterError(f"prior must name every class, {classes}, got {list(prior)}.")
+        prior = [prior[label] for label in classes]
+    try:
+        values = np.asarray(prior, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InvalidParameterError(f"prior must be 'balanced', a dict or an array, got {prior!r}.") from error
+    if values.shape != (len(classes),) or not (np.isfinite(values).all() and (values > 0).all()):
+        raise InvalidParameterError(
+            f"prior must hold {len(classes)} probabilities above 0, one for each of {classes}, got {prior!r}."
+        )
+    if is_multilabel:
+        if (values >= 1).any():
+            raise InvalidParameterError(f"prior must hold probabilities below 1 for labels, got {prior!r}.")
+        return values
+    if abs(values.sum() - 1) > 1e-5:
+        raise InvalidParameterError(f"prior must sum to 1, but sums to {values.sum():.6g}: {prior!r}.")
+    return values / values.sum()

@@ -1,0 +1,321 @@
+"""Calibration errors and the parts of the Brier score, against plain Python, cases worked by hand and scikit-learn."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.metrics import brier_score_loss, log_loss
+
+from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce._calibration import binned
+from skce.display import ReliabilityDisplay
+from skce.metrics import (
+    bootstrap_standard_error,
+    brier_decomposition,
+    classwise_calibration_error,
+    expected_calibration_error,
+)
+
+
+def calibrated(rng, n_samples, n_classes=3):
+    """Labels (n,) drawn from probabilities (n, K)."""
+    p = rng.dirichlet(np.ones(n_classes), size=n_samples)
+    return (p.cumsum(axis=1) < rng.uniform(size=(n_samples, 1))).sum(axis=1).clip(max=n_classes - 1), p
+
+
+def error_by_loops(predictions, outcomes, weights, n_bins):
+    """Expected calibration error in bins (a, b] of equal width, the first with 0; as the definition has it."""
+    total, error = sum(weights), 0.0
+    for b in range(n_bins):
+        low, high = b / n_bins, (b + 1) / n_bins
+        rows = [i for i, p in enumerate(predictions) if low < p <= high or (b == 0 and p == 0)]
+        weight = sum(weights[i] for i in rows)
+        if weight:
+            frequency = sum(weights[i] * outcomes[i] for i in rows) / weight
+            confidence = sum(weights[i] * predictions[i] for i in rows) / weight
+            error += weight / total * abs(frequency - confidence)
+    return error
+
+
+class TestByLoops:
+    @pytest.mark.parametrize("n_bins", [1, 10, 15])
+    def test_top_label(self, n_bins, rng):
+        y, p = calibrated(rng, 300)
+        weights = rng.uniform(size=300)
+        predicted = p.argmax(axis=1)
+        expected = error_by_loops(p.max(axis=1).tolist(), (predicted == y).tolist(), weights.tolist(), n_bins)
+        assert expected_calibration_error(y, p, n_bins=n_bins, sample_weight=weights) == pytest.approx(expected)
+
+    def test_class_wise(self, rng):
+        y, p = calibrated(rng, 300)
+        expected = [error_by_loops(p[:, k].tolist(), (y == k).tolist(), [1.0] * 300, 15) for k in range(3)]
+        assert classwise_calibration_error(y, p) == pytest.approx(sum(expected) / 3)
+
+    def test_brier_parts(self, rng):
+        y, p = calibrated(rng, 200)
+        weights = rng.uniform(size=200)
+        parts = brier_decomposition(y, p, n_bins=10, strategy="uniform", sample_weight=weights)
+        reliability = resolution = uncertainty = 0.0
+        total = weights.sum()
+        for k in range(3):
+            share = sum(w for w, label in zip(weights, y, strict=True) if label == k) / total
+            uncertainty += share * (1 - share)
+            for b in range(10):
+                rows = [i for i in range(200) if b / 10 < p[i, k] <= (b + 1) / 10]
+                weight = sum(weights[i] for i in rows)
+                if weight:
+                    frequency = sum(weights[i] for i in rows if y[i] == k) / weight
+                    mean = sum(weights[i] * p[i, k] for i in rows) / weight
+                    reliability += weight / total * (frequency - mean) ** 2
+                    resolution += weight / total * (frequency - share) ** 2
+        assert parts.reliability == pytest.approx(reliability)
+        assert parts.resolution == pytest.approx(resolution)
+        assert parts.uncertainty == pytest.approx(uncertainty)
+
+
+class TestByHand:
+    def test_two_bins(self):
+        # Two samples at 0.9, one of them right; two at 0.8, both right: gaps of 0.4 and 0.2.
+        p = [[0.9, 0.1], [0.9, 0.1], [0.2, 0.8], [0.2, 0.8]]
+        assert expected_calibration_error([0, 1, 1, 1], p) == pytest.approx(0.3)
+        assert classwise_calibration_error([0, 1, 1, 1], p) == pytest.approx(0.3)
+        # Weights of 3 and 1 in the first bin: it is right by 3/4, of weight 4 of 6.
+        weighted = expected_calibration_error([0, 1, 1, 1], p, sample_weight=[3, 1, 1, 1])
+        assert weighted == pytest.approx(4 / 6 * 0.15 + 2 / 6 * 0.2)
+
+    def test_certain_and_right(self):
+        p = np.eye(3)[[0, 1, 2, 0]]
+        assert expected_calibration_error([0, 1, 2, 0], p) == 0
+        parts = brier_decomposition([0, 1, 2, 0], p, strategy="uniform")
+        assert parts.score == parts.reliability == 0
+        assert parts.resolution == pytest.approx(parts.uncertainty)
+
+    def test_certain_and_wrong(self):
+        assert expected_calibration_error([1, 1], [[1.0, 0.0], [1.0, 0.0]], labels=[0, 1]) == 1
+
+    def test_bins_of_equal_weight(self):
+        p = [0.1, 0.2, 0.3, 0.9]
+        # Two bins: {0.1, 0.2} and {0.3, 0.9}, of frequencies 0 and 1.
+        error = classwise_calibration_error([0, 0, 1, 1], p, n_bins=2, strategy="quantile")
+        assert error == pytest.approx((0.15 + 0.4) / 2)
+
+    def test_predictions_that_are_all_the_same(self):
+        parts = brier_decomposition([0, 1, 1, 1], [0.5] * 4)
+        assert parts == pytest.approx((0.25, 0.0625, 0.0, 0.1875, 0.0))
+        assert classwise_calibration_error([0, 1, 1, 1], [0.5] * 4, strategy="quantile") == pytest.approx(0.25)
+
+
+class TestLaws:
+    @pytest.mark.parametrize("strategy", ["uniform", "quantile"])
+    @pytest.mark.parametrize("n_classes", [2, 3])
+    def test_the_parts_add_up_to_the_score(self, strategy, n_classes, rng):
+        y, p = calibrated(rng, 500, n_classes)
+        p = p**2 / (p**2).sum(axis=1, keepdims=True)  # too sure
+        weights = rng.uniform(size=500)
+        for n_bins in (1, 7, 15):
+            parts = brier_decomposition(y, p, n_bins=n_bins, strategy=strategy, sample_weight=weights)
+            total = parts.reliability - parts.resolution + parts.uncertainty + parts.within_bins
+            assert parts.score == pytest.approx(total, rel=1e-12)
+        theirs = brier_score_loss(y, p if n_classes > 2 else p[:, 1], sample_weight=weights)
+        assert parts.score == pytest.approx(theirs, rel=1e-12)
+
+    def test_soft_outcomes_add_up_too(self, rng):
+        p, soft = rng.dirichlet(np.ones(3), size=100), rng.dirichlet(np.ones(3), size=100)
+        parts = brier_decomposition(soft, p)
+        assert parts.score == pytest.approx(((p - soft) ** 2).sum(axis=1).mean(), rel=1e-12)
+        total = parts.reliability - parts.resolution + parts.uncertainty + parts.within_bins
+        assert parts.score == pytest.approx(total, rel=1e-12)
+
+    def test_weights_are_repetitions(self, rng):
+        y, p = calibrated(rng, 200)
+        weights = rng.integers(0, 4, size=200)
+        repeated = np.repeat(y, weights), np.repeat(p, weights, axis=0)
+        for strategy in ("uniform", "quantile"):
+            for metric in (expected_calibration_error, classwise_calibration_error, brier_decomposition):
+                once = metric(y, p, sample_weight=weights, strategy=strategy)
+                assert once == pytest.approx(metric(*repeated, strategy=strategy), rel=1e-12)
+
+    def test_the_order_of_rows_does_not_matter(self, rng):
+        y, p = calibrated(rng, 200)
+        order = rng.permutation(200)
+        for metric in (expected_calibration_error, classwise_calibration_error, brier_decomposition):
+            assert metric(y[order], p[order]) == pytest.approx(metric(y, p), rel=1e-12)
+
+    def test_a_calibrated_sample_has_no_error_in_the_end(self, rng):
+        errors = {}
+        for n_samples in (300, 30_000, 3_000_000):
+            y, p = calibrated(rng, n_samples)
+            errors[n_samples] = [expected_calibration_error(y, p, debiased=debiased) for debiased in (False, True)]
+        plain, debiased = zip(*errors.values(), strict=True)
+        assert plain[0] > plain[1] > plain[2]
+        assert abs(debiased[2]) < plain[2] < 0.002
+        assert abs(debiased[0]) < 0.7 * plain[0]
+
+    def test_debiasing_takes_off_what_noise_adds(self, rng):
+        plain, debiased = [], []
+        for _ in range(200):
+            y, p = calibrated(rng, 500)
+            p = p**2 / (p**2).sum(axis=1, keepdims=True)
+            plain.append(expected_calibration_error(y, p))
+            debiased.append(expected_calibration_error(y, p, debiased=True))
+        y, p = calibrated(rng, 1_000_000)
+        truth = expected_calibration_error(y, p**2 / (p**2).sum(axis=1, keepdims=True))
+        assert np.mean(plain) > truth + 0.003
+        assert abs(np.mean(debiased) - truth) < 0.5 * (np.mean(plain) - truth)
+
+    def test_binary_in_one_column_or_two(self, rng):
+        y, p = calibrated(rng, 100, 2)
+        for metric in (expected_calibration_error, classwise_calibration_error, brier_decomposition):
+            assert metric(y, p[:, 1]) == pytest.approx(metric(y, p), rel=1e-12)
+
+    def test_labels_of_any_kind(self, rng):
+        y, p = calibrated(rng, 100)
+        names = np.array(["a", "b", "c"])[y]
+        assert expected_calibration_error(names, p) == expected_calibration_error(y, p)
+        rare = y[y > 0], p[y > 0]
+        assert expected_calibration_error(*rare, labels=[0, 1, 2]) > 0
+
+    def test_multilabel(self):
+        X, tags = make_multilabel_classification(n_classes=3, random_state=0)
+        p = OneVsAllClassifier().fit(X, tags).predict_proba(X)
+        each = [classwise_calibration_error(tags[:, k], p[:, k]) for k in range(3)]
+        assert classwise_calibration_error(tags, p) == pytest.approx(np.mean(each))
+        parts = [brier_decomposition(tags[:, k], p[:, k]).score for k in range(3)]
+        assert brier_decomposition(tags, p).score == pytest.approx(sum(parts))
+        with pytest.raises(ValueError, match=r"y_true is a multilabel indicator.*classwise_calibration_error"):
+            expected_calibration_error(tags, p)
+
+
+class TestBootstrap:
+    def test_against_theory(self, rng):
+        # The Brier score of 0.5 for all is 1/4; that of p for all is a mean, whose standard error is known.
+        y, p = rng.integers(0, 2, size=2000), np.full(2000, 0.7)
+        losses = (p - y) ** 2
+        error = bootstrap_standard_error(brier_decomposition, y, p, n_bootstraps=400, random_state=0)
+        assert error.score == pytest.approx(losses.std() / math.sqrt(2000), rel=0.15)
+        assert type(error).__name__ == "BrierDecomposition"
+
+    def test_of_any_metric(self, rng):
+        y, p = calibrated(rng, 300)
+        error = bootstrap_standard_error(log_loss, y, p, random_state=0, labels=[0, 1, 2])
+        losses = -np.log(p[np.arange(300), y])
+        assert error == pytest.approx(losses.std() / math.sqrt(300), rel=0.25)
+
+    def test_is_repeatable_and_takes_options_and_weights(self, rng):
+        y, p = calibrated(rng, 300)
+        options = {"n_bins": 5, "sample_weight": rng.uniform(size=300), "n_bootstraps": 20}
+        one = bootstrap_standard_error(expected_calibration_error, y, p, random_state=1, **options)
+        assert one == bootstrap_standard_error(expected_calibration_error, y, p, random_state=1, **options)
+        assert one > 0
+
+    def test_draws_that_lack_a_class(self, rng):
+        y, p = calibrated(rng, 30)
+        y[:] = 0
+        y[0], y[1] = 1, 2
+        assert bootstrap_standard_error(classwise_calibration_error, y, p, random_state=0) > 0
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("call", "message"),
+        [
+            (lambda: expected_calibration_error([0, 1], [[0.5, 0.5]]), "inconsistent numbers of samples"),
+            (lambda: expected_calibration_error([0, 1], [0.5, 1.5]), r"y_proba must be in \[0, 1\]; got 1.5"),
+            (
+                lambda: expected_calibration_error([0, 1], [[0.5, 0.2], [0.5, 0.5]]),
+                "rows that sum to 1.*row 0 sums to 0.7",
+            ),
+            (lambda: expected_calibration_error([0, 0], [0.5, 0.5]), r"2 columns, but.*1 classes, \[0\]; name all"),
+            (lambda: expected_calibration_error([0, 1], [[[0.5]]] * 2), "y_proba must have one or two axes"),
+            (
+                lambda: expected_calibration_error([0, 1], [0.5, 0.5], n_bins=0),
+                "n_bins must be an integer of at least 1",
+            ),
+            (lambda: expected_calibration_error([0, 1], [0.5, 0.5], strategy="width"), "strategy must be 'uniform' or"),
+            (lambda: expected_calibration_error([0, 1], [0.5, 0.5], debiased=1), "debiased must be True or False"),
+            (lambda: expected_calibration_error([0, 1], [0.5, 0.5], sample_weight=[1, -1]), "[Nn]egative"),
+            (lambda: bootstrap_standard_error(log_loss, [0, 1], [0.5, 0.5], n_bootstraps=1), "n_bootstraps must be an"),
+        ],
+    )
+    def test_each_names_the_argument(self, call, message):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+class TestReliabilityDisplay:
+    @pytest.fixture(autouse=True)
+    def plt(self):
+        pyplot = pytest.importorskip("matplotlib.pyplot")
+        pyplot.switch_backend("agg")
+        yield pyplot
+        pyplot.close("all")
+
+    def test_top_label(self, rng):
+        y, p = calibrated(rng, 2000)
+        display = ReliabilityDisplay.from_predictions(y, p, n_bins=10)
+        (panel,), (counts,) = display.axes_, display.count_axes_
+        _, line = panel.get_lines()
+        confidence, right = p.max(axis=1), p.argmax(axis=1) == y
+        for x, frequency, bar in zip(*line.get_data(), counts.patches, strict=True):
+            low, high = bar.get_x(), bar.get_x() + bar.get_width()
+            rows = (confidence > low) & (confidence <= high)
+            assert bar.get_height() == rows.sum()
+            assert x == pytest.approx(confidence[rows].mean())
+            assert frequency == pytest.approx(right[rows].mean())
+        error = expected_calibration_error(y, p, n_bins=10)
+        assert panel.get_title().endswith(f"{error:.3f}")
+
+    def test_class_wise(self, rng):
+        X, y = load_iris(return_X_y=True)
+        model = SoftmaxRegressor().fit(X, y)
+        display = ReliabilityDisplay.from_estimator(model, X, y, kind="class_wise", class_names=["a", "b", "c"])
+        assert [panel.get_title()[0] for panel in display.axes_] == ["a", "b", "c"]
+        rare = y > 0  # a test set that lacks a class
+        display = ReliabilityDisplay.from_estimator(model, X[rare], y[rare], kind="class_wise")
+        assert len(display.axes_) == 3
+        binary = SoftmaxRegressor().fit(X[y < 2], y[y < 2])
+        assert len(ReliabilityDisplay.from_estimator(binary, X[y < 2], y[y < 2], kind="class_wise").axes_) == 1
+        features, tags = make_multilabel_classification(n_classes=5, random_state=0)
+        tagger = OneVsAllClassifier().fit(features, tags)
+        assert len(ReliabilityDisplay.from_estimator(tagger, features, tags, kind="class_wise").axes_) == 5
+
+    def test_the_band_covers_what_is_calibrated(self, rng):
+        covered, bins_seen = 0, 0
+        for _ in range(40):
+            y, p = calibrated(rng, 400)
+            confidence, right = p.max(axis=1), (p.argmax(axis=1) == y).astype(float)
+            bins, _ = binned(confidence, right, np.ones(400), 10, "uniform")
+            low, high = bins.interval(0.95)
+            covered += ((low <= bins.prediction) & (bins.prediction <= high)).sum()
+            bins_seen += len(low)
+        assert 0.9 < covered / bins_seen <= 0.99
+
+    @pytest.mark.parametrize("kind", ["top_label", "class_wise"])
+    def test_protocol(self, kind, plt, rng):
+        y, p = calibrated(rng, 200)
+        figure, axes = plt.subplots(1, 2, figsize=(16, 5), layout="constrained")
+        display = ReliabilityDisplay.from_predictions(y, p, kind=kind, ax=axes[1])
+        assert display.ax_ is axes[1]
+        assert display.figure_ is figure
+        assert not axes[0].has_data()
+        again = display.plot()
+        assert again is display
+        assert display.figure_ is not figure
+        display.figure_.canvas.draw()
+        box, width, height = display.figure_.get_tightbbox(), *display.figure_.get_size_inches()
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert box.x1 <= width
+        assert box.y1 <= height
+
+    def test_errors(self, rng):
+        y, p = calibrated(rng, 50)
+        with pytest.raises(ValueError, match="kind must be 'top_label' or 'class_wise', got 'both'"):
+            ReliabilityDisplay.from_predictions(y, p, kind="both")
+        with pytest.raises(ValueError, match="class_names must have 3 entries, got 1"):
+            ReliabilityDisplay.from_predictions(y, p, class_names=["a"])
+        X, tags = make_multilabel_classification(n_classes=3, random_state=0)
+        model = OneVsAllClassifier().fit(X, tags)
+        with pytest.raises(ValueError, match="kind must be 'class_wise' for a multilabel y_true"):
+            ReliabilityDisplay.from_estimator(model, X, tags)
