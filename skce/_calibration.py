@@ -288,8 +288,8 @@ def bootstrap_standard_error(
     Parameters
     ----------
     metric : callable
-        A function (y_true, y_proba, *, sample_weight, **options) of :mod:`skce.metrics` or like those, that returns a
-        number or a tuple of numbers.
+        A function of :mod:`skce.metrics`, or one that takes y_true, y_proba and ``sample_weight=`` as those do and
+        returns a number or a tuple of numbers.
     y_true : array-like of shape (n_samples,) or (n_samples, n_classes)
         As for the metric.
     y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)

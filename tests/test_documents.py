@@ -105,33 +105,33 @@ def test_an_example_runs(name):
 
 
 def test_the_examples_are_numbered():
-    assert [name.split("_")[1] for name in COURSE] == [str(number) for number in range(1, len(COURSE) + 1)]
+    assert [name.split("_")[1] for name in COURSE] == [f"{number:02}" for number in range(1, len(COURSE) + 1)]
 
 
 def test_iris_prints_its_results_and_saves_its_figure(tmp_path):
-    result = run_example("plot_8_iris.py", "--save", tmp_path / "figures")
+    result = run_example("plot_09_iris.py", "--save", tmp_path / "figures")
     assert result.returncode == 0, result.stderr
     assert float(re.search(r"SoftmaxRegressor +\S+ +\S+ +(\S+)", result.stdout)[1]) > 0.9
-    assert (tmp_path / "figures" / "plot_8_iris.png").stat().st_size > 10_000
+    assert (tmp_path / "figures" / "plot_09_iris.png").stat().st_size > 10_000
 
 
 def test_iris_without_a_display_says_how_to_save():
-    result = run_example("plot_8_iris.py")
+    result = run_example("plot_09_iris.py")
     assert result.returncode == 0, result.stderr
     assert "--save DIR" in result.stderr
 
 
 def test_mnist_reads_idx_files_and_saves_its_figure(digits_like_mnist, tmp_path):
-    result = run_example("plot_9_mnist.py", "--data", digits_like_mnist, "--save", tmp_path)
+    result = run_example("plot_10_mnist.py", "--data", digits_like_mnist, "--save", tmp_path)
     assert result.returncode == 0, result.stderr
     assert "Fit to 600 images" in result.stdout
     assert "Test accuracy 1.0000" in result.stdout
-    assert (tmp_path / "plot_9_mnist.png").stat().st_size > 10_000
+    assert (tmp_path / "plot_10_mnist.png").stat().st_size > 10_000
 
 
 def test_mnist_names_the_files_that_are_missing(digits_like_mnist):
     (digits_like_mnist / "t10k-labels-idx1-ubyte.gz").unlink()
-    result = run_example("plot_9_mnist.py", "--data", digits_like_mnist)
+    result = run_example("plot_10_mnist.py", "--data", digits_like_mnist)
     assert result.returncode == 1
     assert "lacks t10k-labels-idx1-ubyte.gz" in result.stderr
     assert "Traceback" not in result.stderr
@@ -139,7 +139,7 @@ def test_mnist_names_the_files_that_are_missing(digits_like_mnist):
 
 def test_mnist_without_files_or_a_connection_says_what_to_do(tmp_path):
     nowhere = {"https_proxy": "http://127.0.0.1:9", "SCIKIT_LEARN_DATA": str(tmp_path)}
-    result = run_example("plot_9_mnist.py", **nowhere)
+    result = run_example("plot_10_mnist.py", **nowhere)
     assert result.returncode == 1
     assert "Tried to download mnist_784 from OpenML" in result.stderr
     assert "pass --data DIR" in result.stderr

@@ -1,5 +1,5 @@
 """
-7. One-vs-all against softmax
+8. One-vs-all against softmax
 =============================
 
 K binary models, each of a class against the rest, or one softmax over all: on most data

@@ -1,6 +1,6 @@
 """
-9. MNIST: one fit to 60,000 handwritten digits
-==============================================
+10. MNIST: one fit to 60,000 handwritten digits
+===============================================
 
 How to train :class:`skce.SoftmaxRegressor` on a data set of real size: pixels to
 float32 in a pipeline, a grid search over C on a part of the images, then one fit to all
@@ -167,7 +167,7 @@ bottom.suptitle("Test images by true and predicted digit", fontsize=14)
 
 if args.save:
     args.save.mkdir(parents=True, exist_ok=True)
-    path = args.save / "plot_9_mnist.png"
+    path = args.save / "plot_10_mnist.png"
     figure.savefig(path, dpi=150)
     print(f"Saved {path}")
 elif figure.canvas.required_interactive_framework:

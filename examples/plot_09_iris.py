@@ -1,5 +1,5 @@
 """
-8. Iris: tuning the loss, and what focal loss does to probabilities
+9. Iris: tuning the loss, and what focal loss does to probabilities
 ===================================================================
 
 How to put :class:`skce.SoftmaxRegressor` into a scikit-learn pipeline and to tune its
@@ -170,7 +170,7 @@ axes[1].legend(
 
 if args.save:
     args.save.mkdir(parents=True, exist_ok=True)
-    path = args.save / "plot_8_iris.png"
+    path = args.save / "plot_09_iris.png"
     figure.savefig(path, dpi=150)
     print(f"Saved {path}")
 elif figure.canvas.required_interactive_framework:

@@ -1,5 +1,5 @@
 """
-6. Several labels at once
+7. Several labels at once
 =========================
 
 A row may have any number of labels: :class:`skce.OneVsAllClassifier` takes a matrix of

@@ -1,5 +1,5 @@
 """
-4. Wrong labels
+5. Wrong labels
 ===============
 
 Cross-entropy charges a wrong label without a limit, so that a model bends over

@@ -1,5 +1,5 @@
 """
-5. Soft labels from several annotators
+6. Soft labels from several annotators
 ======================================
 
 When several people label a sample and disagree, the majority throws away what they
