@@ -270,7 +270,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
                 "class_prior_": class_prior,
                 "coef_": coef.astype(X.dtype),
                 "intercept_": intercept.astype(X.dtype),
-                "_recovery": Recovery(loss, float(self.label_smoothing), weights),
+                "_recovery": Recovery.of_fit(loss, float(self.label_smoothing), weights),
             }
 
         coef, intercept, solution = trained(

@@ -8,16 +8,17 @@ In bin b, of weight W_b, let p_b be the mean prediction and y_b the mean outcome
     uncertainty                   y (1 - y)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.stats import norm
 from sklearn.utils import check_consistent_length, check_random_state
 
 from skce._arrays import checked_probabilities
 from skce._compat import checked_sample_weight
-from skce._labels import is_indicator, read_indicator, read_labels, rounding_of_probabilities
+from skce._labels import has_columns, is_indicator, read_indicator, read_labels, rounding_of_probabilities
 from skce._parameters import InvalidParameterError, check_boolean, check_integer
 from skce._targets import HardLabels
 
@@ -83,7 +84,7 @@ class Bins:
 
 
 def binned(prediction, outcome, weight, n_bins, strategy):
-    """Bins of predictions (n,) in [0, 1] with outcomes (n,) in [0, 1], and the bin (n,) of each; weights (n,)."""
+    """Bins of predictions (n,) and outcomes (n,), all in [0, 1], of weights (n,) above 0; and the bin (n,) of each."""
     if strategy == "uniform":
         edges = np.linspace(0, 1, n_bins + 1)[1:-1]
     else:
@@ -97,11 +98,10 @@ def binned(prediction, outcome, weight, n_bins, strategy):
         return np.bincount(index, weights=weight * values, minlength=len(present))
 
     weights = total(np.ones(len(weight)))
-    divisor = np.where(weights > 0, weights, 1.0)
-    mean_prediction, mean_outcome = total(prediction) / divisor, total(outcome) / divisor
-    size = np.maximum(weights**2 / np.where(weights > 0, total(weight), 1.0), 1.0)
+    mean_prediction, mean_outcome = total(prediction) / weights, total(outcome) / weights
+    size = np.maximum(weights**2 / total(weight), 1.0)
     residual = outcome - prediction - (mean_outcome - mean_prediction)[index]
-    variance = total(residual**2) / divisor / np.where(size > 1, size - 1, np.inf)
+    variance = total(residual**2) / weights / np.where(size > 1, size - 1, np.inf)
     ends = np.concatenate([[0.0], edges, [1.0]])
     bins = Bins(ends[present], ends[present + 1], weights, mean_prediction, mean_outcome, size, variance)
     return bins, index
@@ -126,8 +126,8 @@ def expected_calibration_error(
     strategy : {"uniform", "quantile"}, default="uniform"
         Bins of equal width, or of equal weight.
     debiased : bool, default=False
-        Whether to take off what sampling noise adds to each gap, as estimated from a normal distribution [2]_. The
-        result may be a little below 0.
+        Whether to take off what sampling noise adds to each gap, as estimated from a normal distribution [2]_: about
+        half of it, where bins have more than a few samples. The result may be a little below 0.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the samples.
     labels : array-like of shape (n_classes,), default=None
@@ -331,21 +331,27 @@ def bootstrap_standard_error(
     """
     check_integer("n_bootstraps", n_bootstraps, 2)
     check_consistent_length(y_true, y_proba, sample_weight)
-    y_true, y_proba = np.asarray(y_true), np.asarray(y_proba)
-    sample_weight = None if sample_weight is None else np.asarray(sample_weight)
-    if "labels" not in options and y_true.ndim == 1 and metric in METRICS:
-        options["labels"] = np.unique(y_true)
-    draws = check_random_state(random_state)
+    y_proba = np.asarray(y_proba)
+    if "labels" not in options and not has_columns(y_true) and metric in METRICS:
+        options["labels"] = np.unique(np.asarray(y_true))
+    draws, n_samples = check_random_state(random_state), len(y_proba)
     values = []
     for _ in range(n_bootstraps):
-        rows = draws.randint(len(y_true), size=len(y_true))
-        weight = None if sample_weight is None else sample_weight[rows]
-        values.append(metric(y_true[rows], y_proba[rows], sample_weight=weight, **options))
+        rows = draws.randint(n_samples, size=n_samples)
+        weight = None if sample_weight is None else np.asarray(sample_weight)[rows]
+        values.append(metric(_rows_of(y_true, rows), y_proba[rows], sample_weight=weight, **options))
     errors = np.std(values, axis=0, ddof=1)
     if errors.ndim == 0:
         return float(errors)
     first = values[0]
     return type(first)(*errors.tolist()) if hasattr(first, "_fields") else tuple(errors.tolist())
+
+
+def _rows_of(y, rows):
+    """Some rows of labels; those of a DataFrame keep the names of its columns."""
+    if hasattr(y, "iloc"):
+        return y.iloc[rows]
+    return y[rows] if issparse(y) else np.asarray(y)[rows]
 
 
 METRICS = (expected_calibration_error, classwise_calibration_error, brier_decomposition)
@@ -368,7 +374,7 @@ def top_label(outcomes, probabilities):
 
 
 def read_outcomes(y_true, y_proba, sample_weight, labels):
-    """Outcomes, probabilities (n, K) and weights (n,)."""
+    """Outcomes, probabilities (n, K) and weights (n,) of the samples that weigh anything."""
     probabilities = checked_probabilities("y_proba", y_proba)
     if probabilities.ndim == 2 and probabilities.shape[1] == 1:
         probabilities = probabilities[:, 0]
@@ -379,15 +385,14 @@ def read_outcomes(y_true, y_proba, sample_weight, labels):
     check_consistent_length(y_true, probabilities)
     sums = probabilities.sum(axis=1)
     off = np.abs(sums - 1) > rounding_of_probabilities(probabilities.dtype)
-    if off.any():
-        if labels is None and is_indicator(y_true):
-            classes, indicators = read_indicator(y_true)
-            outcomes = Outcomes(indicators.toarray(), classes, is_multilabel=True)
-        else:
-            raise InvalidParameterError(
-                f"y_proba must have rows that sum to 1, unless y_true is a multilabel indicator; row {off.argmax()} "
-                f"sums to {sums[off.argmax()]:.6g}."
-            )
+    indicator = _indicator_of(y_true) if labels is None else None
+    if indicator is not None and (off.any() or (indicator.matrix.sum(axis=1) != 1).any()):
+        outcomes = indicator
+    elif off.any():
+        raise InvalidParameterError(
+            f"y_proba must have rows that sum to 1, unless y_true is a multilabel indicator; row {off.argmax()} sums "
+            f"to {sums[off.argmax()]:.6g}."
+        )
     else:
         classes, read = read_labels(y_true, labels)
         if isinstance(read, HardLabels):
@@ -398,10 +403,26 @@ def read_outcomes(y_true, y_proba, sample_weight, labels):
         outcomes = Outcomes(matrix, classes, is_multilabel=False)
     if outcomes.matrix.shape != probabilities.shape:
         raise InvalidParameterError(
-            f"y_proba has {probabilities.shape[1]} columns, but y_true and labels give {len(classes)} classes, "
-            f"{classes.tolist()}; name all classes in labels."
+            f"y_proba has {probabilities.shape[1]} columns, but y_true and labels give {outcomes.matrix.shape[1]} "
+            f"classes, {outcomes.classes.tolist()}; name all classes in labels."
         )
-    return outcomes, probabilities.astype(float), checked_sample_weight(sample_weight, probabilities)
+    weight = checked_sample_weight(sample_weight, probabilities)
+    counts = weight > 0
+    if not counts.all():
+        outcomes, probabilities, weight = (
+            replace(outcomes, matrix=outcomes.matrix[counts]),
+            probabilities[counts],
+            weight[counts],
+        )
+    return outcomes, probabilities.astype(float), weight
+
+
+def _indicator_of(y_true):
+    """The Outcomes of a multilabel indicator; None if y_true is none."""
+    if not is_indicator(y_true):
+        return None
+    classes, indicators = read_indicator(y_true)
+    return Outcomes(indicators.toarray(), classes, is_multilabel=True)
 
 
 def checked_bins(n_bins, strategy):

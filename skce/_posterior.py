@@ -12,9 +12,11 @@ The outcomes are the classes of a softmax, or the two sides of a sigmoid. Anothe
 """
 
 import copy
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import log_softmax
 
 from skce._links import sigmoid, softmax
 from skce._parameters import InvalidParameterError, check_number
@@ -25,20 +27,25 @@ from skce.losses import CrossEntropy
 LEAST_SHARE = 0.01
 
 # Logits, to either side of 0, over which q / g(q) has to rise; rounding may have it fall by a little.
-LOGITS_OF_CHECK = np.linspace(-20, 20, 400)
+LOGITS_OF_CHECK = np.linspace(-10, 10, 400)
 ROUNDING_OF_CHECK, LEAST_RISE = 1e-12, 1e-6
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """How a fit bends probabilities: by ``loss``, by ``label_smoothing``, and by ``class_weight`` (K,) or (2, L).
+    """How a fit bends probabilities: by ``loss``, ``label_smoothing``, and logarithms of weights (K,) or (2, L).
 
     Its methods take logits, classes first, and return logits of what they stand for.
     """
 
     loss: object
     label_smoothing: float
-    class_weight: np.ndarray
+    log_weight: np.ndarray
+
+    @classmethod
+    def of_fit(cls, loss, label_smoothing, class_weight):
+        """The Recovery after a fit with class weights; an outcome that weighs nothing was not fitted, and stays."""
+        return cls(loss, label_smoothing, np.log(np.where(class_weight > 0, class_weight, 1.0)))
 
     @property
     def is_of_weights_alone(self):
@@ -48,37 +55,32 @@ class Recovery:
     def of_softmax(self, logits):
         """Logarithms (K, m) of the probabilities that the logits (K, m) of a softmax stand for."""
         log_q, _, rest = softmax(logits.copy())
-        return softmax(self._unbent(log_q, rest) - self._log_weight[:, None])[0]
+        return softmax(self._unbent(log_q, rest) - self.log_weight[:, None])[0]
 
     def of_two_classes(self, logits):
         """Logits (1, m) of the second of two classes."""
-        log_against, log_for = self._log_weight
+        log_against, log_for = self.log_weight
         return self._unbent_sigmoids(logits) - (log_for - log_against)
 
     def of_one_vs_all(self, logits):
         """Logits (K, m) of K classes, whose probabilities sum to 1, from a sigmoid for each against the rest."""
         log_share, _ = sigmoid(self._unbent_sigmoids(logits))
-        log_eta, _, rest = softmax(log_share - self._log_weight[:, None])
+        log_eta, _, rest = softmax(log_share - self.log_weight[:, None])
         return log_eta - np.log(_positive(rest))
 
     def of_labels(self, logits):
         """Logits (L, m) of L labels that do not exclude each other."""
-        log_for, log_against = self._log_weight
+        log_for, log_against = self.log_weight
         return self._unbent_sigmoids(logits) - (log_for - log_against)[:, None]
-
-    @property
-    def _log_weight(self):
-        """Logarithms of the class weights; an outcome that weighs nothing was not fitted, and stays as it is."""
-        return np.log(np.where(self.class_weight > 0, self.class_weight, 1.0))
 
     def _unbent(self, log_q, rest):
         """Logarithms of the probabilities, outcomes along the first axis, before loss and smoothing bent them."""
-        log_r = softmax(log_q - np.log(_positive(self.loss.g(log_q, rest))))[0]
+        log_r = softmax(log_q - np.log(_positive(_g(self.loss, log_q, rest))))[0]
         if not self.label_smoothing:
             return log_r
-        share = self.label_smoothing / len(log_r)
+        log_share = math.log(self.label_smoothing / len(log_r))
         with np.errstate(over="ignore"):
-            kept = np.maximum(1 - share * np.exp(-log_r), LEAST_SHARE)
+            kept = np.maximum(1 - np.exp(log_share - log_r), LEAST_SHARE)
         return softmax(log_r + np.log(kept))[0]
 
     def _unbent_sigmoids(self, logits):
@@ -93,11 +95,16 @@ def _positive(array):
     return np.maximum(array, np.finfo(array.dtype).tiny)
 
 
+def _g(loss, log_q, rest):
+    """g(q) as an array like ``log_q``; that of a loss of one's own may be a number."""
+    return np.broadcast_to(np.asarray(loss.g(log_q, rest), log_q.dtype), log_q.shape)
+
+
 def check_recoverable(loss):
     """Raise unless q / g(q) increases, so that the probabilities under a loss can be told from its predictions."""
     log_q, _ = sigmoid(LOGITS_OF_CHECK)
     _, rest = sigmoid(-LOGITS_OF_CHECK)
-    g = loss.g(log_q, rest)
+    g = _g(loss, log_q, rest)
     if (g > 0).all():
         log_r = log_q - np.log(g)
         if (np.diff(log_r) > -ROUNDING_OF_CHECK).all() and log_r[-1] - log_r[0] > LEAST_RISE:
@@ -120,17 +127,19 @@ def with_prior(estimator, *, prior, tau=1.0):
     ----------
     estimator : fitted SoftmaxRegressor or OneVsAllClassifier
         Or a pipeline or a search that ends in one. It stays as it is.
-    prior : array-like of shape (n_classes,), dict or "balanced"
+    prior : array-like of shape (n_classes,), dict, Series or "balanced"
         Probabilities of the classes where predictions are to be used, in the order of ``classes_`` or by class;
-        "balanced" for all the same. After a multilabel fit the probability of each label, 1/2 if "balanced".
+        "balanced" for all the same. After a multilabel fit the probability of each label, 1/2 if "balanced". A class
+        without samples in training stays as improbable as it is.
     tau : float, default=1.0
         How far to go, at least 0: 0 keeps the prior of the training data, 1 goes all the way, more goes beyond.
 
     Returns
     -------
     estimator of the same kind
-        A copy, with ``class_prior_`` as asked, that pickles and scores as the original does. A new ``fit``, also that
-        of a clone, starts from the training data again.
+        A copy that pickles and scores as the original does; ``class_prior_`` is the prior that it stands for, for
+        tau = 1 the one asked for. Where no shift of intercepts will do, it has ``posterior="recovered"``, and needs it.
+        A new ``fit``, also that of a clone, starts from the training data again.
 
     Raises
     ------
@@ -172,39 +181,45 @@ def with_prior(estimator, *, prior, tau=1.0):
         raise TypeError(f"estimator must be a SoftmaxRegressor, a OneVsAllClassifier or end in one, got {estimator!r}.")
     old = _outcomes(classifier.class_prior_, recovery)
     new = _outcomes(_checked_prior(prior, classifier), recovery)
-    # A class without samples has no frequency to be changed.
-    ratio = np.where(old > 0, new / np.where(old > 0, old, 1.0), 1.0) ** tau
-    weight = np.where(recovery.class_weight > 0, recovery.class_weight, 1.0) / ratio
+    # A class without samples has no frequency to be changed, and a label with one outcome none either.
+    occurs = old > 0 if old.ndim == 1 else np.broadcast_to((old > 0).all(axis=0), old.shape)
+    if old.ndim == 1:
+        new = new / new[occurs].sum()
+    log_old = np.log(np.where(occurs, old, 1.0))
+    log_ratio = np.where(occurs, tau * (np.log(new) - log_old), 0.0)
+    log_weight = recovery.log_weight - log_ratio
     if classifier._is_recovered_by_intercepts():
-        shift = np.log(weight)
         if len(classifier.coef_) == 1:
-            shift = np.diff(shift)
-        elif shift.ndim == 2:
-            shift = shift[0] - shift[1]
+            shift = np.diff(log_weight)
+        elif log_weight.ndim == 2:
+            shift = log_weight[0] - log_weight[1]
         else:
-            shift = shift - shift.mean()
+            shift = log_weight - log_weight.mean()
         classifier.intercept_ = (classifier.intercept_ - shift).astype(classifier.intercept_.dtype)
-        classifier._recovery = replace(recovery, class_weight=np.ones_like(weight))
+        classifier._recovery = replace(recovery, log_weight=np.zeros_like(log_weight))
     else:
         check_recoverable(recovery.loss)
         classifier.set_params(posterior="recovered")
-        classifier._recovery = replace(recovery, class_weight=weight)
-    shifted = old * ratio
-    shifted /= shifted.sum(axis=0)
+        classifier._recovery = replace(recovery, log_weight=log_weight)
+    left_out = -np.inf if old.ndim == 1 else 0.0  # of a label both sides are left out, or none
+    log_shifted = log_softmax(np.where(occurs, log_old + log_ratio, left_out), axis=0)
+    shifted = np.where(occurs, np.exp(log_shifted), old)
     classifier.class_prior_ = shifted if shifted.ndim == 1 else shifted[0]
     return changed
 
 
 def _outcomes(prior, recovery):
     """A prior (K,) of classes; or one of labels, (L,), with that of their absence, (2, L)."""
-    return prior if recovery.class_weight.ndim == 1 else np.stack([prior, 1 - prior])
+    return prior if recovery.log_weight.ndim == 1 else np.stack([prior, 1 - prior])
 
 
 def _checked_prior(prior, classifier):
     """``prior`` (K,) or (L,) in the order of the classes, or an error."""
-    classes, is_multilabel = classifier.classes_.tolist(), classifier._recovery.class_weight.ndim == 2
+    classes, is_multilabel = classifier.classes_.tolist(), classifier._recovery.log_weight.ndim == 2
     if isinstance(prior, str) and prior == "balanced":
         return np.full(len(classes), 0.5 if is_multilabel else 1 / len(classes))
+    if hasattr(prior, "to_dict"):  # a Series, whose index names the classes
+        prior = prior.to_dict()
     if isinstance(prior, dict):
         if prior.keys() != set(classes):
             raise InvalidParameterError(f"prior must name every class, {classes}, got {list(prior)}.")

@@ -3,12 +3,16 @@
 import numpy as np
 
 from skce._calibration import binned, checked_bins, read_outcomes, top_label
+from skce._labels import aligned_indicator
 from skce._parameters import InvalidParameterError
 from skce._plotting import COLOURS, axes_or_new, panels_in_place_of, shortened
 
 CONFIDENCE_OF_BAND = 0.95
 
 PANELS_A_ROW = 4
+
+# Bins of equal weight may be as narrow as a number that many predictions share.
+LEAST_WIDTH = 0.006
 
 
 class ReliabilityDisplay:
@@ -96,7 +100,9 @@ class ReliabilityDisplay:
             As :meth:`from_predictions` does.
         """
         probabilities = np.asarray(estimator.predict_proba(X))
-        is_soft_or_hard = np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=1e-3)
+        is_multilabel = not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=1e-3)
+        if is_multilabel:
+            y = aligned_indicator(y, np.asarray(estimator.classes_))
         return cls.from_predictions(
             y,
             probabilities,
@@ -104,8 +110,8 @@ class ReliabilityDisplay:
             n_bins=n_bins,
             strategy=strategy,
             sample_weight=sample_weight,
-            labels=estimator.classes_ if is_soft_or_hard else None,
-            class_names=class_names,
+            labels=None if is_multilabel else estimator.classes_,
+            class_names=estimator.classes_ if class_names is None else class_names,
             ax=ax,
         )
 
@@ -164,6 +170,8 @@ class ReliabilityDisplay:
             raise InvalidParameterError(
                 f"class_names must have {len(outcomes.classes)} entries, got {len(class_names)}."
             )
+        if len({str(name) for name in class_names}) < len(class_names):
+            raise InvalidParameterError(f"class_names must all be different, got {list(class_names)}.")
         if kind == "top_label":
             if outcomes.is_multilabel:
                 raise InvalidParameterError("kind must be 'class_wise' for a multilabel y_true, got 'top_label'.")
@@ -215,7 +223,7 @@ class ReliabilityDisplay:
             counts.bar(
                 bins.lower,
                 bins.weight,
-                width=bins.upper - bins.lower,
+                width=np.maximum(bins.upper - bins.lower, LEAST_WIDTH),
                 align="edge",
                 color=COLOURS[0],
                 alpha=0.6,

@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skce._compat import is_dispatched_array
@@ -49,8 +50,10 @@ def checked_features(estimator, X, *, reset, y="no_validation"):
 
 
 def classifier_in(estimator):
-    """The fitted classifier that a search or a pipeline ends in, or that is given."""
+    """The fitted classifier that a search or a pipeline ends in, that is frozen, or that is given."""
     check_is_fitted(estimator)
+    if isinstance(estimator, FrozenEstimator):
+        return classifier_in(estimator.estimator)
     if hasattr(estimator, "best_estimator_"):
         return classifier_in(estimator.best_estimator_)
     if hasattr(estimator, "steps"):

@@ -3,7 +3,9 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse
 from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.metrics import brier_score_loss, log_loss
 
@@ -16,6 +18,7 @@ from skce.metrics import (
     classwise_calibration_error,
     expected_calibration_error,
 )
+from tests.problems import overlapping
 
 
 def calibrated(rng, n_samples, n_classes=3):
@@ -94,6 +97,15 @@ class TestByHand:
     def test_certain_and_wrong(self):
         assert expected_calibration_error([1, 1], [[1.0, 0.0], [1.0, 0.0]], labels=[0, 1]) == 1
 
+    def test_noise_of_two_samples(self):
+        # Residuals of -1/2 and 1/2, so that the mean of the two has the estimated variance 1/4; with no gap, noise of
+        # that deviation has the mean size 1/2 sqrt(2 / pi).
+        error = classwise_calibration_error([0, 1], [0.5, 0.5], debiased=True)
+        assert error == pytest.approx(-0.5 * math.sqrt(2 / math.pi))
+        # Residuals of -1/5 and 1/5: what predictions explain is no noise.
+        error = classwise_calibration_error([0, 1], [0.2, 0.8], n_bins=1, debiased=True)
+        assert error == pytest.approx(-0.2 * math.sqrt(2 / math.pi))
+
     def test_bins_of_equal_weight(self):
         p = [0.1, 0.2, 0.3, 0.9]
         # Two bins: {0.1, 0.2} and {0.3, 0.9}, of frequencies 0 and 1.
@@ -135,6 +147,14 @@ class TestLaws:
             for metric in (expected_calibration_error, classwise_calibration_error, brier_decomposition):
                 once = metric(y, p, sample_weight=weights, strategy=strategy)
                 assert once == pytest.approx(metric(*repeated, strategy=strategy), rel=1e-12)
+
+    def test_the_scale_of_weights_does_not_matter(self, rng):
+        y, p = calibrated(rng, 200)
+        weights = rng.uniform(size=200)
+        once = expected_calibration_error(y, p, sample_weight=weights, debiased=True)
+        assert expected_calibration_error(y, p, sample_weight=10 * weights, debiased=True) == pytest.approx(once)
+        bins = [binned(p[:, 0], (y == 0).astype(float), w, 10, "uniform")[0] for w in (weights, 10 * weights)]
+        np.testing.assert_allclose(bins[0].interval(0.95), bins[1].interval(0.95))
 
     def test_the_order_of_rows_does_not_matter(self, rng):
         y, p = calibrated(rng, 200)
@@ -183,6 +203,8 @@ class TestLaws:
         assert classwise_calibration_error(tags, p) == pytest.approx(np.mean(each))
         parts = [brier_decomposition(tags[:, k], p[:, k]).score for k in range(3)]
         assert brier_decomposition(tags, p).score == pytest.approx(sum(parts))
+        # Two labels whose probabilities happen to sum to 1 are labels all the same.
+        assert classwise_calibration_error([[1, 1], [0, 1]], [[0.3, 0.7], [0.4, 0.6]]) == pytest.approx(0.45)
         with pytest.raises(ValueError, match=r"y_true is a multilabel indicator.*classwise_calibration_error"):
             expected_calibration_error(tags, p)
 
@@ -208,6 +230,26 @@ class TestBootstrap:
         one = bootstrap_standard_error(expected_calibration_error, y, p, random_state=1, **options)
         assert one == bootstrap_standard_error(expected_calibration_error, y, p, random_state=1, **options)
         assert one > 0
+
+    def test_weights_are_drawn_with_the_samples(self, rng):
+        y, p = calibrated(rng, 500)
+        few = np.where(np.arange(500) < 20, 1.0, 1e-6)
+        narrow = bootstrap_standard_error(brier_decomposition, y, p, random_state=0).score
+        wide = bootstrap_standard_error(brier_decomposition, y, p, sample_weight=few, random_state=0).score
+        assert wide > 3 * narrow
+
+    def test_names_of_columns_go_with_the_rows(self, rng):
+        p = rng.dirichlet(np.ones(3), size=50)
+        soft = pd.DataFrame(p[:, ::-1], columns=["c", "b", "a"])
+        assert brier_decomposition(soft, p).score == pytest.approx(0, abs=1e-15)
+        assert bootstrap_standard_error(brier_decomposition, soft, p, random_state=0).score < 1e-12
+        tags = rng.integers(0, 2, size=(50, 3))
+        sparse = scipy.sparse.csr_array(tags)
+        q = rng.uniform(size=(50, 3))
+        one, other = (
+            bootstrap_standard_error(classwise_calibration_error, y, q, random_state=0) for y in (tags, sparse)
+        )
+        assert one == pytest.approx(other, rel=1e-12)
 
     def test_draws_that_lack_a_class(self, rng):
         y, p = calibrated(rng, 30)
@@ -280,6 +322,33 @@ class TestReliabilityDisplay:
         tagger = OneVsAllClassifier().fit(features, tags)
         assert len(ReliabilityDisplay.from_estimator(tagger, features, tags, kind="class_wise").axes_) == 5
 
+    def test_options_are_passed_on(self, rng):
+        X, y = overlapping(rng, n_samples=100)
+        model, weights = SoftmaxRegressor().fit(X, y), rng.uniform(size=100)
+        options = {"n_bins": 4, "strategy": "quantile", "sample_weight": weights}
+        (ours,) = ReliabilityDisplay.from_estimator(model, X, y, **options).bins.values()
+        (theirs,) = ReliabilityDisplay.from_predictions(y, model.predict_proba(X), **options).bins.values()
+        np.testing.assert_array_equal(ours.outcome, theirs.outcome)
+        np.testing.assert_array_equal(ours.weight, theirs.weight)
+        plain = ReliabilityDisplay.from_estimator(model, X, y).bins["predicted class"]
+        assert len(plain.weight) != len(ours.weight) or (plain.weight != ours.weight).any()
+
+    def test_columns_of_labels_go_by_their_names(self):
+        X, tags = make_multilabel_classification(n_classes=3, random_state=0)
+        tags = pd.DataFrame(tags, columns=["a", "b", "c"])
+        model = OneVsAllClassifier().fit(X, tags)
+        one = ReliabilityDisplay.from_estimator(model, X, tags, kind="class_wise").bins
+        other = ReliabilityDisplay.from_estimator(model, X, tags[["c", "b", "a"]], kind="class_wise").bins
+        assert list(one) == list(other) == ["a", "b", "c"]
+        for name in one:
+            assert one[name].error == other[name].error
+
+    def test_samples_without_weight_are_not_drawn(self):
+        y, p = [0, 1, 0, 1, 1], [0.15, 0.25, 0.55, 0.85, 0.95]
+        display = ReliabilityDisplay.from_predictions(y, p, sample_weight=[1, 1, 0, 1, 1], kind="class_wise")
+        (bins,) = display.bins.values()
+        np.testing.assert_allclose(bins.prediction, [0.15, 0.25, 0.85, 0.95])
+
     def test_the_band_covers_what_is_calibrated(self, rng):
         covered, bins_seen = 0, 0
         for _ in range(40):
@@ -315,6 +384,8 @@ class TestReliabilityDisplay:
             ReliabilityDisplay.from_predictions(y, p, kind="both")
         with pytest.raises(ValueError, match="class_names must have 3 entries, got 1"):
             ReliabilityDisplay.from_predictions(y, p, class_names=["a"])
+        with pytest.raises(ValueError, match="class_names must all be different"):
+            ReliabilityDisplay.from_predictions(y, p, class_names=["a", "other", "other"])
         X, tags = make_multilabel_classification(n_classes=3, random_state=0)
         model = OneVsAllClassifier().fit(X, tags)
         with pytest.raises(ValueError, match="kind must be 'class_wise' for a multilabel y_true"):

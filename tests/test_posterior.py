@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.special
 from scipy.optimize import brentq, minimize
@@ -45,7 +46,7 @@ class TestPopulation:
             eta = 0.05 + 0.8 * rng.dirichlet(np.ones(4))
             eta /= eta.sum()
             logits = self.minimiser(eta, loss, weights, smoothing)
-            recovered = Recovery(loss, smoothing, weights).of_softmax(logits[:, None])[:, 0]
+            recovered = Recovery.of_fit(loss, smoothing, weights).of_softmax(logits[:, None])[:, 0]
             np.testing.assert_allclose(np.exp(recovered), eta, atol=1e-10)
 
     @staticmethod
@@ -79,9 +80,9 @@ class TestPopulation:
             return t_against * p * loss.g(log_rest, p) - t_for * rest * loss.g(log_p, rest)
 
         z = np.array([[brentq(slope, -20, 20, xtol=1e-14, rtol=1e-14)]])
-        labels = Recovery(loss, smoothing, np.array([[weight_for], [weight_against]])).of_labels(z)
+        labels = Recovery.of_fit(loss, smoothing, np.array([[weight_for], [weight_against]])).of_labels(z)
         assert scipy.special.expit(labels).item() == pytest.approx(eta, abs=1e-10)
-        classes = Recovery(loss, smoothing, np.array([weight_against, weight_for])).of_two_classes(z)
+        classes = Recovery.of_fit(loss, smoothing, np.array([weight_against, weight_for])).of_two_classes(z)
         assert classes.item() == pytest.approx(labels.item(), abs=1e-12)
 
     def test_one_vs_all(self, rng):
@@ -90,13 +91,13 @@ class TestPopulation:
         share = weights * eta / (weights * eta).sum()
         smoothed = 0.9 * share + 0.05
         z = scipy.special.logit(smoothed)[:, None]
-        recovered = Recovery(CrossEntropy(), 0.1, weights).of_one_vs_all(z)
+        recovered = Recovery.of_fit(CrossEntropy(), 0.1, weights).of_one_vs_all(z)
         np.testing.assert_allclose(scipy.special.expit(recovered)[:, 0], eta, rtol=1e-12)
 
     def test_two_classes_are_a_softmax_over_zero_and_z(self, rng, loss_name):
         if loss_name not in RECOVERABLE:
             return
-        z, recovery = rng.standard_normal((1, 9)), Recovery(LOSSES[loss_name], 0.1, np.array([2.0, 0.5]))
+        z, recovery = rng.standard_normal((1, 9)), Recovery.of_fit(LOSSES[loss_name], 0.1, np.array([2.0, 0.5]))
         pair = recovery.of_softmax(np.vstack([np.zeros((1, 9)), z]))
         np.testing.assert_allclose(recovery.of_two_classes(z)[0], pair[1] - pair[0], rtol=1e-10, atol=1e-13)
 
@@ -111,25 +112,27 @@ class TestShape:
     @pytest.mark.parametrize("loss_name", RECOVERABLE)
     def test_finite_and_in_order_at_the_ends(self, loss_name):
         z = np.concatenate([-np.logspace(4, -3, 60), np.logspace(-3, 4, 60)])
-        recovery = Recovery(RECOVERABLE[loss_name], 0.1, np.array([1.0, 3.0]))
+        recovery = Recovery.of_fit(RECOVERABLE[loss_name], 0.1, np.array([1.0, 3.0]))
         for logits in (z, z.astype(np.float32)):
             recovered = recovery.of_two_classes(logits[None])[0]
             assert np.isfinite(recovered).all()
             assert (np.diff(recovered) >= 0).all()
         three = np.stack([z, np.zeros_like(z), -z])
-        recovery = Recovery(RECOVERABLE[loss_name], 0.1, np.array([1.0, 3.0, 0.0]))
-        assert np.isfinite(recovery.of_softmax(three)).all()
-        assert np.isfinite(recovery.of_one_vs_all(three)).all()
+        for smoothing in (0.0, 1e-300, 0.1):
+            recovery = Recovery.of_fit(RECOVERABLE[loss_name], smoothing, np.array([1.0, 3.0, 0.0]))
+            for logits in (three, three.astype(np.float32)):
+                assert np.isfinite(recovery.of_softmax(logits)).all()
+                assert np.isfinite(recovery.of_one_vs_all(logits)).all()
 
     def test_without_anything_to_undo_it_changes_nothing(self, rng):
         logits = rng.standard_normal((3, 5))
-        recovery = Recovery(CrossEntropy(), 0.0, np.ones(3))
+        recovery = Recovery.of_fit(CrossEntropy(), 0.0, np.ones(3))
         np.testing.assert_allclose(recovery.of_softmax(logits), scipy.special.log_softmax(logits, axis=0), rtol=1e-14)
 
     def test_the_arguments_stay_as_they_are(self, rng):
         logits = rng.standard_normal((3, 5))
         before = logits.copy()
-        recovery = Recovery(FocalLoss(2.0), 0.1, np.ones(3))
+        recovery = Recovery.of_fit(FocalLoss(2.0), 0.1, np.ones(3))
         recovery.of_softmax(logits)
         recovery.of_one_vs_all(logits)
         np.testing.assert_array_equal(logits, before)
@@ -137,6 +140,22 @@ class TestShape:
     @pytest.mark.parametrize("loss_name", RECOVERABLE)
     def test_losses_that_can_be_undone(self, loss_name):
         check_recoverable(RECOVERABLE[loss_name])
+
+    def test_losses_with_a_large_exponent_or_a_plain_number(self):
+        check_recoverable(FocalLoss(50))
+
+        class Plain:
+            is_convex = True
+
+            def value(self, log_q, rest):
+                return -log_q
+
+            def g(self, log_q, rest):
+                return 1
+
+        check_recoverable(Plain())
+        z = np.linspace(-3, 3, 7)[None]
+        np.testing.assert_allclose(Recovery.of_fit(Plain(), 0.0, np.ones(2)).of_two_classes(z), z, atol=1e-12)
 
     def test_losses_that_cannot(self, rng):
         class Wavy:
@@ -360,6 +379,57 @@ class TestWithPrior:
         model = SoftmaxRegressor(classes=[0, 1, 2, 3]).fit(X, y)
         changed = with_prior(model, prior=[0.25, 0.25, 0.25, 0.25])
         assert (changed.predict_proba(X)[:, 3] < 1e-12).all()
+
+    def test_of_frozen_estimators(self, problem):
+        X, y = problem
+        for options in ({}, {"loss": "focal"}):
+            model = SoftmaxRegressor(**options).fit(X, y)
+            expected = with_prior(model, prior=[0.8, 0.1, 0.1]).predict_proba(X)
+            for frozen in (FrozenEstimator(model), make_pipeline(FrozenEstimator(model)).fit(X, y)):
+                changed = with_prior(frozen, prior=[0.8, 0.1, 0.1])
+                np.testing.assert_array_equal(changed.predict_proba(X), expected)
+
+    def test_a_series_goes_by_its_index(self, problem):
+        X, y = problem
+        names = np.array(["a", "b", "c"])[y]
+        prior = pd.Series({"c": 0.7, "a": 0.2, "b": 0.1})
+        changed = with_prior(SoftmaxRegressor().fit(X, names), prior=prior)
+        np.testing.assert_allclose(changed.class_prior_, [0.2, 0.1, 0.7])
+
+    def test_the_prior_that_it_stands_for(self, problem):
+        X, y = problem
+        model = SoftmaxRegressor().fit(X, y)
+        expected = model.class_prior_**0.5 * np.array([0.8, 0.1, 0.1]) ** 0.5
+        changed = with_prior(model, prior=[0.8, 0.1, 0.1], tau=0.5)
+        np.testing.assert_allclose(changed.class_prior_, expected / expected.sum(), rtol=1e-12)
+
+    @pytest.mark.parametrize("options", [{}, {"loss": "focal"}])
+    def test_far_away_priors_are_finite(self, options, problem):
+        X, y = problem
+        model = SoftmaxRegressor(**options).fit(X, y)
+        for prior, tau in (([1 - 2e-4, 1e-4, 1e-4], 100), ([1 - 1e-310, 5e-311, 5e-311], 1)):
+            changed = with_prior(model, prior=prior, tau=tau)
+            p = changed.predict_proba(X)
+            np.testing.assert_allclose(p[:, 0], 1, atol=1e-6)
+            assert np.isfinite(changed.decision_function(X)).all()
+            assert changed.class_prior_.sum() == pytest.approx(1)
+
+    @pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
+    def test_mass_for_a_class_without_samples_goes_to_the_others(self, make_estimator, problem):
+        X, y = problem
+        model = make_estimator(classes=[0, 1, 2, 3], label_smoothing=0.1, posterior="recovered").fit(X, y)
+        changed = with_prior(model, prior=[0.01, 0.01, 0.01, 0.97])
+        assert changed.predict_proba(X)[:, 3].mean() < 2 * model.predict_proba(X)[:, 3].mean()
+        np.testing.assert_allclose(changed.class_prior_, [1 / 3, 1 / 3, 1 / 3, 0], rtol=1e-12)
+
+    def test_a_label_with_one_outcome_stays_so(self, rng):
+        X, tags = rng.standard_normal((50, 2)), rng.integers(0, 2, size=(50, 2))
+        tags[:, 0] = 0
+        with pytest.warns(UserWarning, match="one outcome only"):
+            model = OneVsAllClassifier().fit(X, tags)
+        changed = with_prior(model, prior=[1 - 1e-9, 0.5])
+        assert (changed.predict_proba(X)[:, 0] < 1e-15).all()
+        assert changed.class_prior_[0] == 0
 
     def test_errors(self, problem):
         X, y = problem
