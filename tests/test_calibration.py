@@ -10,7 +10,7 @@ from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.metrics import brier_score_loss, log_loss
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
-from skce._calibration import binned
+from skce._bins import binned
 from skce.display import ReliabilityDisplay
 from skce.metrics import (
     bootstrap_standard_error,

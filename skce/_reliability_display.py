@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skce._calibration import binned, checked_bins, read_outcomes, top_label
+from skce._bins import binned, checked_bins, read_outcomes, top_label
 from skce._labels import aligned_indicator
 from skce._parameters import InvalidParameterError
 from skce._plotting import COLOURS, axes_or_new, panels_in_place_of, shortened
