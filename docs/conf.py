@@ -46,8 +46,8 @@ html_theme_options = {
     "logo": {"text": "skce"},
     "show_toc_level": 2,
     "navigation_with_keys": False,
-    # Their tables and code need the width.
-    "secondary_sidebar_items": {"guide/coming-from": [], "auto_examples/*": []},
+    # Elsewhere tables and code need the width.
+    "secondary_sidebar_items": {page: ["page-toc"] for page in ("mathematics", "api/index", "api/generated/*")},
     "footer_start": ["copyright"],
     "footer_end": [],
 }
