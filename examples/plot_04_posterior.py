@@ -98,6 +98,6 @@ for (name, posterior), p in probabilities.items():
     ax = axes[["model", "recovered"].index(posterior), list(models).index(name)]
     names = ["other", f"{name}, {posterior}"]
     ReliabilityDisplay.from_predictions(
-        is_eight, p, kind="class_wise", class_names=names, ax=ax
+        is_eight, p, kind="classwise", class_names=names, ax=ax
     )
 plt.show()

@@ -91,6 +91,7 @@ def top_label(outcomes, probabilities):
 
 def read_outcomes(y_true, y_proba, sample_weight, labels):
     """Outcomes, probabilities (n, K) and weights (n,) of the samples that weigh anything."""
+    _check_sorted(labels)
     probabilities = checked_probabilities("y_proba", y_proba)
     if probabilities.ndim == 2 and probabilities.shape[1] == 1:
         probabilities = probabilities[:, 0]
@@ -122,6 +123,7 @@ def read_outcomes(y_true, y_proba, sample_weight, labels):
             f"y_proba has {probabilities.shape[1]} columns, but y_true and labels give {outcomes.matrix.shape[1]} "
             f"classes, {outcomes.classes.tolist()}; name all classes in labels."
         )
+    probabilities = _by_name(y_proba, probabilities, outcomes.classes)
     weight = checked_sample_weight(sample_weight, probabilities)
     counts = weight > 0
     if not counts.all():
@@ -131,6 +133,22 @@ def read_outcomes(y_true, y_proba, sample_weight, labels):
             weight[counts],
         )
     return outcomes, probabilities.astype(float), weight
+
+
+def _check_sorted(labels):
+    """Raise unless labels, if given, stand in the order in which columns of probabilities do."""
+    if labels is not None and list(labels) != sorted(labels):
+        raise InvalidParameterError(
+            f"labels must be sorted, as the columns of y_proba are to be, got {list(labels)}; put both in that order."
+        )
+
+
+def _by_name(y_proba, probabilities, classes):
+    """Probabilities (n, K) with the columns of a DataFrame that names the classes in the order of these."""
+    names = list(getattr(y_proba, "columns", []))
+    if set(names) != set(classes.tolist()) or len(names) != len(classes):
+        return probabilities
+    return probabilities[:, [names.index(label) for label in classes.tolist()]]
 
 
 def _indicator_of(y_true):

@@ -50,14 +50,16 @@ def expected_calibration_error(
     """Mean gap between how sure predictions are and how often they are right.
 
     The probability of the predicted class of each sample, its confidence, goes into bins; the error is the mean over
-    the bins, by weight, of ``|accuracy - mean confidence|``. 0 is best.
+    the bins, by weight, of ``|accuracy - mean confidence|``. 0 is best. Of two classes it does not see which is
+    predicted too often; :func:`classwise_calibration_error` does.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,) or (n_samples, n_classes)
         Labels, or soft labels: distributions over the classes.
     y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
-        Predicted probabilities, the columns in sorted order of the classes; or of the second of two classes.
+        Predicted probabilities, the columns in sorted order of the classes or named by them; or of the second of two
+        classes.
     n_bins : int, default=15
         Number of bins.
     strategy : {"uniform", "quantile"}, default="uniform"
@@ -68,7 +70,7 @@ def expected_calibration_error(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the samples.
     labels : array-like of shape (n_classes,), default=None
-        All classes, where y_true may lack some. None takes those in y_true, or for soft labels the columns.
+        All classes, sorted, where y_true may lack some. None takes those in y_true, or for soft labels the columns.
 
     Returns
     -------
@@ -222,6 +224,9 @@ def bootstrap_standard_error(
 ):
     """Standard error of a metric of predictions, by drawing samples with replacement.
 
+    That of a difference between two models is smaller than the two errors suggest, as both see the same samples: draw
+    for a metric of both, as in the second example.
+
     Parameters
     ----------
     metric : callable
@@ -238,7 +243,8 @@ def bootstrap_standard_error(
     random_state : int, RandomState instance or None, default=None
         What the draws depend on.
     **options
-        Passed to the metric. Labels are found in y_true if a metric of skce is not given any.
+        Passed to the metric. A draw may lack a class; the metrics of skce are told of all in y_true, others may need
+        ``labels=``.
 
     Returns
     -------
@@ -249,6 +255,8 @@ def bootstrap_standard_error(
     ------
     ValueError
         If n_bootstraps is below 2, lengths differ, or the metric raises.
+    TypeError
+        If metric is no function.
 
     References
     ----------
@@ -265,18 +273,23 @@ def bootstrap_standard_error(
     >>> standard_error = bootstrap_standard_error(expected_calibration_error, y, p, random_state=0)
     >>> bool(0.005 < standard_error < 0.02)
     True
+    >>> def difference(y, both, sample_weight):
+    ...     return np.subtract(*(expected_calibration_error(y, p, labels=[False, True]) for p in both.T))
+    >>> bool(bootstrap_standard_error(difference, y, np.stack([p, p**2], axis=1), random_state=0) > 0)
+    True
     """
+    if not callable(metric):
+        raise TypeError(f"metric must be a function (y_true, y_proba, *, sample_weight), got {metric!r}.")
     check_integer("n_bootstraps", n_bootstraps, 2)
     check_consistent_length(y_true, y_proba, sample_weight)
-    y_proba = np.asarray(y_proba)
     if "labels" not in options and not has_columns(y_true) and metric in METRICS:
         options["labels"] = np.unique(np.asarray(y_true))
-    draws, n_samples = check_random_state(random_state), len(y_proba)
+    draws, n_samples = check_random_state(random_state), np.shape(y_proba)[0]
     values = []
     for _ in range(n_bootstraps):
         rows = draws.randint(n_samples, size=n_samples)
         weight = None if sample_weight is None else np.asarray(sample_weight)[rows]
-        values.append(metric(_rows_of(y_true, rows), y_proba[rows], sample_weight=weight, **options))
+        values.append(metric(_rows_of(y_true, rows), _rows_of(y_proba, rows), sample_weight=weight, **options))
     errors = np.std(values, axis=0, ddof=1)
     if errors.ndim == 0:
         return float(errors)
@@ -285,7 +298,7 @@ def bootstrap_standard_error(
 
 
 def _rows_of(y, rows):
-    """Some rows of labels; those of a DataFrame keep the names of its columns."""
+    """Some rows of labels or probabilities; those of a DataFrame keep the names of its columns."""
     if hasattr(y, "iloc"):
         return y.iloc[rows]
     return y[rows] if issparse(y) else np.asarray(y)[rows]

@@ -65,7 +65,7 @@ class SoftmaxRegressor(CrossEntropyClassifier):
     class_weight_ : ndarray of shape (n_classes,)
         Weights of the classes.
     class_prior_ : ndarray of shape (n_classes,)
-        Frequencies of the classes in the training data, by ``sample_weight``.
+        Frequencies of the classes in the training data, by ``sample_weight``; after ``with_prior`` those it stands for.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
         Coefficients, float32 for float32 X; one row for two classes. For three classes or more they sum to zero over
         the classes.
@@ -195,7 +195,8 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     class_weight_ : ndarray of shape (n_classes,) or (2, n_classes)
         Weights of the classes; after a multilabel fit, of the two sides of each label, for and against.
     class_prior_ : ndarray of shape (n_classes,)
-        Frequencies of the classes in the training data, by ``sample_weight``; of each label after a multilabel fit.
+        Frequencies of the classes in the training data, by ``sample_weight``, or of each label after a multilabel fit;
+        after ``with_prior`` those it stands for.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
         Coefficients, float32 for float32 X; one row for two classes.
     intercept_ : ndarray of shape (1,) or (n_classes,)

@@ -197,6 +197,7 @@ def with_prior(estimator, *, prior, tau=1.0):
             shift = log_weight - log_weight.mean()
         classifier.intercept_ = (classifier.intercept_ - shift).astype(classifier.intercept_.dtype)
         classifier._recovery = replace(recovery, log_weight=np.zeros_like(log_weight))
+        classifier.class_weight_ = np.ones_like(log_weight)  # the intercepts have undone them
     else:
         check_recoverable(recovery.loss)
         classifier.set_params(posterior="recovered")
@@ -237,5 +238,7 @@ def _checked_prior(prior, classifier):
             raise InvalidParameterError(f"prior must hold probabilities below 1 for labels, got {prior!r}.")
         return values
     if abs(values.sum() - 1) > 1e-5:
-        raise InvalidParameterError(f"prior must sum to 1, but sums to {values.sum():.6g}: {prior!r}.")
+        raise InvalidParameterError(
+            f"prior must sum to 1, but sums to {values.sum():.6g}: {prior!r}; divide counts by their sum."
+        )
     return values / values.sum()

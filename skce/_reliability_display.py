@@ -71,7 +71,7 @@ class ReliabilityDisplay:
         y,
         *,
         kind="top_label",
-        n_bins=10,
+        n_bins=15,
         strategy="uniform",
         sample_weight=None,
         class_names=None,
@@ -122,7 +122,7 @@ class ReliabilityDisplay:
         y_proba,
         *,
         kind="top_label",
-        n_bins=10,
+        n_bins=15,
         strategy="uniform",
         sample_weight=None,
         labels=None,
@@ -136,18 +136,19 @@ class ReliabilityDisplay:
         y_true : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels, soft labels, or a multilabel indicator (if rows of y_proba do not sum to 1; by class only).
         y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
-            Predicted probabilities, the columns in sorted order of the classes; or of the second of two classes.
-        kind : {"top_label", "class_wise"}, default="top_label"
+            Predicted probabilities, the columns in sorted order of the classes or named by them; or of the second of
+            two classes.
+        kind : {"top_label", "classwise"}, default="top_label"
             One panel for the probability of the predicted class; or a panel for each class, and for two classes that of
             the second.
-        n_bins : int, default=10
+        n_bins : int, default=15
             Number of bins.
         strategy : {"uniform", "quantile"}, default="uniform"
             Bins of equal width, or of equal weight.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
         labels : array-like of shape (n_classes,), default=None
-            All classes, where y_true may lack some.
+            All classes, sorted, where y_true may lack some.
         class_names : sequence of str, default=None
             Names of the classes; None takes the classes themselves.
         ax : matplotlib Axes, default=None
@@ -174,16 +175,16 @@ class ReliabilityDisplay:
             raise InvalidParameterError(f"class_names must all be different, got {list(class_names)}.")
         if kind == "top_label":
             if outcomes.is_multilabel:
-                raise InvalidParameterError("kind must be 'class_wise' for a multilabel y_true, got 'top_label'.")
+                raise InvalidParameterError("kind must be 'classwise' for a multilabel y_true, got 'top_label'.")
             pairs = {"predicted class": top_label(outcomes.matrix, probabilities)}
             names = {"xlabel": "probability of the predicted class", "ylabel": "how often it was right"}
-        elif kind == "class_wise":
+        elif kind == "classwise":
             pairs = {str(name): (probabilities[:, k], outcomes.matrix[:, k]) for k, name in enumerate(class_names)}
             if len(pairs) == 2 and not outcomes.is_multilabel:
                 pairs = dict(list(pairs.items())[1:])
             names = {"xlabel": "predicted probability", "ylabel": "frequency"}
         else:
-            raise InvalidParameterError(f"kind must be 'top_label' or 'class_wise', got {kind!r}.")
+            raise InvalidParameterError(f"kind must be 'top_label' or 'classwise', got {kind!r}.")
         bins = {
             name: binned(prediction, outcome, weight, n_bins, strategy)[0]
             for name, (prediction, outcome) in pairs.items()

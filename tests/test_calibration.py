@@ -50,7 +50,7 @@ class TestByLoops:
         expected = error_by_loops(p.max(axis=1).tolist(), (predicted == y).tolist(), weights.tolist(), n_bins)
         assert expected_calibration_error(y, p, n_bins=n_bins, sample_weight=weights) == pytest.approx(expected)
 
-    def test_class_wise(self, rng):
+    def test_classwise(self, rng):
         y, p = calibrated(rng, 300)
         expected = [error_by_loops(p[:, k].tolist(), (y == k).tolist(), [1.0] * 300, 15) for k in range(3)]
         assert classwise_calibration_error(y, p) == pytest.approx(sum(expected) / 3)
@@ -196,6 +196,18 @@ class TestLaws:
         rare = y[y > 0], p[y > 0]
         assert expected_calibration_error(*rare, labels=[0, 1, 2]) > 0
 
+    def test_columns_that_name_classes(self, rng):
+        y, p = calibrated(rng, 100)
+        names = np.array(["a", "b", "c"])[y]
+        shuffled = pd.DataFrame(p, columns=["a", "b", "c"])[["c", "a", "b"]]
+        for metric in (expected_calibration_error, classwise_calibration_error, brier_decomposition):
+            assert metric(names, shuffled) == metric(y, p)
+            ours, theirs = (
+                bootstrap_standard_error(metric, *both, n_bootstraps=5, random_state=0)
+                for both in ((names, shuffled), (y, p))
+            )
+            assert ours == theirs
+
     def test_multilabel(self):
         X, tags = make_multilabel_classification(n_classes=3, random_state=0)
         p = OneVsAllClassifier().fit(X, tags).predict_proba(X)
@@ -223,6 +235,19 @@ class TestBootstrap:
         error = bootstrap_standard_error(log_loss, y, p, random_state=0, labels=[0, 1, 2])
         losses = -np.log(p[np.arange(300), y])
         assert error == pytest.approx(losses.std() / math.sqrt(300), rel=0.25)
+
+    def test_of_a_difference(self, rng):
+        y, p = calibrated(rng, 500, 2)
+        both = np.stack([p[:, 1], p[:, 1]], axis=1)
+        error = bootstrap_standard_error(
+            lambda y, both, sample_weight: np.subtract(*(((q - y) ** 2).mean() for q in both.T)),
+            y,
+            both,
+            random_state=0,
+        )
+        assert error == 0
+        with pytest.raises(TypeError, match="metric must be a function"):
+            bootstrap_standard_error(y, p, expected_calibration_error)
 
     def test_is_repeatable_and_takes_options_and_weights(self, rng):
         y, p = calibrated(rng, 300)
@@ -277,6 +302,10 @@ class TestErrors:
             (lambda: expected_calibration_error([0, 1], [0.5, 0.5], strategy="width"), "strategy must be 'uniform' or"),
             (lambda: expected_calibration_error([0, 1], [0.5, 0.5], debiased=1), "debiased must be True or False"),
             (lambda: expected_calibration_error([0, 1], [0.5, 0.5], sample_weight=[1, -1]), "[Nn]egative"),
+            (
+                lambda: expected_calibration_error([0, 1], [0.5, 0.5], labels=[1, 0]),
+                r"labels must be sorted, as the columns of y_proba are to be, got \[1, 0\]",
+            ),
             (lambda: bootstrap_standard_error(log_loss, [0, 1], [0.5, 0.5], n_bootstraps=1), "n_bootstraps must be an"),
         ],
     )
@@ -308,19 +337,19 @@ class TestReliabilityDisplay:
         error = expected_calibration_error(y, p, n_bins=10)
         assert panel.get_title().endswith(f"{error:.3f}")
 
-    def test_class_wise(self, rng):
+    def test_classwise(self, rng):
         X, y = load_iris(return_X_y=True)
         model = SoftmaxRegressor().fit(X, y)
-        display = ReliabilityDisplay.from_estimator(model, X, y, kind="class_wise", class_names=["a", "b", "c"])
+        display = ReliabilityDisplay.from_estimator(model, X, y, kind="classwise", class_names=["a", "b", "c"])
         assert [panel.get_title()[0] for panel in display.axes_] == ["a", "b", "c"]
         rare = y > 0  # a test set that lacks a class
-        display = ReliabilityDisplay.from_estimator(model, X[rare], y[rare], kind="class_wise")
+        display = ReliabilityDisplay.from_estimator(model, X[rare], y[rare], kind="classwise")
         assert len(display.axes_) == 3
         binary = SoftmaxRegressor().fit(X[y < 2], y[y < 2])
-        assert len(ReliabilityDisplay.from_estimator(binary, X[y < 2], y[y < 2], kind="class_wise").axes_) == 1
+        assert len(ReliabilityDisplay.from_estimator(binary, X[y < 2], y[y < 2], kind="classwise").axes_) == 1
         features, tags = make_multilabel_classification(n_classes=5, random_state=0)
         tagger = OneVsAllClassifier().fit(features, tags)
-        assert len(ReliabilityDisplay.from_estimator(tagger, features, tags, kind="class_wise").axes_) == 5
+        assert len(ReliabilityDisplay.from_estimator(tagger, features, tags, kind="classwise").axes_) == 5
 
     def test_options_are_passed_on(self, rng):
         X, y = overlapping(rng, n_samples=100)
@@ -337,15 +366,15 @@ class TestReliabilityDisplay:
         X, tags = make_multilabel_classification(n_classes=3, random_state=0)
         tags = pd.DataFrame(tags, columns=["a", "b", "c"])
         model = OneVsAllClassifier().fit(X, tags)
-        one = ReliabilityDisplay.from_estimator(model, X, tags, kind="class_wise").bins
-        other = ReliabilityDisplay.from_estimator(model, X, tags[["c", "b", "a"]], kind="class_wise").bins
+        one = ReliabilityDisplay.from_estimator(model, X, tags, kind="classwise").bins
+        other = ReliabilityDisplay.from_estimator(model, X, tags[["c", "b", "a"]], kind="classwise").bins
         assert list(one) == list(other) == ["a", "b", "c"]
         for name in one:
             assert one[name].error == other[name].error
 
     def test_samples_without_weight_are_not_drawn(self):
         y, p = [0, 1, 0, 1, 1], [0.15, 0.25, 0.55, 0.85, 0.95]
-        display = ReliabilityDisplay.from_predictions(y, p, sample_weight=[1, 1, 0, 1, 1], kind="class_wise")
+        display = ReliabilityDisplay.from_predictions(y, p, sample_weight=[1, 1, 0, 1, 1], kind="classwise")
         (bins,) = display.bins.values()
         np.testing.assert_allclose(bins.prediction, [0.15, 0.25, 0.85, 0.95])
 
@@ -360,7 +389,7 @@ class TestReliabilityDisplay:
             bins_seen += len(low)
         assert 0.9 < covered / bins_seen <= 0.99
 
-    @pytest.mark.parametrize("kind", ["top_label", "class_wise"])
+    @pytest.mark.parametrize("kind", ["top_label", "classwise"])
     def test_protocol(self, kind, plt, rng):
         y, p = calibrated(rng, 200)
         figure, axes = plt.subplots(1, 2, figsize=(16, 5), layout="constrained")
@@ -380,7 +409,7 @@ class TestReliabilityDisplay:
 
     def test_errors(self, rng):
         y, p = calibrated(rng, 50)
-        with pytest.raises(ValueError, match="kind must be 'top_label' or 'class_wise', got 'both'"):
+        with pytest.raises(ValueError, match="kind must be 'top_label' or 'classwise', got 'both'"):
             ReliabilityDisplay.from_predictions(y, p, kind="both")
         with pytest.raises(ValueError, match="class_names must have 3 entries, got 1"):
             ReliabilityDisplay.from_predictions(y, p, class_names=["a"])
@@ -388,5 +417,5 @@ class TestReliabilityDisplay:
             ReliabilityDisplay.from_predictions(y, p, class_names=["a", "other", "other"])
         X, tags = make_multilabel_classification(n_classes=3, random_state=0)
         model = OneVsAllClassifier().fit(X, tags)
-        with pytest.raises(ValueError, match="kind must be 'class_wise' for a multilabel y_true"):
+        with pytest.raises(ValueError, match="kind must be 'classwise' for a multilabel y_true"):
             ReliabilityDisplay.from_estimator(model, X, tags)

@@ -296,6 +296,11 @@ class TestWithPrior:
         expected = 0.5 * (np.log([0.2, 0.3, 0.5]) - np.log(model.class_prior_))
         np.testing.assert_allclose(shift, expected - expected.mean(), atol=1e-14)
         np.testing.assert_array_equal(changed.coef_, model.coef_)
+        # Weights are undone in passing, once.
+        weighted = with_prior(SoftmaxRegressor(class_weight="balanced").fit(X, y), prior="balanced")
+        np.testing.assert_array_equal(weighted.class_weight_, 1)
+        p = weighted.predict_proba(X)
+        np.testing.assert_allclose(weighted.set_params(posterior="recovered").predict_proba(X), p, rtol=1e-12)
 
     @pytest.mark.parametrize("n_classes", [2, 3])
     @pytest.mark.parametrize("options", [{}, {"class_weight": "balanced"}, {"loss": "focal", "label_smoothing": 0.1}])
