@@ -106,6 +106,19 @@ class TestByHand:
         error = classwise_calibration_error([0, 1], [0.2, 0.8], n_bins=1, debiased=True)
         assert error == pytest.approx(-0.2 * math.sqrt(2 / math.pi))
 
+    def test_a_bin(self):
+        # Half of four right at 0.9: residuals of 1/2 from the mean, whose variance is 1/4 / 3.
+        bins, _ = binned(np.full(4, 0.9), np.array([0.0, 1, 0, 1]), np.ones(4), 1, "uniform")
+        assert bins.variance.item() == pytest.approx(0.25 / 3)
+        # Wilson's interval of 5 of 10, as tables have it.
+        bins, _ = binned(np.full(10, 0.7), np.arange(10) % 2.0, np.ones(10), 1, "uniform")
+        assert bins.interval(0.95) == (pytest.approx(0.236593, abs=1e-6), pytest.approx(0.763407, abs=1e-6))
+
+    def test_the_score_of_labels_is_summed(self):
+        # 0.01 + 0.04 over two samples in the first label, 0.01 + 0.01 in the second.
+        parts = brier_decomposition([[1, 1], [0, 1]], [[0.9, 0.9], [0.2, 0.9]])
+        assert parts.score == pytest.approx(0.035)
+
     def test_bins_of_equal_weight(self):
         p = [0.1, 0.2, 0.3, 0.9]
         # Two bins: {0.1, 0.2} and {0.3, 0.9}, of frequencies 0 and 1.
@@ -188,6 +201,7 @@ class TestLaws:
         y, p = calibrated(rng, 100, 2)
         for metric in (expected_calibration_error, classwise_calibration_error, brier_decomposition):
             assert metric(y, p[:, 1]) == pytest.approx(metric(y, p), rel=1e-12)
+            assert metric(y, p[:, [1]]) == metric(y, p[:, 1])
 
     def test_labels_of_any_kind(self, rng):
         y, p = calibrated(rng, 100)
@@ -215,6 +229,9 @@ class TestLaws:
         assert classwise_calibration_error(tags, p) == pytest.approx(np.mean(each))
         parts = [brier_decomposition(tags[:, k], p[:, k]).score for k in range(3)]
         assert brier_decomposition(tags, p).score == pytest.approx(sum(parts))
+        # Rows of labels that sum to 1 are labels too, if their probabilities don't: gaps of 0.1, 0.2 and 0.4, 0.3.
+        value = classwise_calibration_error([[1, 0], [0, 1]], [[0.9, 0.4], [0.2, 0.7]])
+        assert value == pytest.approx((0.15 + 0.35) / 2)
         # Two labels whose probabilities happen to sum to 1 are labels all the same.
         assert classwise_calibration_error([[1, 1], [0, 1]], [[0.3, 0.7], [0.4, 0.6]]) == pytest.approx(0.45)
         with pytest.raises(ValueError, match=r"y_true is a multilabel indicator.*classwise_calibration_error"):
@@ -229,6 +246,27 @@ class TestBootstrap:
         error = bootstrap_standard_error(brier_decomposition, y, p, n_bootstraps=400, random_state=0)
         assert error.score == pytest.approx(losses.std() / math.sqrt(2000), rel=0.15)
         assert type(error).__name__ == "BrierDecomposition"
+
+    def test_the_deviation_of_the_draws(self):
+        values = iter([1.0, 3.0])
+        error = bootstrap_standard_error(lambda y, p, sample_weight: next(values), [0, 1], [0.5, 0.5], n_bootstraps=2)
+        assert error == pytest.approx(math.sqrt(2))
+
+    def test_rows_stay_together(self, rng):
+        p = rng.uniform(size=50)
+
+        def metric(y, q, sample_weight):
+            np.testing.assert_array_equal(y, q)
+            np.testing.assert_array_equal(q, sample_weight)
+            return 0.0
+
+        assert bootstrap_standard_error(metric, p, p, sample_weight=p, random_state=0) == 0
+
+    def test_labels_that_are_given_go_first(self, rng):
+        y, p = calibrated(rng, 50)
+        y = np.minimum(y, 1)
+        error = bootstrap_standard_error(classwise_calibration_error, y, p, labels=[0, 1, 2], random_state=0)
+        assert error > 0
 
     def test_of_any_metric(self, rng):
         y, p = calibrated(rng, 300)
@@ -306,6 +344,7 @@ class TestErrors:
                 lambda: expected_calibration_error([0, 1], [0.5, 0.5], labels=[1, 0]),
                 r"labels must be sorted, as the columns of y_proba are to be, got \[1, 0\]",
             ),
+            (lambda: bootstrap_standard_error(log_loss, [0, 1, 0, 1], [0.5, 0.5]), "inconsistent numbers of samples"),
             (lambda: bootstrap_standard_error(log_loss, [0, 1], [0.5, 0.5], n_bootstraps=1), "n_bootstraps must be an"),
         ],
     )
@@ -371,6 +410,21 @@ class TestReliabilityDisplay:
         assert list(one) == list(other) == ["a", "b", "c"]
         for name in one:
             assert one[name].error == other[name].error
+
+    def test_the_band_is_drawn(self, rng):
+        y, p = calibrated(rng, 500)
+        display = ReliabilityDisplay.from_predictions(y, p)
+        (bins,) = display.bins.values()
+        (band,) = display.axes_[0].collections
+        low, high = bins.interval(0.95)
+        corners = {tuple(corner) for corner in band.get_paths()[0].vertices.round(12).tolist()}
+        for x, *ends in zip(bins.prediction, low, high, strict=True):
+            assert {(round(x, 12), round(end, 12)) for end in ends} <= corners
+
+    def test_bins_that_are_one_number_are_in_sight(self):
+        p = np.repeat([0.0, 0.5, 0.9], [50, 10, 10])
+        display = ReliabilityDisplay.from_predictions(p > 0.4, p, kind="classwise", strategy="quantile")
+        assert min(bar.get_width() for bar in display.count_axes_[0].patches) > 0.005
 
     def test_samples_without_weight_are_not_drawn(self):
         y, p = [0, 1, 0, 1, 1], [0.15, 0.25, 0.55, 0.85, 0.95]

@@ -163,6 +163,15 @@ class TestConvergenceDisplay:
         np.testing.assert_array_equal(display.lines_[0].get_ydata(), pipeline[-1].loss_curve_)
         np.testing.assert_array_equal(display.lines_[1].get_ydata(), search.best_estimator_[-1].loss_curve_)
 
+    def test_a_minimum_that_the_fit_has_reached(self, model):
+        for minimum in (model.loss_, model.loss_ * (1 + 1e-12)):
+            display = ConvergenceDisplay.from_estimator(model, quantity="gap", minimum=minimum)
+            assert display.lines_[0].get_ydata()[-1] == np.finfo(float).eps
+
+    def test_many_fits_and_names_of_any_kind(self, model):
+        display = ConvergenceDisplay.from_estimator(dict.fromkeys(range(8), model))
+        assert [line.get_label() for line in display.lines_] == [str(number) for number in range(8)]
+
     def test_errors(self, model, iris):
         with pytest.raises(ValueError, match="quantity must be 'loss' or 'gap', got 'accuracy'"):
             ConvergenceDisplay.from_estimator(model, quantity="accuracy")
@@ -205,6 +214,9 @@ class TestCoefficientDisplay:
         model.classes_, model.coef_ = np.arange(3), scipy.sparse.csr_array(([0.01], ([0], [5])), shape=(3, 784))
         display = CoefficientDisplay.from_estimator(model, image_shape=(28, 28))
         assert display.axes_[0].get_images()[0].get_clim() == (-0.01, 0.01)
+        model.coef_ = np.zeros((3, 784))
+        display = CoefficientDisplay.from_estimator(model, image_shape=(28, 28))
+        assert display.axes_[0].get_images()[0].get_clim() == (-1, 1)
 
     def test_bars_are_ranked(self, iris, model):
         display = CoefficientDisplay.from_estimator(model, n_bars=3, class_names=["a", "b", "c"])

@@ -129,6 +129,21 @@ class TestShape:
         recovery = Recovery.of_fit(CrossEntropy(), 0.0, np.ones(3))
         np.testing.assert_allclose(recovery.of_softmax(logits), scipy.special.log_softmax(logits, axis=0), rtol=1e-14)
 
+    def test_one_vs_all_far_beyond_the_floats(self):
+        logits = np.array([[800.0], [-800.0], [-800.0]])
+        assert np.isfinite(Recovery.of_fit(CrossEntropy(), 0.0, np.ones(3)).of_one_vs_all(logits)).all()
+
+    def test_what_smoothing_leaves_below_its_share(self):
+        logits = np.log([[0.96], [0.02], [0.02]])  # smoothing by 0.1 gives 1/30 to all
+        recovered = np.exp(Recovery.of_fit(CrossEntropy(), 0.1, np.ones(3)).of_softmax(logits)[:, 0])
+        expected = np.array([0.96 - 1 / 30, 2e-4, 2e-4])
+        np.testing.assert_allclose(recovered, expected / expected.sum(), rtol=1e-12)
+
+    def test_a_class_that_weighs_nothing_stays_out(self, rng):
+        X, y = overlapping(rng)
+        model = SoftmaxRegressor(class_weight={0: 0.0}, posterior="recovered").fit(X, y)
+        assert (model.predict(X) != 0).all()
+
     def test_the_arguments_stay_as_they_are(self, rng):
         logits = rng.standard_normal((3, 5))
         before = logits.copy()
@@ -168,7 +183,25 @@ class TestShape:
                 q = np.exp(log_q)
                 return q * (1.5 + np.sin(20 * q))
 
-        for loss in (GeneralizedCrossEntropy(1.0), Wavy()):
+        class Negative:
+            is_convex = False
+
+            def value(self, log_q, rest):
+                return log_q
+
+            def g(self, log_q, rest):
+                return -np.ones_like(log_q)
+
+        class FlatAtTheEnd:
+            is_convex = False
+
+            def value(self, log_q, rest):
+                return rest
+
+            def g(self, log_q, rest):
+                return np.where(log_q < -5, np.exp(2 * (log_q + 5)), 1.0)
+
+        for loss in (GeneralizedCrossEntropy(1.0), Wavy(), Negative(), FlatAtTheEnd()):
             with pytest.raises(ValueError, match="posterior='recovered' needs a loss under which q / g"):
                 check_recoverable(loss)
         X, y = overlapping(rng)
@@ -296,11 +329,25 @@ class TestWithPrior:
         expected = 0.5 * (np.log([0.2, 0.3, 0.5]) - np.log(model.class_prior_))
         np.testing.assert_allclose(shift, expected - expected.mean(), atol=1e-14)
         np.testing.assert_array_equal(changed.coef_, model.coef_)
+        assert (
+            with_prior(SoftmaxRegressor().fit(X.astype(np.float32), y), prior="balanced").intercept_.dtype == np.float32
+        )
         # Weights are undone in passing, once.
         weighted = with_prior(SoftmaxRegressor(class_weight="balanced").fit(X, y), prior="balanced")
         np.testing.assert_array_equal(weighted.class_weight_, 1)
         p = weighted.predict_proba(X)
         np.testing.assert_allclose(weighted.set_params(posterior="recovered").predict_proba(X), p, rtol=1e-12)
+
+    @pytest.mark.parametrize("n_classes", [2, 3])
+    @pytest.mark.parametrize("options", [{}, {"class_weight": "balanced"}, {"loss": "focal", "label_smoothing": 0.1}])
+    @pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
+    def test_speaks_of_the_recovered_where_no_shift_will_do(self, make_estimator, options, n_classes, rng):
+        X, y = overlapping(rng, n_classes=n_classes)
+        changed = with_prior(make_estimator(**options).fit(X, y), prior="balanced")
+        by_intercepts = "loss" not in options and (n_classes == 2 or make_estimator is SoftmaxRegressor)
+        assert changed.posterior == ("model" if by_intercepts else "recovered")
+        smoothed = with_prior(make_estimator(label_smoothing=0.1).fit(X, y), prior="balanced")
+        assert smoothed.posterior == "recovered"
 
     @pytest.mark.parametrize("n_classes", [2, 3])
     @pytest.mark.parametrize("options", [{}, {"class_weight": "balanced"}, {"loss": "focal", "label_smoothing": 0.1}])
@@ -442,7 +489,10 @@ class TestWithPrior:
         for prior, message in (
             ([0.5, 0.5], "prior must hold 3 probabilities above 0"),
             ([0.5, 0.5, 0.0], "prior must hold 3 probabilities above 0"),
+            ([np.inf, 1, 1], "prior must hold 3 probabilities above 0"),
             ([0.5, 0.5, 0.5], "prior must sum to 1, but sums to 1.5"),
+            ([0.2, 0.3, 0.5001], "prior must sum to 1, but sums to 1.0001"),
+            ([0.2, 0.3, 0.4], "prior must sum to 1, but sums to 0.9"),
             ({0: 0.5, 1: 0.5}, r"prior must name every class, \[0, 1, 2\], got \[0, 1\]"),
             ("uniform", "prior must be 'balanced', a dict or an array, got 'uniform'"),
         ):
@@ -454,6 +504,9 @@ class TestWithPrior:
             with_prior(LogisticRegression().fit(X, y), prior="balanced")
         with pytest.raises(NotFittedError):
             with_prior(SoftmaxRegressor(), prior="balanced")
+        features, tags = make_multilabel_classification(n_classes=3, random_state=0)
+        with pytest.raises(ValueError, match="probabilities below 1 for labels"):
+            with_prior(OneVsAllClassifier().fit(features, tags), prior=[1.0, 0.5, 0.5])
         absolute = SoftmaxRegressor(loss=GeneralizedCrossEntropy(1.0)).fit(X, y)
         with pytest.raises(ValueError, match="increases with q"):
             with_prior(absolute, prior="balanced")
