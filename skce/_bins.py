@@ -91,7 +91,6 @@ def top_label(outcomes, probabilities):
 
 def read_outcomes(y_true, y_proba, sample_weight, labels):
     """Outcomes, probabilities (n, K) and weights (n,) of the samples that weigh anything."""
-    _check_sorted(labels)
     probabilities = checked_probabilities("y_proba", y_proba)
     if probabilities.ndim == 2 and probabilities.shape[1] == 1:
         probabilities = probabilities[:, 0]
@@ -112,6 +111,11 @@ def read_outcomes(y_true, y_proba, sample_weight, labels):
         )
     else:
         classes, read = read_labels(y_true, labels)
+        if labels is not None and list(labels) != classes.tolist():
+            raise InvalidParameterError(
+                f"labels must be sorted, as the columns of y_proba are to be, got {list(labels)}; put both in that "
+                "order."
+            )
         if isinstance(read, HardLabels):
             matrix = np.zeros((len(read.codes), len(classes)))
             matrix[np.arange(len(read.codes)), read.codes] = 1
@@ -133,14 +137,6 @@ def read_outcomes(y_true, y_proba, sample_weight, labels):
             weight[counts],
         )
     return outcomes, probabilities.astype(float), weight
-
-
-def _check_sorted(labels):
-    """Raise unless labels, if given, stand in the order in which columns of probabilities do."""
-    if labels is not None and list(labels) != sorted(labels):
-        raise InvalidParameterError(
-            f"labels must be sorted, as the columns of y_proba are to be, got {list(labels)}; put both in that order."
-        )
 
 
 def _by_name(y_proba, probabilities, classes):
