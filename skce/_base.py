@@ -266,6 +266,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
                     intercept -= intercept.mean()
             return {
                 "classes_": classes,
+                **self._attributes_by_labels(labels),
                 "class_weight_": weights,
                 "class_prior_": class_prior,
                 "coef_": coef.astype(X.dtype),
@@ -322,6 +323,10 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         order = [self.classes_.tolist().index(label) for label in classes.tolist()] if len(self.coef_) > 1 else [0]
         rows = np.array(order)[columns]
         return self.coef_[rows].astype(float), self.intercept_[rows].astype(float)
+
+    def _attributes_by_labels(self, labels):
+        """Fitted attributes that say what y was read as."""
+        return {}
 
     def _check_classes_with_mass(self, classes, targets):
         """Raise unless two classes or more have weight."""

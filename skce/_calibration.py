@@ -35,6 +35,12 @@ class BrierDecomposition(NamedTuple):
         The score of predicting the class frequencies: it belongs to the data.
     within_bins : float
         What is left because predictions of one bin differ; it vanishes as bins become narrow.
+
+    Examples
+    --------
+    >>> from skce.metrics import brier_decomposition
+    >>> brier_decomposition([0, 1], [0.5, 0.5])
+    BrierDecomposition(score=0.25, reliability=0.0, resolution=0.0, uncertainty=0.25, within_bins=0.0)
     """
 
     score: float
@@ -125,7 +131,8 @@ def classwise_calibration_error(
     y_true : array-like of shape (n_samples,) or (n_samples, n_classes)
         Labels; soft labels; or a multilabel indicator, if the rows of y_proba do not sum to 1.
     y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
-        Predicted probabilities, the columns in sorted order of the classes; or of the second of two classes.
+        Predicted probabilities, the columns in sorted order of the classes or named by them; or of the second of two
+        classes.
     n_bins, strategy, debiased, sample_weight, labels
         As for :func:`expected_calibration_error`.
 
@@ -173,7 +180,8 @@ def brier_decomposition(y_true, y_proba, *, n_bins=15, strategy="quantile", samp
     y_true : array-like of shape (n_samples,) or (n_samples, n_classes)
         Labels; soft labels; or a multilabel indicator, if the rows of y_proba do not sum to 1.
     y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
-        Predicted probabilities, the columns in sorted order of the classes; or of the second of two classes.
+        Predicted probabilities, the columns in sorted order of the classes or named by them; or of the second of two
+        classes.
     n_bins : int, default=15
         Number of bins.
     strategy : {"uniform", "quantile"}, default="quantile"
@@ -282,7 +290,7 @@ def bootstrap_standard_error(
         raise TypeError(f"metric must be a function (y_true, y_proba, *, sample_weight), got {metric!r}.")
     check_integer("n_bootstraps", n_bootstraps, 2)
     check_consistent_length(y_true, y_proba, sample_weight)
-    if "labels" not in options and not has_columns(y_true) and metric in METRICS:
+    if "labels" not in options and not has_columns(y_true) and getattr(metric, "func", metric) in METRICS:
         options["labels"] = np.unique(np.asarray(y_true))
     draws, n_samples = check_random_state(random_state), np.shape(y_proba)[0]
     values = []

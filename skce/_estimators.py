@@ -63,7 +63,7 @@ class SoftmaxRegressor(CrossEntropyClassifier):
     classes_ : ndarray of shape (n_classes,)
         Classes, sorted.
     class_weight_ : ndarray of shape (n_classes,)
-        Weights of the classes.
+        Weights of the classes in the fit.
     class_prior_ : ndarray of shape (n_classes,)
         Frequencies of the classes in the training data, by ``sample_weight``; after ``with_prior`` those it stands for.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
@@ -193,7 +193,7 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     multilabel_ : bool
         Whether y was a multilabel indicator.
     class_weight_ : ndarray of shape (n_classes,) or (2, n_classes)
-        Weights of the classes; after a multilabel fit, of the two sides of each label, for and against.
+        Weights of the classes in the fit; if that was multilabel, of the two sides of each label, for and against.
     class_prior_ : ndarray of shape (n_classes,)
         Frequencies of the classes in the training data, by ``sample_weight``, or of each label after a multilabel fit;
         after ``with_prior`` those it stands for.
@@ -250,12 +250,6 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _fit(self, X, y, sample_weight):
-        """As in the base, and set ``multilabel_``."""
-        outcome = super()._fit(X, y, sample_weight)
-        self.multilabel_ = self._takes_as_multilabel(y)
-        return outcome
-
     def _read_y(self, y):
         """Classes (K,) and labels of y, or labels (L,) and indicators."""
         return read_indicator(y) if self._takes_as_multilabel(y) else read_labels(y, self.classes)
@@ -267,6 +261,10 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         else:
             make_targets = BinaryTargets if len(class_weight) == 2 else OneVsAllTargets
         return make_targets(labels, sample_weight, class_weight, label_smoothing)
+
+    def _attributes_by_labels(self, labels):
+        """Whether y is a multilabel indicator."""
+        return {"multilabel_": isinstance(labels, Indicators)}
 
     def _check_classes_with_mass(self, classes, targets):
         """As in the base; labels of a multilabel y stand each by itself."""

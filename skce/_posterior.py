@@ -130,7 +130,7 @@ def with_prior(estimator, *, prior, tau=1.0):
     prior : array-like of shape (n_classes,), dict, Series or "balanced"
         Probabilities of the classes where predictions are to be used, in the order of ``classes_`` or by class;
         "balanced" for all the same. After a multilabel fit the probability of each label, 1/2 if "balanced". A class
-        without samples in training stays as improbable as it is.
+        without samples, or without weight, in training stays as improbable as it is.
     tau : float, default=1.0
         How far to go, at least 0: 0 keeps the prior of the training data, 1 goes all the way, more goes beyond.
 
@@ -181,8 +181,9 @@ def with_prior(estimator, *, prior, tau=1.0):
         raise TypeError(f"estimator must be a SoftmaxRegressor, a OneVsAllClassifier or end in one, got {estimator!r}.")
     old = _outcomes(classifier.class_prior_, recovery)
     new = _outcomes(_checked_prior(prior, classifier), recovery)
-    # A class without samples has no frequency to be changed, and a label with one outcome none either.
-    occurs = old > 0 if old.ndim == 1 else np.broadcast_to((old > 0).all(axis=0), old.shape)
+    # What was not fitted, for want of samples or of weight, has no frequency to be changed; a label has two or none.
+    occurs = (old > 0) & (classifier.class_weight_ > 0)
+    occurs = occurs if old.ndim == 1 else np.broadcast_to(occurs.all(axis=0), old.shape)
     if old.ndim == 1:
         new = new / new[occurs].sum()
     log_old = np.log(np.where(occurs, old, 1.0))
@@ -197,7 +198,6 @@ def with_prior(estimator, *, prior, tau=1.0):
             shift = log_weight - log_weight.mean()
         classifier.intercept_ = (classifier.intercept_ - shift).astype(classifier.intercept_.dtype)
         classifier._recovery = replace(recovery, log_weight=np.zeros_like(log_weight))
-        classifier.class_weight_ = np.ones_like(log_weight)  # the intercepts have undone them
     else:
         check_recoverable(recovery.loss)
         classifier.set_params(posterior="recovered")

@@ -1,6 +1,7 @@
 """Calibration errors and the parts of the Brier score, against plain Python, cases worked by hand and scikit-learn."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -318,6 +319,7 @@ class TestBootstrap:
         y, p = calibrated(rng, 30)
         y[:] = 0
         y[0], y[1] = 1, 2
+        assert bootstrap_standard_error(partial(classwise_calibration_error, n_bins=5), y, p, random_state=0) > 0
         assert bootstrap_standard_error(classwise_calibration_error, y, p, random_state=0) > 0
 
 

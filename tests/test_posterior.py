@@ -334,7 +334,6 @@ class TestWithPrior:
         )
         # Weights are undone in passing, once.
         weighted = with_prior(SoftmaxRegressor(class_weight="balanced").fit(X, y), prior="balanced")
-        np.testing.assert_array_equal(weighted.class_weight_, 1)
         p = weighted.predict_proba(X)
         np.testing.assert_allclose(weighted.set_params(posterior="recovered").predict_proba(X), p, rtol=1e-12)
 
@@ -473,6 +472,15 @@ class TestWithPrior:
         changed = with_prior(model, prior=[0.01, 0.01, 0.01, 0.97])
         assert changed.predict_proba(X)[:, 3].mean() < 2 * model.predict_proba(X)[:, 3].mean()
         np.testing.assert_allclose(changed.class_prior_, [1 / 3, 1 / 3, 1 / 3, 0], rtol=1e-12)
+
+    def test_mass_for_a_class_without_weight_goes_to_the_others(self, problem):
+        X, y = problem
+        for options in ({}, {"loss": "focal"}):
+            model = SoftmaxRegressor(class_weight={2: 0.0}, **options).fit(X, y)
+            changed = with_prior(model, prior=[0.2, 0.2, 0.6])
+            assert (changed.predict_proba(X)[:, 2] < 1e-12).all()
+            ratio = changed.class_prior_[:2] / 0.5
+            np.testing.assert_allclose(ratio, ratio[0], rtol=1e-12)
 
     def test_a_label_with_one_outcome_stays_so(self, rng):
         X, tags = rng.standard_normal((50, 2)), rng.integers(0, 2, size=(50, 2))

@@ -8,6 +8,7 @@ from sklearn.base import clone
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
 from skce._objective import LinearObjective
+from skce.metrics import neg_binary_log_loss_scorer, neg_log_loss_scorer
 from tests.problems import SKLEARN_VERSION, overlapping
 
 needs_callbacks = pytest.mark.skipif(SKLEARN_VERSION < (1, 9), reason="scikit-learn has callbacks from 1.9 on")
@@ -131,6 +132,24 @@ class TestCallbacks:
         rows = monitor.get_logs(select="most_recent").data
         losses = [-row["neg_log_loss"] for row in rows if row["task_name"] == "iteration"]
         np.testing.assert_allclose(losses, model.loss_curve_[1:], rtol=1e-6)
+
+    @pytest.mark.parametrize("posterior", ["model", "recovered"])
+    def test_scikit_learns_scoring_monitor_of_labels(self, posterior, rng):
+        from sklearn.callback import ScoringMonitor
+
+        X, y = overlapping(rng)
+        tags = rng.integers(0, 2, size=(len(X), 4))
+        model = OneVsAllClassifier(posterior=posterior, class_weight="balanced")
+        for first, second, scorer in (
+            (tags, y, neg_log_loss_scorer),
+            (y, tags, neg_binary_log_loss_scorer),
+        ):
+            # What the last fit was to must not matter to what is seen of this one.
+            monitor = ScoringMonitor(scoring={"score": scorer})
+            fitted = clone(model).fit(X, first).set_callbacks(monitor).fit(X, second)
+            rows = monitor.get_logs(select="most_recent").data
+            last = [row["score"] for row in rows if row["task_name"] == "iteration"][-1]
+            assert last == pytest.approx(scorer(fitted, X, second), rel=1e-3)
 
     def test_survive_a_clone(self, make_callback):
         assert len(clone(SoftmaxRegressor().set_callbacks(make_callback()))._skl_callbacks) == 1
