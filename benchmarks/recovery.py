@@ -84,6 +84,7 @@ def mean_over_draws(draws):
     rows = []
     for same in zip(*draws, strict=True):
         row = {key: float(np.mean([one[key] for one in same])) if ", " in key else same[0][key] for key in same[0]}
+        row["largest error"] = max(one["error, recovered"] for one in same)
         row["times nearer"] = row["error, model"] / row["error, recovered"]
         row["no worse"] = float(
             np.mean(
@@ -101,9 +102,9 @@ def mean_over_draws(draws):
 def recovered_from_data(name, X, y, seed, out):
     """Rows of the report: each model's own and recovered probabilities on the held-out half of a set."""
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=seed)
+    models = {title: SoftmaxRegressor(**options).fit(X_train, y_train) for title, options in MODELS.items()}
     rows = []
-    for title, options in MODELS.items():
-        model = SoftmaxRegressor(**options).fit(X_train, y_train)
+    for title, model in models.items():
         for posterior in ("model", "recovered"):
             p = model.set_params(posterior=posterior).predict_proba(X_test)
             error = bootstrap_standard_error(expected_calibration_error, y_test, p, n_bootstraps=100, random_state=seed)
@@ -119,11 +120,11 @@ def recovered_from_data(name, X, y, seed, out):
                     "balanced accuracy": balanced_accuracy_score(y_test, model.predict(X_test)),
                 }
             )
-    _draw(out / f"recovery-{name}.png", name, X_train, X_test, y_train, y_test)
+    _draw(out / f"recovery-{name}.png", name, models, X_test, y_test)
     return rows
 
 
-def _draw(path, name, X_train, X_test, y_train, y_test):
+def _draw(path, name, models, X_test, y_test):
     """Save reliability diagrams: a column a model, its own probabilities above and recovered ones below."""
     import matplotlib as mpl
 
@@ -132,9 +133,8 @@ def _draw(path, name, X_train, X_test, y_train, y_test):
 
     from skce.display import ReliabilityDisplay
 
-    figure, axes = plt.subplots(2, len(MODELS), figsize=(3.4 * len(MODELS), 9), layout="constrained")
-    for column, (title, options) in zip(axes.T, MODELS.items(), strict=True):
-        model = SoftmaxRegressor(**options).fit(X_train, y_train)
+    figure, axes = plt.subplots(2, len(models), figsize=(3.4 * len(models), 9), layout="constrained")
+    for column, (title, model) in zip(axes.T, models.items(), strict=True):
         for ax, posterior in zip(column, ("model", "recovered"), strict=True):
             display = ReliabilityDisplay.from_estimator(model.set_params(posterior=posterior), X_test, y_test, ax=ax)
             (panel,) = display.axes_

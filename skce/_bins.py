@@ -10,7 +10,6 @@ from skce._arrays import checked_probabilities
 from skce._compat import checked_sample_weight
 from skce._labels import is_indicator, read_indicator, read_labels, rounding_of_probabilities
 from skce._parameters import InvalidParameterError, check_integer
-from skce._targets import HardLabels
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,11 @@ def top_label(outcomes, probabilities):
     return probabilities[rows, predicted], outcomes[rows, predicted]
 
 
+def is_off_one(probabilities):
+    """Whether each row (n,) of probabilities sums to something else than 1, by more than rounding."""
+    return np.abs(probabilities.sum(axis=1) - 1) > rounding_of_probabilities(probabilities.dtype)
+
+
 def read_outcomes(y_true, y_proba, sample_weight, labels):
     """Outcomes, probabilities (n, K) and weights (n,) of the samples that weigh anything."""
     probabilities = checked_probabilities("y_proba", y_proba)
@@ -99,15 +103,14 @@ def read_outcomes(y_true, y_proba, sample_weight, labels):
     if probabilities.ndim != 2:
         raise InvalidParameterError(f"y_proba must have one or two axes, got shape {probabilities.shape}.")
     check_consistent_length(y_true, probabilities)
-    sums = probabilities.sum(axis=1)
-    off = np.abs(sums - 1) > rounding_of_probabilities(probabilities.dtype)
+    off = is_off_one(probabilities)
     indicator = _indicator_of(y_true) if labels is None else None
     if indicator is not None and (off.any() or (indicator.matrix.sum(axis=1) != 1).any()):
         outcomes = indicator
     elif off.any():
         raise InvalidParameterError(
             f"y_proba must have rows that sum to 1, unless y_true is a multilabel indicator; row {off.argmax()} sums "
-            f"to {sums[off.argmax()]:.6g}."
+            f"to {probabilities[off.argmax()].sum():.6g}."
         )
     else:
         classes, read = read_labels(y_true, labels)
@@ -116,11 +119,7 @@ def read_outcomes(y_true, y_proba, sample_weight, labels):
                 f"labels must be sorted, as the columns of y_proba are to be, got {list(labels)}; put both in that "
                 "order."
             )
-        if isinstance(read, HardLabels):
-            matrix = np.zeros((len(read.codes), len(classes)))
-            matrix[np.arange(len(read.codes)), read.codes] = 1
-        else:
-            matrix = read.probabilities
+        matrix = read.weighted_block(slice(None), np.ones(len(probabilities)), np.ones(len(classes))).T
         outcomes = Outcomes(matrix, classes, is_multilabel=False)
     if outcomes.matrix.shape != probabilities.shape:
         raise InvalidParameterError(

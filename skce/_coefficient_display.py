@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse
 
 from skce._parameters import InvalidParameterError, check_integer
-from skce._plotting import COLOURS, axes_or_new, check_has, panels_in_place_of, shortened
+from skce._plotting import COLOURS, axes_or_new, check_has, panels_in_place_of, rows_columns, shortened
 from skce._validation import classifier_in
 
 # The few coefficients beyond this quantile of their sizes would leave all others pale.
@@ -135,8 +135,7 @@ class CoefficientDisplay:
         self : CoefficientDisplay
         """
         n_panels = len(self.coef)
-        n_columns = min(n_panels, PANELS_A_ROW["bars" if self.image_shape is None else "image"])
-        n_rows = -(-n_panels // n_columns)
+        n_rows, n_columns = rows_columns(n_panels, PANELS_A_ROW["bars" if self.image_shape is None else "image"])
         n_bars = min(self.n_bars, self.coef.shape[1])
         if self.image_shape is None:
             figsize = 1.6 + 3.3 * n_columns, 0.5 + n_rows * (0.6 + 0.26 * n_bars)

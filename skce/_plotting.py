@@ -18,6 +18,12 @@ def axes_or_new(ax, figsize):
     return ax
 
 
+def rows_columns(n_panels, most_columns):
+    """Rows and columns of a grid of so many panels."""
+    n_columns = min(n_panels, most_columns)
+    return -(-n_panels // n_columns), n_columns
+
+
 def panels_in_place_of(ax, n_rows, n_columns, n_panels, height_ratios=None):
     """Axes, row by row, that take the place of ``ax``."""
     ax.set_axis_off()

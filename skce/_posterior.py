@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import log_softmax
 
+from skce._labels import rounding_of_probabilities
 from skce._links import sigmoid, softmax
 from skce._parameters import InvalidParameterError, check_number
 from skce._validation import classifier_in
@@ -188,20 +189,16 @@ def with_prior(estimator, *, prior, tau=1.0):
         new = new / new[occurs].sum()
     log_old = np.log(np.where(occurs, old, 1.0))
     log_ratio = np.where(occurs, tau * (np.log(new) - log_old), 0.0)
-    log_weight = recovery.log_weight - log_ratio
+    classifier._recovery = replace(recovery, log_weight=recovery.log_weight - log_ratio)
     if classifier._is_recovered_by_intercepts():
-        if len(classifier.coef_) == 1:
-            shift = np.diff(log_weight)
-        elif log_weight.ndim == 2:
-            shift = log_weight[0] - log_weight[1]
-        else:
-            shift = log_weight - log_weight.mean()
-        classifier.intercept_ = (classifier.intercept_ - shift).astype(classifier.intercept_.dtype)
-        classifier._recovery = replace(recovery, log_weight=np.zeros_like(log_weight))
+        shift = classifier._recovered(np.zeros((len(classifier.coef_), 1)))[:, 0]
+        if len(shift) > 1 and old.ndim == 1:
+            shift -= shift.mean()  # a softmax does not see what all classes share
+        classifier.intercept_ = (classifier.intercept_ + shift).astype(classifier.intercept_.dtype)
+        classifier._recovery = replace(recovery, log_weight=np.zeros_like(log_ratio))
     else:
         check_recoverable(recovery.loss)
         classifier.set_params(posterior="recovered")
-        classifier._recovery = replace(recovery, log_weight=log_weight)
     left_out = -np.inf if old.ndim == 1 else 0.0  # of a label both sides are left out, or none
     log_shifted = log_softmax(np.where(occurs, log_old + log_ratio, left_out), axis=0)
     shifted = np.where(occurs, np.exp(log_shifted), old)
@@ -237,7 +234,7 @@ def _checked_prior(prior, classifier):
         if (values >= 1).any():
             raise InvalidParameterError(f"prior must hold probabilities below 1 for labels, got {prior!r}.")
         return values
-    if abs(values.sum() - 1) > 1e-5:
+    if abs(values.sum() - 1) > rounding_of_probabilities(values.dtype):
         raise InvalidParameterError(
             f"prior must sum to 1, but sums to {values.sum():.6g}: {prior!r}; divide counts by their sum."
         )

@@ -28,7 +28,8 @@ def reduced_over_classes(
 
     ``kernel`` maps a block of values and one of targets, both (K, m), to losses (m,) and a gradient (K, m).
     """
-    _check_options(label_smoothing, reduction, return_gradient)
+    _check_smoothing(label_smoothing)
+    _check_reduction(reduction, return_gradient)
     *shape, n_classes = values.shape
     rows_of_values = values.reshape(-1, n_classes)
     n_rows = len(rows_of_values)
@@ -37,7 +38,7 @@ def reduced_over_classes(
     sample_weight, scale_of_samples = _scaled(sample_weight)
     weight_of_class, scale_of_classes = _scaled(weight_of_class)
     losses, weights = np.empty(n_rows, values.dtype), np.empty(n_rows)
-    gradient = np.empty_like(rows_of_values) if return_gradient else None
+    gradient = np.empty(values.shape, values.dtype) if return_gradient else None
     for rows in _blocks(n_rows, n_classes):
         targets = smoothed(labels.weighted_block(rows, sample_weight, weight_of_class), label_smoothing)
         weights[rows] = targets.sum(axis=0)
@@ -45,10 +46,8 @@ def reduced_over_classes(
             np.array(rows_of_values[rows].T, order="C"), targets.astype(values.dtype, copy=False)
         )
         if return_gradient:
-            gradient[rows] = gradient_of_block.T
-    return _reduced(
-        losses.reshape(shape), gradient, weights, values.shape, reduction, scale_of_samples * scale_of_classes
-    )
+            gradient.reshape(rows_of_values.shape)[rows] = gradient_of_block.T
+    return _reduced(losses.reshape(shape), gradient, weights, reduction, scale_of_samples * scale_of_classes)
 
 
 def reduced_over_elements(
@@ -58,16 +57,18 @@ def reduced_over_elements(
 
     ``kernel`` maps values (L, m) and targets (2, L, m), for and against, to losses and a gradient (L, m).
     """
-    _check_options(label_smoothing, reduction, return_gradient)
+    _check_smoothing(label_smoothing)
+    _check_reduction(reduction, return_gradient)
     # A column a label; what has fewer or more axes is one column.
     matrix = values if values.ndim == 2 else values.reshape(-1, 1)
-    indicators = Indicators(targets.reshape(matrix.shape))
+    shares = targets.reshape(matrix.shape)
+    indicators = Indicators(shares)
     element_weight = _weights_like(sample_weight, values.shape, per_row=True).reshape(matrix.shape)
-    weight_of_outcome = _weights_of_outcomes(class_weight, indicators, element_weight, values.ndim)
+    weight_of_outcome = _weights_of_outcomes(class_weight, shares, element_weight, values.ndim)
     element_weight, scale_of_elements = _scaled(element_weight)
     weight_of_outcome, scale_of_outcomes = _scaled(weight_of_outcome)
     losses, weights = np.empty_like(matrix), np.empty(matrix.shape)
-    gradient = np.empty_like(matrix) if return_gradient else None
+    gradient = np.empty(values.shape, values.dtype) if return_gradient else None
     ones = np.broadcast_to(1.0, len(matrix))
     for rows in _blocks(*matrix.shape):
         block = smoothed(indicators.weighted_block(rows, ones, weight_of_outcome), label_smoothing)
@@ -78,20 +79,20 @@ def reduced_over_elements(
         )
         losses[rows] = losses_of_block.T
         if return_gradient:
-            gradient[rows] = gradient_of_block.T
+            gradient.reshape(matrix.shape)[rows] = gradient_of_block.T
     scale = scale_of_elements * scale_of_outcomes
-    return _reduced(losses.reshape(values.shape), gradient, weights, values.shape, reduction, scale)
+    return _reduced(losses.reshape(values.shape), gradient, weights, reduction, scale)
 
 
-def reduced_unweighted(losses, gradient, reduction, return_gradient):
-    """The reduction of losses (...) that weigh 1 each, and of their gradient (..., K)."""
-    _check_options(0.0, reduction, return_gradient)
+def reduced_unweighted(losses, gradient, *, reduction, return_gradient):
+    """The reduction of losses (...) that weigh 1 each, and of the ``gradient()`` (..., K) that is asked for."""
+    _check_reduction(reduction, return_gradient)
     weights = np.broadcast_to(1.0, losses.shape)
-    return _reduced(losses, gradient if return_gradient else None, weights, gradient.shape, reduction, 1.0)
+    return _reduced(losses, gradient() if return_gradient else None, weights, reduction, scale=1.0)
 
 
-def _reduced(losses, gradient, weights, shape, reduction, scale):
-    """The reduction of ``scale`` times losses (...); with its gradient, of the given shape, unless that is None."""
+def _reduced(losses, gradient, weights, reduction, scale):
+    """The reduction of ``scale`` times losses (...); with that of their gradient, unless it is None."""
     if reduction == "none":
         value, factor = (losses * scale).astype(losses.dtype, copy=False), scale
         value = float(value) if value.ndim == 0 else value
@@ -102,7 +103,7 @@ def _reduced(losses, gradient, weights, shape, reduction, scale):
         value, factor = float(losses.sum(dtype=np.float64) / divisor), 1 / divisor
     if gradient is None:
         return value
-    return value, (gradient * factor).astype(gradient.dtype, copy=False).reshape(shape)
+    return value, np.asarray(gradient * factor, dtype=gradient.dtype)
 
 
 def _scaled(weights):
@@ -112,9 +113,13 @@ def _scaled(weights):
     return weights / scale, scale
 
 
-def _check_options(label_smoothing, reduction, return_gradient):
-    """Raise unless the options that need no data are allowed."""
+def _check_smoothing(label_smoothing):
+    """Raise unless the share that is smoothed is one."""
     check_number("label_smoothing", label_smoothing, lambda epsilon: 0 <= epsilon < 1, "a number in [0, 1)")
+
+
+def _check_reduction(reduction, return_gradient):
+    """Raise unless it is clear what to return."""
     if not (isinstance(reduction, str) and reduction in REDUCTIONS):
         raise InvalidParameterError(f"reduction must be one of {', '.join(map(repr, REDUCTIONS))}, got {reduction!r}.")
     check_boolean("return_gradient", return_gradient)
@@ -146,24 +151,19 @@ def _weights_of_classes(class_weight, counts):
     return class_weights(class_weight, np.arange(len(counts)), counts)
 
 
-def _weights_of_outcomes(class_weight, indicators, element_weight, n_axes):
+def _weights_of_outcomes(class_weight, shares, element_weight, n_axes):
     """Weights (2, L) for and against each label; of binary values, ``class_weight`` weighs the outcomes 0 and 1."""
-    n_labels = indicators.indicator.shape[1]
+    n_labels = shares.shape[1]
     if class_weight is None:
         return np.ones((2, n_labels))
     if n_axes > 2:
         raise InvalidParameterError("class_weight needs binary or multilabel values, of one or two axes.")
-    counts = np.stack(
-        [
-            np.sum(element_weight * share, axis=0)
-            for share in (indicators.indicator.astype(float), 1.0 - indicators.indicator)
-        ]
-    )
-    if n_axes < 2:
-        return _weights_of_classes(class_weight, counts[::-1, 0])[::-1, None]
-    if _is_array(class_weight):
+    if n_axes == 2 and _is_array(class_weight):
         return np.stack([_checked_class_weights(class_weight, n_labels), np.ones(n_labels)])
-    return class_weights(class_weight, np.arange(n_labels), counts)
+    counts = np.stack([(element_weight * share).sum(axis=0) for share in (shares, 1.0 - shares)])
+    if n_axes == 2:
+        return class_weights(class_weight, np.arange(n_labels), counts)
+    return _weights_of_classes(class_weight, counts[::-1, 0])[::-1, None]
 
 
 def _is_array(class_weight):

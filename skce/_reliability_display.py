@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from skce._bins import binned, checked_bins, read_outcomes, top_label
+from skce._bins import binned, checked_bins, is_off_one, read_outcomes, top_label
 from skce._labels import aligned_indicator
 from skce._parameters import InvalidParameterError
-from skce._plotting import COLOURS, axes_or_new, panels_in_place_of, shortened
+from skce._plotting import COLOURS, axes_or_new, panels_in_place_of, rows_columns, shortened
 
 CONFIDENCE_OF_BAND = 0.95
 
@@ -100,7 +100,7 @@ class ReliabilityDisplay:
             As :meth:`from_predictions` does.
         """
         probabilities = np.asarray(estimator.predict_proba(X))
-        is_multilabel = not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=1e-3)
+        is_multilabel = is_off_one(probabilities).any()
         if is_multilabel:
             y = aligned_indicator(y, np.asarray(estimator.classes_))
         return cls.from_predictions(
@@ -204,8 +204,7 @@ class ReliabilityDisplay:
         self : ReliabilityDisplay
         """
         n_panels = len(self.bins)
-        n_columns = min(n_panels, PANELS_A_ROW)
-        n_rows = -(-n_panels // n_columns)
+        n_rows, n_columns = rows_columns(n_panels, PANELS_A_ROW)
         self.ax_ = axes_or_new(ax, figsize=(0.6 + (4.2 if n_panels == 1 else 3.2) * n_columns, 0.3 + 4.4 * n_rows))
         self.figure_ = self.ax_.figure
         pairs = [

@@ -1,8 +1,9 @@
 """Scorers: log loss, and binary log loss for multilabel models, that know the classes of the model they score.
 
 scikit-learn's own "neg_log_loss" sees labels and probabilities but not the classes that these belong to: a test fold
-that lacks a class gives nan, and a grid search then returns its first candidate. These scorers ask the estimator. They
-go wherever scikit-learn takes a scorer, and carry ``sample_weight`` by metadata routing.
+that lacks a class gives nan, and a grid search then returns its first candidate. These scorers ask the estimator.
+They go wherever scikit-learn takes a scorer (to a ScoringMonitor in a dict), and carry ``sample_weight`` by metadata
+routing.
 """
 
 from dataclasses import dataclass, replace

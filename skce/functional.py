@@ -508,9 +508,12 @@ def entropy(p, *, reduction="none", return_gradient=False):
     array([1. , 1.5])
     """
     p = checked_distributions("p", p)
-    with np.errstate(divide="ignore"):
-        gradient = -np.log(p) - 1
-    return reduced_unweighted(entr(p).sum(axis=-1), gradient, reduction, return_gradient)
+
+    def gradient():
+        with np.errstate(divide="ignore"):
+            return -np.log(p) - 1
+
+    return reduced_unweighted(entr(p).sum(axis=-1), gradient, reduction=reduction, return_gradient=return_gradient)
 
 
 def kl_divergence(p, q, *, reduction="none", return_gradient=False):
@@ -555,9 +558,13 @@ def kl_divergence(p, q, *, reduction="none", return_gradient=False):
     p, q = checked_distributions("p", p), checked_distributions("q", q)
     if p.shape != q.shape:
         raise InvalidParameterError(f"p and q must have the same shape, got {p.shape} and {q.shape}.")
-    _, gradient = categorical_cross_entropy(q, p, reduction="none", return_gradient=True)
+
+    def gradient():
+        _, slopes = _categorical_losses_slopes(np.moveaxis(q, -1, 0), np.moveaxis(p, -1, 0))
+        return np.moveaxis(slopes, 0, -1)
+
     divergence = np.maximum(rel_entr(p, q).sum(axis=-1), 0)  # rounding may leave less
-    return reduced_unweighted(divergence, gradient, reduction, return_gradient)
+    return reduced_unweighted(divergence, gradient, reduction=reduction, return_gradient=return_gradient)
 
 
 def softmax_jacobian(logits):
