@@ -8,7 +8,6 @@ threads to BLAS; skce shares the rows between as many threads as BLAS may use.
 
 import argparse
 from contextlib import contextmanager
-from dataclasses import replace
 from statistics import median
 
 import numpy as np
@@ -21,7 +20,6 @@ from timing import limited_threads, results_in_turn, thread_counts, timed
 from skce._objective import LinearObjective
 from skce._rows import RowBlocks
 from skce._targets import BinaryTargets, HardLabels, SoftmaxTargets
-from skce._threads import workers_for
 from skce.losses import CrossEntropy
 
 # n, d, K and the share of numbers that are not zero.
@@ -36,21 +34,19 @@ SHAPES = [
 SHAPE_OF_PRODUCTS = 784, 10
 
 
-@contextmanager
-def rows_with_workers(problem, n_columns):
-    """RowBlocks of a problem with as many threads as a fit would have."""
-    rows = RowBlocks(problem.X, n_columns)
-    with workers_for(problem.X.shape[0] * n_columns * (rows.numbers_per_row + 30)) as workers:
-        yield replace(rows, workers=workers)
+def rows_of(problem, make_targets):
+    """RowBlocks of a problem: one logit a class for SoftmaxTargets, one for BinaryTargets."""
+    n, _, n_classes = problem.shape
+    labels, weights = HardLabels(problem.y, n_classes), np.ones(n)
+    targets = make_targets(np.ones(n_classes), 0.0, labels.counts(weights))
+    return RowBlocks(problem.X, targets.of_rows(labels, weights))
 
 
 @contextmanager
 def evaluation_by_skce(problem, make_targets, params):
-    """A function that evaluates by skce: one logit a class for SoftmaxTargets, one for BinaryTargets."""
-    n, d, n_classes = problem.shape
-    targets = make_targets(HardLabels(problem.y, n_classes), np.ones(n), np.ones(n_classes), 0.0)
-    with rows_with_workers(problem, params.size // (d + 1)) as rows:
-        objective = LinearObjective(rows, targets, CrossEntropy(), C=problem.C, fit_intercept=True)
+    """A function that evaluates by skce, with as many threads as a fit would have."""
+    with rows_of(problem, make_targets).at_work() as rows:
+        objective = LinearObjective(rows, CrossEntropy(), C=problem.C, fit_intercept=True)
         yield lambda: objective(params)
 
 
@@ -72,7 +68,8 @@ def products_alone(problem, params):
         block = problem.X[rows]
         return np.matmul(coef, block.T, order="C") @ block
 
-    with rows_with_workers(problem, len(coef)) as rows:
+    make_targets = BinaryTargets if len(coef) == 1 else SoftmaxTargets
+    with rows_of(problem, make_targets).at_work() as rows:
         slices = rows.usual_slices
         yield lambda: list(rows.workers.map(products_of_block, slices))
 

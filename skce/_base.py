@@ -21,7 +21,6 @@ from skce._posterior import Recovery, check_recoverable
 from skce._progress import Progress
 from skce._rows import RowBlocks, row_slices
 from skce._solver import warn_unless_converged
-from skce._targets import Indicators
 from skce._training import trained, unreachable_intercept
 from skce._validation import check_parameters, check_posterior, checked_features, unchanged_on_error
 from skce.losses import CrossEntropy, FocalLoss
@@ -135,7 +134,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         check_posterior(self.posterior)
         X = checked_features(self, X, reset=False)
         logits = np.empty((X.shape[0], len(self.coef_)), np.result_type(X, self.coef_))
-        features = RowBlocks(X, len(self.coef_), dtype=logits.dtype)
+        features = RowBlocks(X, dtype=logits.dtype)
         # In one product, unless the dtypes differ: that would copy X.
         for rows in row_slices(X.shape[0], X.shape[0] if X.dtype == logits.dtype else ROWS_PER_PRODUCT):
             logits[rows] = features.block(rows) @ self.coef_.T
@@ -243,42 +242,42 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         sample_weight = checked_sample_weight(sample_weight, X)
         counts = labels.counts(sample_weight)
         weights = class_weights(self.class_weight, classes, counts)
-        targets = self._targets(labels, sample_weight, weights, float(self.label_smoothing))
+        targets = self._targets(weights, float(self.label_smoothing), counts)
+        rows = RowBlocks(X, targets.of_rows(labels, sample_weight))
         self._check_classes_with_mass(classes, targets)
         if float(self.C) * float(targets.total) < np.finfo(float).tiny:
             raise InvalidParameterError(
                 f"C={self.C!r} times the total weight {targets.total:.3g} is too small for a float."
             )
+        is_multilabel = counts.ndim == 2
         frequencies = counts / counts.sum(axis=0)
-        class_prior = frequencies if frequencies.ndim == 1 else frequencies[0]
+        class_prior = frequencies[0] if is_multilabel else frequencies
+        shape = targets.n_outputs, rows.shape[1]
         optimised = targets.columns
         constant = np.delete(np.arange(targets.n_outputs), optimised)
 
         def fitted_attributes(optimised_coef, optimised_intercept):
-            coef = np.zeros((targets.n_outputs, X.shape[1]))
+            coef = np.zeros(shape)
             intercept = np.zeros(targets.n_outputs)
             coef[optimised], intercept[optimised] = optimised_coef, optimised_intercept
             if len(constant):
-                intercept[constant] = self._constant_intercepts(
-                    X, optimised_coef, optimised_intercept, targets, constant
-                )
+                intercept[constant] = self._constant_intercepts(rows, optimised_coef, optimised_intercept, constant)
                 if targets.is_shift_invariant and self.fit_intercept:
                     intercept -= intercept.mean()
             return {
                 "classes_": classes,
-                **self._attributes_by_labels(labels),
+                **self._attributes_by_kind(is_multilabel),
                 "class_weight_": weights,
                 "class_prior_": class_prior,
-                "coef_": coef.astype(X.dtype),
-                "intercept_": intercept.astype(X.dtype),
+                "coef_": coef.astype(rows.dtype_of_X),
+                "intercept_": intercept.astype(rows.dtype_of_X),
                 "_recovery": Recovery.of_fit(loss, float(self.label_smoothing), weights),
             }
 
         coef, intercept, solution = trained(
-            X,
-            targets,
+            rows,
             loss,
-            self._warm_start(classes, (targets.n_outputs, X.shape[1]), optimised),
+            self._warm_start(classes, shape, optimised),
             C=float(self.C),
             fit_intercept=self.fit_intercept,
             tol=self.tol,
@@ -297,7 +296,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         self.loss_curve_ = np.array(solution.loss_curve)
         self.pass_curve_ = np.array(solution.pass_curve)
         progress.end()
-        return solution, classes[constant].tolist() if isinstance(labels, Indicators) else []
+        return solution, classes[constant].tolist() if is_multilabel else []
 
     def _loss_object(self):
         """The loss that the parameters ``loss`` and ``gamma`` name."""
@@ -324,7 +323,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         rows = np.array(order)[columns]
         return self.coef_[rows].astype(float), self.intercept_[rows].astype(float)
 
-    def _attributes_by_labels(self, labels):
+    def _attributes_by_kind(self, is_multilabel):
         """Fitted attributes that say what y was read as."""
         return {}
 
@@ -337,9 +336,9 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
                 f"positive weight: {classes[has_mass].tolist()}."
             )
 
-    def _constant_intercepts(self, X, coef, intercept, targets, constant):
-        """Intercepts of the classes without mass, which keep them below eps on all rows of X."""
-        return unreachable_intercept(X, coef, intercept, self._log_scores, len(constant))
+    def _constant_intercepts(self, rows, coef, intercept, constant):
+        """Intercepts of the classes without mass, which keep them below eps on all rows."""
+        return unreachable_intercept(rows, coef, intercept, self._log_scores, len(constant))
 
     def _is_recovered_by_intercepts(self):
         """Whether recovered logits are those of the model but for a shift of each class."""

@@ -23,7 +23,6 @@ import numpy as np
 import scipy.linalg
 
 from skce._factorisation import RIDGES, inverse_factor, relative_eigenvectors, weighted_moments
-from skce._standardisation import drawn_rows
 
 # Eigenvalues of the curvature by class, relative to the largest, below which a Kronecker product is not to be believed.
 LEAST_CLASS_CURVATURE = 1e-2
@@ -51,8 +50,10 @@ class ExactCurvature:
         n_columns, n_classes = objective.shape[0], self.classes.size
         first, second = self.classes.pairs
 
+        vectors = self.classes.vectors
+
         def sums(block, curvature):
-            weights = curvature.entries(self.classes.vectors, first, second)
+            weights = curvature.entries(vectors, first, second)
             return weighted_moments(weights, standardisation.columns_of(block)), curvature.total()
 
         width = min(n_columns // 2, len(first)) * n_columns // 4
@@ -160,8 +161,8 @@ class RowSpaceCurvature:
         self.classes = _class_directions(objective)
         n_rows, n_features = objective.rows.shape
         self.sweeps = 1.0
-        block = objective.rows.block(slice(0, n_rows))
-        curvature = objective.curvature_of_block(params, slice(0, n_rows), block)
+        targets, block = objective.rows.gathered()
+        curvature = objective.curvature_at(params)(targets, slice(0, n_rows), block)
         self.by_class = curvature.total() / objective.targets.total
         trace = curvature.trace()
         weight = trace / max(trace.sum(), np.finfo(float).tiny)
@@ -328,21 +329,17 @@ def _sums_over_rows(function, objective, params, n_draws, width=None):
     Of more than ``n_draws`` rows that many are drawn in proportion to their weight. ``width`` is the numbers a row that
     ``function`` computes.
     """
-    rows, targets = objective.rows, objective.targets
-    n_rows = rows.shape[0]
+    rows, total = objective.rows, objective.targets.total
+    n_rows, curvature_of = rows.shape[0], objective.curvature_at(params)
     if n_rows <= n_draws:
-        sums = rows.summed(
-            lambda chosen, block: function(block, objective.curvature_of_block(params, chosen, block)), None, width
-        )
-        return 1.0, [term / targets.total for term in sums]
+        sums = rows.summed(lambda targets, some, block: function(block, curvature_of(targets, some, block)), width)
+        return 1.0, [term / total for term in sums]
 
-    def terms_of_drawn(chosen, block):
-        curvature = objective.curvature_of_block(params, chosen, block)
-        return function(block, curvature.times(1 / targets.row_weight(chosen)))
+    def terms_of_drawn(targets, drawn, block):
+        return function(block, curvature_of(targets, drawn, block).times(1 / targets.row_weight(drawn)))
 
-    chosen, weight = drawn_rows(targets, n_rows, n_draws)
-    sums = rows.summed(terms_of_drawn, chosen, width)
-    return n_draws / n_rows, [term * (weight / n_draws / targets.total) for term in sums]
+    weight, sums = rows.summed_of_drawn(terms_of_drawn, n_draws, width)
+    return n_draws / n_rows, [term * (weight / n_draws / total) for term in sums]
 
 
 def _ridge(objective, standardisation):

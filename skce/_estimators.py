@@ -5,7 +5,7 @@ import numpy as np
 from skce._base import CrossEntropyClassifier
 from skce._labels import is_indicator, read_indicator, read_labels
 from skce._links import sigmoid
-from skce._targets import BinaryTargets, Indicators, MultilabelTargets, OneVsAllTargets, SoftmaxTargets
+from skce._targets import BinaryTargets, MultilabelTargets, OneVsAllTargets, SoftmaxTargets
 
 
 class SoftmaxRegressor(CrossEntropyClassifier):
@@ -122,12 +122,13 @@ class SoftmaxRegressor(CrossEntropyClassifier):
         """Classes (K,) and labels of y."""
         return read_labels(y, self.classes)
 
-    def _targets(self, labels, sample_weight, class_weight, label_smoothing):
+    def _targets(self, class_weight, label_smoothing, counts):
         """Targets for one softmax over the classes."""
-        make_targets = BinaryTargets if len(class_weight) == 2 else SoftmaxTargets
-        return make_targets(labels, sample_weight, class_weight, label_smoothing)
+        make_targets = BinaryTargets if len(counts) == 2 else SoftmaxTargets
+        return make_targets(class_weight, label_smoothing, counts)
 
-    def _log_scores(self, logits):
+    @staticmethod
+    def _log_scores(logits):
         """Logarithms (K, m), up to a shift of each row, of the probabilities for the logits (K, m)."""
         return logits
 
@@ -254,31 +255,31 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         """Classes (K,) and labels of y, or labels (L,) and indicators."""
         return read_indicator(y) if self._takes_as_multilabel(y) else read_labels(y, self.classes)
 
-    def _targets(self, labels, sample_weight, class_weight, label_smoothing):
+    def _targets(self, class_weight, label_smoothing, counts):
         """Targets for one sigmoid a class, or a label."""
-        if isinstance(labels, Indicators):
-            make_targets = MultilabelTargets
-        else:
-            make_targets = BinaryTargets if len(class_weight) == 2 else OneVsAllTargets
-        return make_targets(labels, sample_weight, class_weight, label_smoothing)
+        if counts.ndim == 2:
+            return MultilabelTargets(class_weight, label_smoothing, counts)
+        make_targets = BinaryTargets if len(counts) == 2 else OneVsAllTargets
+        return make_targets(class_weight, label_smoothing, counts)
 
-    def _attributes_by_labels(self, labels):
+    def _attributes_by_kind(self, is_multilabel):
         """Whether y is a multilabel indicator."""
-        return {"multilabel_": isinstance(labels, Indicators)}
+        return {"multilabel_": is_multilabel}
 
     def _check_classes_with_mass(self, classes, targets):
         """As in the base; labels of a multilabel y stand each by itself."""
         if not isinstance(targets, MultilabelTargets):
             super()._check_classes_with_mass(classes, targets)
 
-    def _constant_intercepts(self, X, coef, intercept, targets, constant):
+    def _constant_intercepts(self, rows, coef, intercept, constant):
         """As in the base; a label of a multilabel y that has one outcome gets that outcome up to eps."""
-        if not isinstance(targets, MultilabelTargets):
-            return super()._constant_intercepts(X, coef, intercept, targets, constant)
-        certain = np.log(2 / np.finfo(X.dtype).eps)
-        return np.where(targets.class_mass[constant] > 0, certain, -certain)
+        if not isinstance(rows.targets, MultilabelTargets):
+            return super()._constant_intercepts(rows, coef, intercept, constant)
+        certain = np.log(2 / np.finfo(rows.dtype_of_X).eps)
+        return np.where(rows.targets.class_mass[constant] > 0, certain, -certain)
 
-    def _log_scores(self, logits):
+    @staticmethod
+    def _log_scores(logits):
         """Logarithms (K, m), up to a shift of each row, of the probabilities for the logits (K, m)."""
         return sigmoid(logits)[0]
 

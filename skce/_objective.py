@@ -19,16 +19,16 @@ SEPARATED = 1e-8
 
 
 class LinearObjective:
-    """F and its gradient, one pass over ``rows``, the RowBlocks of X (n, d), for both.
+    """F and its gradient, one pass over ``rows``, the RowBlocks of X (n, d) and its targets, for both.
 
-    ``targets`` know their total weight S and, for the logits of some rows, the values and the gradient of a loss;
+    The targets know their total weight S and, for the logits of some rows, the values and the gradient of a loss;
     ``targets.columns`` are the outputs that parameters stand for. A softmax is one problem; sigmoids are K problems
     that have nothing in common but X, and F is the sum of theirs. ``resolution`` is the eps of its products.
     """
 
-    def __init__(self, rows, targets, loss, *, C, fit_intercept):
+    def __init__(self, rows, loss, *, C, fit_intercept):
         self.rows = rows
-        self.targets = targets
+        self.targets = targets = rows.targets
         self.loss = loss
         self.penalty = 1 / (C * float(targets.total))
         self.fit_intercept = fit_intercept
@@ -53,10 +53,11 @@ class LinearObjective:
         """Values (n_problems,), whose sum is F, and gradient of F at ``params``."""
         coef, intercept = self._split(params)
         coef_of_blocks = coef.astype(self.rows.dtype, copy=False)
+        loss = self.loss
 
-        def loss_gradient(rows, block):
+        def loss_gradient(targets, rows, block):
             logits = logits_of_block(block, coef_of_blocks, intercept)
-            values, logits_gradient = self.targets.loss_gradient(logits, rows, self.loss)
+            values, logits_gradient = targets.loss_gradient(logits, rows, loss)
             coef_gradient = coef_gradient_of_block(block, logits_gradient)
             return values, coef_gradient, np.add.reduce(logits_gradient, axis=1)
 
@@ -76,23 +77,28 @@ class LinearObjective:
         """Whether all coefficients are zero, so that every row has the same probabilities."""
         return not self._split(params)[0].any()
 
-    def curvature_of_block(self, params, rows, block):
-        """SoftmaxCurvature or SigmoidCurvature at ``params`` of some rows, a slice or indices, and their block."""
+    def curvature_at(self, params):
+        """The function of targets, some rows and their block that is their SoftmaxCurvature or SigmoidCurvature."""
         coef, intercept = self._split(params)
-        logits = logits_of_block(block, coef, intercept).astype(np.float64, copy=False)
-        return self.targets.curvature(logits, rows, self.loss)
+        loss = self.loss
+
+        def curvature(targets, rows, block):
+            logits = logits_of_block(block, coef, intercept).astype(np.float64, copy=False)
+            return targets.curvature(logits, rows, loss)
+
+        return curvature
 
     def separated_problems(self, params):
         """Whether each problem predicts the targets of all of its rows to within SEPARATED of 1."""
         coef, intercept = self._split(params)
+        loss, most_error = self.loss, max(SEPARATED, 4 * self.resolution)
 
-        def largest_errors(rows, block):
+        def has_errors(targets, rows, block):
             logits = logits_of_block(block, coef, intercept).astype(np.float64, copy=False)
-            _, logits_gradient = self.targets.loss_gradient(logits, rows, self.loss)
-            weight = self.targets.row_weight(rows)
-            return ((np.abs(logits_gradient) > max(SEPARATED, 4 * self.resolution) * weight).any(axis=1),)
+            _, logits_gradient = targets.loss_gradient(logits, rows, loss)
+            return ((np.abs(logits_gradient) > most_error * targets.row_weight(rows)).any(axis=1),)
 
-        (errors,) = self.rows.summed(largest_errors)
+        (errors,) = self.rows.summed(has_errors)
         return errors.reshape(self.n_problems, -1).max(axis=1) == 0
 
     def certified_gap(self, gradient, mean):

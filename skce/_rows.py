@@ -6,13 +6,14 @@ that blocks of a dense X may be taken minus a ``shift``; float32 columns whose u
 float64.
 """
 
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import scipy.sparse
 
-from skce._threads import ONE_WORKER, Workers
+from skce._threads import ONE_WORKER, Workers, workers_for
 
 # Numbers of a block that are computed elementwise: they should stay in the cache, yet keep calls rare. Threads hand the
 # interpreter's lock to each other between calls, so that they need fewer still.
@@ -24,13 +25,23 @@ ROWS_PER_BLOCK = 128
 NUMBERS_PER_SPARSE_BLOCK = 2**19
 NUMBERS_PER_SPARSE_COLUMN = 32
 
+# Rows whose weights are cumulated together, to draw from them.
+ROWS_PER_DRAW = 2**16
+
+# Multiplications that a logit of a row takes besides those of its product.
+WORK_PER_LOGIT = 30
+
 
 @dataclass(frozen=True)
 class RowBlocks:
-    """The rows of ``X`` (n, d), minus ``shift`` (d,) unless that is None, in blocks of ``n_columns`` numbers a row."""
+    """The rows of ``X`` (n, d), minus ``shift`` (d,) unless that is None, and their ``targets``.
+
+    Functions that are summed take the targets, some of their rows (a slice or indices) and the block of X for these.
+    They know of no other rows, so that they can be sent to where the rows are.
+    """
 
     X: np.ndarray
-    n_columns: int
+    targets: object = None
     shift: np.ndarray | None = None
     dtype: type = np.float64
     workers: Workers = ONE_WORKER
@@ -41,6 +52,11 @@ class RowBlocks:
         return self.X.shape
 
     @property
+    def n_columns(self):
+        """Logits of a row that are optimised."""
+        return len(self.targets.columns)
+
+    @property
     def numbers_per_row(self):
         """Stored numbers of a row, on average."""
         return self.X.nnz / self.shape[0] if self.is_sparse else self.shape[1]
@@ -49,6 +65,17 @@ class RowBlocks:
     def is_sparse(self):
         """Whether X, and each block, is a CSR matrix."""
         return scipy.sparse.issparse(self.X)
+
+    @property
+    def dtype_of_X(self):
+        """float32 or float64."""
+        return self.X.dtype.type
+
+    @contextmanager
+    def at_work(self):
+        """The same rows with as many threads as an evaluation is worth, while BLAS runs on one."""
+        with workers_for(work=self.shape[0] * self.n_columns * (self.numbers_per_row + WORK_PER_LOGIT)) as workers:
+            yield replace(self, workers=workers)
 
     @cached_property
     def usual_slices(self):
@@ -74,27 +101,71 @@ class RowBlocks:
             return block.astype(self.dtype, copy=False)
         return np.subtract(block, self.shift, dtype=np.float64).astype(self.dtype, copy=False)
 
-    def summed(self, function, chosen=None, n_columns=None):
-        """Sums, one for each entry of the tuple that ``function`` returns for some rows (a slice) and their block.
+    def gathered(self):
+        """The targets, and the block of all rows."""
+        return self.targets, self.block(slice(0, self.shape[0]))
 
-        Blocks are added in their order, and so are the sums of the threads, each of which adds its share of them. With
-        an array ``chosen`` of indices the sums are over these rows, and ``function`` gets indices instead of slices.
+    def lowest(self, function):
+        """The lowest of the numbers (m,) that ``function`` returns for a block of rows."""
+        return min(function(self.block(rows)).min() for rows in self.usual_slices)
+
+    def summed(self, function, n_columns=None):
+        """Sums, one for each entry of the tuple that ``function`` returns for targets, some rows and their block.
+
+        ``n_columns`` is the dense numbers that it computes for a row, where that is not a number for each logit. Blocks
+        are added in their order, and so are the sums of the threads, each of which adds its share of them.
         """
-        if chosen is None and n_columns is None:
-            slices = self.usual_slices
-        else:
-            slices = self.slices(self.shape[0] if chosen is None else len(chosen), n_columns)
-        if len(slices) == 1 and chosen is None:
-            return [np.asarray(term, dtype=np.float64) for term in function(slices[0], self.block(slices[0]))]
+        slices = self.usual_slices if n_columns is None else self.slices(self.shape[0], n_columns)
+        if len(slices) == 1:
+            terms = function(self.targets, slices[0], self.block(slices[0]))
+            return [np.asarray(term, dtype=np.float64) for term in terms]
+        return self._summed_in_shares(function, slices)
 
+    def summed_of_drawn(self, function, n_draws, n_columns=None):
+        """The weight of all rows, and sums as above over ``n_draws`` of them, drawn in proportion to their weight."""
+        drawn = self.drawn(n_draws, 0.0, self.weight)
+        return self.weight, self.summed_of_chosen(function, drawn, n_columns)
+
+    def summed_of_chosen(self, function, chosen, n_columns=None):
+        """Sums as above over the rows of an array of indices."""
+        return self._summed_in_shares(function, [chosen[rows] for rows in self.slices(len(chosen), n_columns)])
+
+    @property
+    def weight(self):
+        """Weight of all rows, up to a factor that they share."""
+        return self._cumulated_weights[-1]
+
+    def drawn(self, n_draws, before, total):
+        """Indices, in order, of those of ``n_draws`` rows that are among these; always the same.
+
+        They are drawn in proportion to their weight, from rows of a ``total`` weight, of which ``before`` precedes.
+        """
+        slices = row_slices(self.shape[0], ROWS_PER_DRAW)
+        drawn = [np.zeros(0, dtype=np.intp)]
+        for rows, start, end in zip(slices, self._cumulated_weights[:-1], self._cumulated_weights[1:], strict=True):
+            points = _points_between(before + start, before + end, total, n_draws)
+            if len(points):
+                weight = self.targets.row_weight(rows)
+                last = np.flatnonzero(weight)[-1]
+                drawn.append(rows.start + np.minimum(np.searchsorted(np.cumsum(weight), points), last))
+        return np.concatenate(drawn)
+
+    @cached_property
+    def _cumulated_weights(self):
+        """Weight before each of the slices of rows that are drawn from, and of all of them."""
+        slices = row_slices(self.shape[0], ROWS_PER_DRAW)
+        return np.cumsum([0.0, *(self.targets.row_weight(rows).sum() for rows in slices)])
+
+    def _summed_in_shares(self, function, slices):
+        """Sums as above over the given rows, slices or arrays of indices, shared by the workers."""
         errors = np.geterr()
 
         def share_summed(share):
             sums = None
             with np.errstate(**errors):  # which threads do not inherit
                 for rows in share:
-                    rows = rows if chosen is None else chosen[rows]
-                    terms = [np.asarray(term, dtype=np.float64) for term in function(rows, self.block(rows))]
+                    terms = function(self.targets, rows, self.block(rows))
+                    terms = [np.asarray(term, dtype=np.float64) for term in terms]
                     if sums is None:
                         sums = terms
                     else:
@@ -108,6 +179,16 @@ class RowBlocks:
 def row_slices(n_rows, step):
     """Slices of ``step`` rows, the last of what is left."""
     return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
+
+
+def _points_between(start, end, total, n_draws):
+    """Points in [start, end), less start, of ``n_draws`` points, each from one of as many equal shares of ``total``."""
+    share = total / n_draws
+    first, last = max(int(start / share) - 1, 0), min(int(end / share) + 2, n_draws)
+    generator = np.random.default_rng(0)
+    generator.bit_generator.advance(first)  # to the number that the first of these would be given among all
+    points = (np.arange(first, last) + generator.uniform(size=last - first)) * share
+    return points[np.searchsorted(points, start) : np.searchsorted(points, end)] - start
 
 
 def logits_of_block(block, coef, intercept):

@@ -8,14 +8,12 @@ where 1/4 is the most that the variance of a probability can be. Without an inte
 """
 
 import numpy as np
-
-from skce._rows import row_slices
+from scipy.sparse import issparse
 
 # A column whose spread is no more than the rounding of its mean is constant.
 ROUNDING_OF_MEAN = 64 * np.finfo(float).eps
 
 ROWS_OF_PILOT = 64
-ROWS_PER_DRAW = 2**16
 
 
 class Standardisation:
@@ -63,15 +61,17 @@ class Standardisation:
         return standardised
 
 
-def standardisation_of(rows, targets, penalty, fit_intercept):
+def standardisation_of(rows, penalty, fit_intercept):
     """Standardisation by the weighted means and spreads of the columns of X, given by its RowBlocks."""
-    pilot = rows.block(drawn_rows(targets, rows.shape[0], ROWS_OF_PILOT)[0])
-    pilot = np.asarray(pilot.mean(axis=0, dtype=np.float64)).ravel()
+    _, (total_of_drawn,) = rows.summed_of_drawn(
+        lambda targets, drawn, block: (np.asarray(block.sum(axis=0)).ravel(),), ROWS_OF_PILOT
+    )
+    pilot = total_of_drawn / ROWS_OF_PILOT
 
-    def sums(slice_of_rows, block):
+    def sums(targets, slice_of_rows, block):
         weight = targets.row_weight(slice_of_rows)
         # Far from zero, squares lose the spread in rounding.
-        if rows.is_sparse:
+        if issparse(block):
             return weight.sum(), *_sparse_sums(weight, block, pilot)
         centred = block - pilot
         first = weight @ centred
@@ -104,19 +104,3 @@ def _sparse_sums(weight, block, pilot):
     first = by_column(weight_of_rows) - weight_of_zeros * pilot
     weight_of_rows *= differences
     return first, by_column(weight_of_rows) + weight_of_zeros * pilot**2
-
-
-def drawn_rows(targets, n_rows, n_draws):
-    """Indices of ``n_draws`` rows in order, drawn in proportion to weight, always the same; and all the weight."""
-    slices = row_slices(n_rows, ROWS_PER_DRAW)
-    ends = np.cumsum([targets.row_weight(rows).sum() for rows in slices])
-    starts = np.append(0.0, ends[:-1])
-    # One draw from each of as many equal shares of the weight.
-    points = (np.arange(n_draws) + np.random.default_rng(0).uniform(size=n_draws)) * (ends[-1] / n_draws)
-    drawn = []
-    for rows, start, end in zip(slices, starts, ends, strict=True):
-        inside = points[np.searchsorted(points, start) : np.searchsorted(points, end)] - start
-        if len(inside):
-            cumulated = np.cumsum(targets.row_weight(rows))
-            drawn.append(rows.start + np.minimum(np.searchsorted(cumulated, inside), len(cumulated) - 1))
-    return np.concatenate(drawn), ends[-1]

@@ -11,7 +11,7 @@ Weight first, then smooth: T stays linear in y, and smoothing moves no weight be
 softmax and (2, K, m) for sigmoids, [for, against], and the outcomes that share the weight of a row come first.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -114,19 +114,28 @@ def smoothed(block, label_smoothing):
 
 @dataclass(frozen=True)
 class SoftmaxTargets:
-    """T (K, m) of one softmax, for those classes that have mass in it; the others have no optimum."""
+    """T (K, m) of one softmax, for those classes that have mass in it; the others have no optimum.
 
-    labels: HardLabels | SoftLabels
-    sample_weight: np.ndarray
+    ``counts`` are those of all labels, by sample weight, and say what there is in all; ``labels`` and ``sample_weight``
+    are those of the rows that blocks are of, None where there are none.
+    """
+
     class_weight: np.ndarray
     label_smoothing: float
+    counts: np.ndarray
+    labels: HardLabels | SoftLabels | None = None
+    sample_weight: np.ndarray | None = None
 
     is_shift_invariant = True
+
+    def of_rows(self, labels, sample_weight):
+        """The same with rows: all of them, or a part, of which blocks can be made."""
+        return replace(self, labels=labels, sample_weight=sample_weight)
 
     @cached_property
     def class_mass(self):
         """Total weight (K,) of each class in T."""
-        return smoothed(self.labels.counts(self.sample_weight) * self.class_weight, self.label_smoothing)
+        return smoothed(self.counts * self.class_weight, self.label_smoothing)
 
     @cached_property
     def total(self):
@@ -242,7 +251,7 @@ class OneVsAllTargets(SoftmaxTargets):
     @cached_property
     def mass(self):
         """Total weight (2, K) for and against each class."""
-        weight_for = self.labels.counts(self.sample_weight) * self.class_weight
+        weight_for = self.counts * self.class_weight
         # Summed from both sides: what a subtraction leaves of the others next to a dominant class may round to 0.
         before, after = np.cumsum(weight_for), np.cumsum(weight_for[::-1])[::-1]
         weight_against = np.append(0.0, before[:-1]) + np.append(after[1:], 0.0)
@@ -288,17 +297,15 @@ class OneVsAllTargets(SoftmaxTargets):
 class MultilabelTargets(OneVsAllTargets):
     """Targets (2, L, m) for and against each of L labels that do not exclude each other; class_weight (2, L)."""
 
-    labels: Indicators
-
     @cached_property
     def mass(self):
         """Total weight (2, L) for and against each label."""
-        return smoothed(self.labels.counts(self.sample_weight) * self.class_weight, self.label_smoothing)
+        return smoothed(self.counts * self.class_weight, self.label_smoothing)
 
     @cached_property
     def total(self):
         """S, the total weight of the rows, which weights of labels leave alone."""
-        return self.sample_weight.sum()
+        return self.counts[:, 0].sum()
 
     def row_weight(self, rows):
         """Weight (m,) of some rows, up to a factor that all rows share: over all labels that are optimised."""

@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from skce._objective import LinearObjective
-from skce._rows import RowBlocks, logits_of_block
+from skce._rows import logits_of_block
 from skce._solver import Solution, minimised
 from skce._standardisation import standardisation_of
-from skce._threads import workers_for
 from skce.losses import CrossEntropy
 
 # A loss that is not convex starts where cross-entropy, solved to this relative suboptimality, ends: near its valley.
@@ -21,28 +20,25 @@ FAR_FROM_ZERO = {np.float64: 1e3, np.float32: 10.0}
 SPREADS_FOR_FLOAT32 = 1e-12, 1e12
 
 
-def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, on_iteration, on_stage):
-    """Coef (k, d), intercept (k,) and Solution for the k columns of ``targets``; ``start`` is such a pair, or None.
+def trained(rows, loss, start, *, C, fit_intercept, tol, max_iter, on_iteration, on_stage):
+    """Coef (k, d), intercept (k,) and Solution for the k columns of the targets; ``start`` is such a pair, or None.
 
     ``on_iteration`` is called after every iteration with a function that returns coef and intercept, and stops the
     training if it returns True; ``on_stage`` is called after every stage with what the minimisation has come to.
     """
-    n_columns, n_features = len(targets.columns), X.shape[1]
+    targets = rows.targets
+    n_columns, n_features = len(targets.columns), rows.shape[1]
     if n_columns == 0:
         nothing = Solution(np.zeros(0), 0.0, 0.0, 0.0, (0.0,), (0.0,), 0, "converged")
         return np.zeros((0, n_features)), np.zeros(0), nothing
-    rows = RowBlocks(X, n_columns)
     # Trial steps may overflow: the solver goes back from numbers that are not finite.
-    with (
-        np.errstate(over="ignore", invalid="ignore"),
-        workers_for(work=X.shape[0] * n_columns * (rows.numbers_per_row + 30)) as workers,
-    ):
+    with np.errstate(over="ignore", invalid="ignore"), rows.at_work() as rows:
         rows, standardisation = _rows_for_products(
-            replace(rows, workers=workers), targets, penalty=1 / (C * float(targets.total)), fit_intercept=fit_intercept
+            rows, penalty=1 / (C * float(targets.total)), fit_intercept=fit_intercept
         )
 
         def minimised_from(starts, loss, tol):
-            objective = LinearObjective(rows, targets, loss, C=C, fit_intercept=fit_intercept)
+            objective = LinearObjective(rows, loss, C=C, fit_intercept=fit_intercept)
             solution = minimised(
                 objective,
                 standardisation,
@@ -68,7 +64,7 @@ def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, on_iter
             *near, first = minimised_from(starts, CrossEntropy(), max(tol, START_TOL))
             starts, n_passes, n_evaluations = [near], n_passes + first.n_passes, first.n_evaluations
             if first.reason in ("interrupted", "stopped"):
-                objective = LinearObjective(rows, targets, loss, C=C, fit_intercept=fit_intercept)
+                objective = LinearObjective(rows, loss, C=C, fit_intercept=fit_intercept)
                 values, _ = objective(objective.flat(*near))
                 value = float(values.sum())
                 return *near, Solution(
@@ -80,10 +76,10 @@ def trained(X, targets, loss, start, *, C, fit_intercept, tol, max_iter, on_iter
         return coef, intercept, replace(solution, pass_curve=pass_curve, n_evaluations=n_evaluations)
 
 
-def _rows_for_products(rows, targets, *, penalty, fit_intercept):
+def _rows_for_products(rows, *, penalty, fit_intercept):
     """The RowBlocks to multiply, in the dtype of X and shifted if that keeps more digits; their Standardisation."""
-    standardisation = standardisation_of(rows, targets, penalty, fit_intercept)
-    dtype, spread = rows.X.dtype.type, standardisation.spread
+    standardisation = standardisation_of(rows, penalty, fit_intercept)
+    dtype, spread = rows.dtype_of_X, standardisation.spread
     smallest, largest = SPREADS_FOR_FLOAT32
     if dtype == np.float32 and ((spread > largest) | ((spread > 0) & (spread < smallest))).any():
         dtype = np.float64
@@ -94,13 +90,10 @@ def _rows_for_products(rows, targets, *, penalty, fit_intercept):
     return replace(rows, dtype=dtype, shift=shift), standardisation.shifted(shift)
 
 
-def unreachable_intercept(X, coef, intercept, log_scores, n_unreachable):
-    """Intercept that keeps ``n_unreachable`` further classes below eps together on every row of X (n, d).
+def unreachable_intercept(rows, coef, intercept, log_scores, n_unreachable):
+    """Intercept that keeps ``n_unreachable`` further classes below eps together on every one of ``rows``.
 
     The probability of a class is its exp(log_scores(logits)), normalised over the classes.
     """
-    rows = RowBlocks(X, len(coef))
-    lowest = min(
-        log_scores(logits_of_block(rows.block(some), coef.T, intercept)).max(axis=0).min() for some in rows.usual_slices
-    )
-    return lowest + np.log(np.finfo(X.dtype).eps / (2 * n_unreachable))
+    lowest = rows.lowest(lambda block: log_scores(logits_of_block(block, coef.T, intercept)).max(axis=0))
+    return lowest + np.log(np.finfo(rows.dtype_of_X).eps / (2 * n_unreachable))

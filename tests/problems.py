@@ -25,3 +25,9 @@ def overlapping(rng, n_samples=60, n_features=3, n_classes=3):
     y = (X @ rng.standard_normal((n_features, n_classes)) + rng.gumbel(size=(n_samples, n_classes))).argmax(axis=1)
     y[:n_classes] = np.arange(n_classes)
     return X, y
+
+
+def targets_of(kind, labels, sample_weight, class_weight, label_smoothing):
+    """The targets of a kind (SoftmaxTargets, ...) for labels, weighted and smoothed."""
+    counts = labels.counts(sample_weight)
+    return kind(class_weight, label_smoothing, counts).of_rows(labels, sample_weight)

@@ -19,7 +19,7 @@ from skce._standardisation import standardisation_of
 from skce._targets import BinaryTargets, HardLabels, OneVsAllTargets, SoftmaxTargets
 from skce.losses import CrossEntropy, FocalLoss
 from tests.differences import gradient_by_differences
-from tests.problems import TIGHT, overlapping
+from tests.problems import TIGHT, overlapping, targets_of
 
 CURVATURES = [ExactCurvature, KroneckerCurvature, RowSpaceCurvature, DiagonalCurvature]
 DRAWING_CURVATURES = [ExactCurvature, KroneckerCurvature, DiagonalCurvature]
@@ -29,7 +29,9 @@ N, D, K = 40, 3, 3
 @pytest.fixture(params=[SoftmaxTargets, BinaryTargets, OneVsAllTargets])
 def targets(request, rng):
     n_classes = 2 if request.param is BinaryTargets else K
-    return request.param(HardLabels(np.arange(N) % n_classes, n_classes), rng.uniform(size=N), np.ones(n_classes), 0.1)
+    return targets_of(
+        request.param, HardLabels(np.arange(N) % n_classes, n_classes), rng.uniform(size=N), np.ones(n_classes), 0.1
+    )
 
 
 @pytest.fixture
@@ -39,9 +41,9 @@ def X(rng):
 
 def problem(X, targets, loss=None, *, C=2.0, fit_intercept=True):
     """An objective on X, and the standardisation of its columns."""
-    rows = RowBlocks(X, len(targets.columns))
-    objective = LinearObjective(rows, targets, loss or CrossEntropy(), C=C, fit_intercept=fit_intercept)
-    return objective, standardisation_of(rows, targets, objective.penalty, fit_intercept)
+    rows = RowBlocks(X, targets)
+    objective = LinearObjective(rows, loss or CrossEntropy(), C=C, fit_intercept=fit_intercept)
+    return objective, standardisation_of(rows, objective.penalty, fit_intercept)
 
 
 def random_params(objective, standardisation, rng):
@@ -105,7 +107,7 @@ def test_without_coefficients_kronecker_is_exact(make_curvature, C, targets, X, 
 def test_kronecker_takes_the_moment_of_columns_as_the_rows_curve(make_curvature, rng):
     # One logit: the product is exact but for what the columns have to do with the intercept, which centring mends.
     X = rng.standard_normal((N, 1)) + 2
-    targets = BinaryTargets(HardLabels(np.arange(N) % 2, 2), rng.uniform(size=N), np.ones(2), 0.0)
+    targets = targets_of(BinaryTargets, HardLabels(np.arange(N) % 2, 2), rng.uniform(size=N), np.ones(2), 0.0)
     objective, standardisation = problem(X, targets, C=np.inf)
     params = np.array([1.5, -1.0])
     hessian = hessian_in_coordinates(objective, make_curvature(objective, params, standardisation), params)

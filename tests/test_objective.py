@@ -19,6 +19,7 @@ from skce._targets import (
 from skce.losses import CrossEntropy, FocalLoss
 from tests import reference
 from tests.differences import gradient_by_differences
+from tests.problems import targets_of
 
 N, D, K = 12, 3, 4
 C = 0.7
@@ -31,8 +32,7 @@ def X(rng):
 
 def objective_of(X, targets, loss, *, C=C, fit_intercept=True, **kwargs):
     """The objective on the rows of X, in blocks as ``kwargs`` say."""
-    rows = RowBlocks(X, len(targets.columns), **kwargs)
-    return LinearObjective(rows, targets, loss, C=C, fit_intercept=fit_intercept)
+    return LinearObjective(RowBlocks(X, targets, **kwargs), loss, C=C, fit_intercept=fit_intercept)
 
 
 def made_targets(kind, soft, weighted, rng):
@@ -46,7 +46,7 @@ def made_targets(kind, soft, weighted, rng):
         labels = SoftLabels(rng.dirichlet(np.ones(n_classes), size=N)) if soft else hard_labels
         class_weight = rng.uniform(size=n_classes) if weighted else np.ones(n_classes)
     sample_weight = rng.uniform(size=N) * (np.arange(N) != 3) if weighted else np.ones(N)
-    return kind(labels, sample_weight, class_weight, 0.1 if weighted else 0.0)
+    return targets_of(kind, labels, sample_weight, class_weight, 0.1 if weighted else 0.0)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,9 @@ def test_products_in_float32_have_its_accuracy(X, rng):
 
 
 def test_columns_without_mass_have_no_parameters(X, rng):
-    targets = SoftmaxTargets(HardLabels(np.arange(N) % 3, 5), np.ones(N), np.array([1.0, 0.0, 2.0, 1.0, 1.0]), 0.0)
+    targets = targets_of(
+        SoftmaxTargets, HardLabels(np.arange(N) % 3, 5), np.ones(N), np.array([1.0, 0.0, 2.0, 1.0, 1.0]), 0.0
+    )
     objective = objective_of(X, targets, CrossEntropy())
     assert targets.columns.tolist() == [0, 2]
     params = rng.standard_normal(objective.shape).reshape(-1)
@@ -184,11 +186,11 @@ def test_the_certificate_is_the_distance_of_a_quadratic_at_least(X, rng):
 def test_separated_problems_are_those_whose_rows_are_all_certain(rng):
     X, codes = np.array([[-1.0], [1.0], [2.0]]), np.array([0, 1, 1])
     objective = objective_of(
-        X, BinaryTargets(HardLabels(codes, 2), np.ones(3), np.ones(2), 0.0), CrossEntropy(), C=np.inf
+        X, targets_of(BinaryTargets, HardLabels(codes, 2), np.ones(3), np.ones(2), 0.0), CrossEntropy(), C=np.inf
     )
     assert objective.separated_problems(np.array([20.0, 0.0])).tolist() == [True]
     assert objective.separated_problems(np.array([10.0, 0.0])).tolist() == [False]
     labels = Indicators(np.array([[0, 1], [1, 0], [1, 1]]))
-    two_labels = MultilabelTargets(labels, np.ones(3), np.ones((2, 2)), 0.0)
+    two_labels = targets_of(MultilabelTargets, labels, np.ones(3), np.ones((2, 2)), 0.0)
     objective = objective_of(X, two_labels, CrossEntropy(), C=np.inf)
     assert objective.separated_problems(np.array([[30.0, 1.0], [0.0, 1.0]]).reshape(-1)).tolist() == [True, False]

@@ -17,17 +17,17 @@ from skce._solver import Solution, minimised, warn_unless_converged
 from skce._standardisation import standardisation_of
 from skce._targets import BinaryTargets, HardLabels, OneVsAllTargets, SoftLabels, SoftmaxTargets
 from skce.losses import CrossEntropy, FocalLoss, Poly1Loss
-from tests.problems import overlapping
+from tests.problems import overlapping, targets_of
 
 
 def problem(X, y, make_targets=SoftmaxTargets, loss=None, *, C=1.0, fit_intercept=True):
     """The objective of labels y, and the standardisation of its columns."""
     labels = HardLabels(y, y.max() + 1) if y.ndim == 1 else SoftLabels(y)
     n_classes = y.max() + 1 if y.ndim == 1 else y.shape[1]
-    targets = make_targets(labels, np.ones(len(y)), np.ones(n_classes), 0.0)
-    rows = RowBlocks(X, len(targets.columns))
-    objective = LinearObjective(rows, targets, loss or CrossEntropy(), C=C, fit_intercept=fit_intercept)
-    return objective, standardisation_of(rows, targets, objective.penalty, fit_intercept)
+    targets = targets_of(make_targets, labels, np.ones(len(y)), np.ones(n_classes), 0.0)
+    rows = RowBlocks(X, targets)
+    objective = LinearObjective(rows, loss or CrossEntropy(), C=C, fit_intercept=fit_intercept)
+    return objective, standardisation_of(rows, objective.penalty, fit_intercept)
 
 
 def solved(objective, standardisation, *, start=None, tol=1e-7, max_iter=1000, on_iteration=None, on_stage=None):

@@ -4,17 +4,20 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from skce import _rows, _standardisation
+from skce import _rows
 from skce._rows import RowBlocks
-from skce._standardisation import Standardisation, drawn_rows, standardisation_of
+from skce._standardisation import Standardisation, standardisation_of
 from skce._targets import HardLabels, OneVsAllTargets, SoftmaxTargets
+from tests.problems import targets_of
 
 CONTAINERS = [np.asarray, np.asfortranarray, scipy.sparse.csr_array, scipy.sparse.csr_matrix]
 
 
 @pytest.fixture(params=[SoftmaxTargets, OneVsAllTargets])
 def targets(request, rng):
-    return request.param(HardLabels(np.arange(20) % 3, 3), rng.uniform(size=20), np.array([1.0, 2.0, 0.5]), 0.1)
+    return targets_of(
+        request.param, HardLabels(np.arange(20) % 3, 3), rng.uniform(size=20), np.array([1.0, 2.0, 0.5]), 0.1
+    )
 
 
 @pytest.fixture
@@ -35,18 +38,18 @@ def test_means_and_spreads_are_weighted(container, targets, weight, X, monkeypat
     monkeypatch.setattr(_rows, "ELEMENTS_PER_BLOCK", 7)
     monkeypatch.setattr(_rows, "NUMBERS_PER_SPARSE_BLOCK", 7)
     monkeypatch.setattr(_rows, "NUMBERS_PER_SPARSE_COLUMN", 0)
-    rows = RowBlocks(container(X), 3)
+    rows = RowBlocks(container(X), targets)
     mean = np.average(X, axis=0, weights=weight)
     spread = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
 
-    centred = standardisation_of(rows, targets, 0.0, True)
+    centred = standardisation_of(rows, 0.0, True)
     np.testing.assert_allclose(centred.mean, mean, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(centred.spread, np.where(spread > 1e-9, spread, 0.0), rtol=1e-9)
     np.testing.assert_allclose(centred.scale, np.where(spread > 1e-9, spread, 1.0), rtol=1e-9)
-    penalised = standardisation_of(rows, targets, 0.5, True)
+    penalised = standardisation_of(rows, 0.5, True)
     np.testing.assert_allclose(penalised.scale, np.sqrt(centred.spread**2 + 4 * 0.5), rtol=1e-9)
 
-    uncentred = standardisation_of(rows, targets, 0.0, False)
+    uncentred = standardisation_of(rows, 0.0, False)
     np.testing.assert_allclose(uncentred.spread**2, np.average(X**2, axis=0, weights=weight), rtol=1e-9)
     assert not uncentred.mean.any()
 
@@ -59,7 +62,7 @@ def test_a_mean_far_from_zero_does_not_cost_the_digits_of_the_spread(container, 
     exact = X[:, 0] - distance
     mean = np.average(exact, weights=weight)
     spread = np.sqrt(np.average((exact - mean) ** 2, weights=weight))
-    standardisation = standardisation_of(RowBlocks(container(X), 3), targets, 0.0, True)
+    standardisation = standardisation_of(RowBlocks(container(X), targets), 0.0, True)
     assert standardisation.spread[0] == pytest.approx(spread, rel=1e-12)
     assert standardisation.mean[0] - distance == pytest.approx(mean, abs=4e-16 * distance)
 
@@ -67,8 +70,10 @@ def test_a_mean_far_from_zero_does_not_cost_the_digits_of_the_spread(container, 
 def test_rows_without_weight_do_not_count(rng):
     X = rng.standard_normal((30, 2))
     X[:10] = 1e30
-    targets = SoftmaxTargets(HardLabels(np.arange(30) % 3, 3), np.repeat([0.0, 1.0], [10, 20]), np.ones(3), 0.0)
-    standardisation = standardisation_of(RowBlocks(X, 3), targets, 0.0, True)
+    targets = targets_of(
+        SoftmaxTargets, HardLabels(np.arange(30) % 3, 3), np.repeat([0.0, 1.0], [10, 20]), np.ones(3), 0.0
+    )
+    standardisation = standardisation_of(RowBlocks(X, targets), 0.0, True)
     np.testing.assert_allclose(standardisation.spread, X[10:].std(axis=0), rtol=1e-12)
 
 
@@ -91,20 +96,3 @@ def test_logits_of_standardised_columns_are_those_of_the_parameters(fit_intercep
     # The gradient maps by the transpose.
     gradient = rng.standard_normal((4 + fit_intercept, 3))
     assert np.vdot(standardisation.gradient(gradient), standardised) == pytest.approx(np.vdot(gradient, params))
-
-
-class TestDrawnRows:
-    def test_in_proportion_to_weight(self, monkeypatch, rng):
-        monkeypatch.setattr(_standardisation, "ROWS_PER_DRAW", 7)
-        sample_weight = rng.uniform(size=50) * (np.arange(50) % 4 > 0)
-        targets = SoftmaxTargets(HardLabels(np.arange(50) % 2, 2), sample_weight, np.array([1.0, 3.0]), 0.0)
-        weight = targets.row_weight(slice(0, 50))
-        drawn, total = drawn_rows(targets, 50, 5000)
-        assert total == pytest.approx(weight.sum())
-        assert len(drawn) == 5000
-        assert (np.diff(drawn) >= 0).all()
-        # One draw from each of 5000 equal shares: a row is off by the two shares that it does not have alone.
-        np.testing.assert_allclose(np.bincount(drawn, minlength=50), 5000 * weight / total, atol=2)
-
-    def test_the_same_at_every_call(self, targets):
-        np.testing.assert_array_equal(drawn_rows(targets, 20, 10)[0], drawn_rows(targets, 20, 10)[0])
