@@ -7,7 +7,7 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ["numpy", "scipy", "scikit-learn", "skce", "cyanure", "scikit-learn-intelex", "torch"]
+PACKAGES = ["numpy", "scipy", "scikit-learn", "skce", "dask", "cyanure", "scikit-learn-intelex", "torch"]
 
 
 def machine():

@@ -6,6 +6,7 @@ mean.
 """
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -14,12 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skce._class_weight import class_weights
 from skce._compat import CallbackSupportMixin, checked_sample_weight, with_callbacks
-from skce._labels import aligned_indicator, has_columns, read_labels
+from skce._labels import aligned_indicator, has_columns, is_indicator, read_labels
+from skce._lazy import block_by_block, in_memory, is_lazy, on_dask
 from skce._links import sigmoid, softmax
 from skce._parameters import InvalidParameterError
 from skce._posterior import Recovery, check_recoverable
 from skce._progress import Progress
-from skce._rows import RowBlocks, row_slices
+from skce._rows import RowBlocks, RowsLostError, row_slices
 from skce._solver import warn_unless_converged
 from skce._training import trained, unreachable_intercept
 from skce._validation import check_parameters, check_posterior, checked_features, unchanged_on_error
@@ -27,6 +29,9 @@ from skce.losses import CrossEntropy, FocalLoss
 
 # Rows whose logits are computed at once where X has to change its dtype.
 ROWS_PER_PRODUCT = 2**12
+
+# Intercept of classes without mass where rows are lost, below whose logits it should be.
+WITHOUT_ROWS = -1e4
 
 
 class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -73,13 +78,14 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Features. float32 stays float32, anything else becomes float64.
-        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+        X : {array-like, sparse matrix, DataFrame, Dask array, Dask DataFrame} of shape (n_samples, n_features)
+            Features. float32 stays float32, anything else becomes float64. Chunks of a Dask array are dense or CSR and
+            have whole rows.
+        y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_classes)
             Labels; or soft labels, rows that are distributions over the classes, in sorted order of the classes or as
             the columns of a DataFrame name them. For OneVsAllClassifier also a multilabel indicator: a matrix of zeros
             and ones, dense or sparse.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like or Dask collection of shape (n_samples,), default=None
             Non-negative weights of the samples; None stands for 1 each.
 
         Returns
@@ -91,22 +97,31 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         ------
         ValueError
             If X, y, sample_weight or a parameter is not what it should be; the message names it.
+        RuntimeError
+            If a Dask cluster is lost, after which the fitted attributes are as of the last iteration, if there is one.
 
         Warns
         -----
         ConvergenceWarning
             If ``max_iter`` iterations do not reach ``tol``; if rounding stops the fit short of it; or if C is inf and
             classes are separable, so that there is no optimum.
+        dask.array.PerformanceWarning
+            If X is on Dask and not persisted: each pass computes it anew.
 
         Notes
         -----
         An interrupt from the keyboard leaves the fitted attributes as of the last iteration, and is raised again. If
         none has begun yet, the estimator is what it was before.
         """
+        if is_lazy(X):
+            on_dask().warn_unless_persisted(X)
         with unchanged_on_error(self):
             solution, constant_labels = self._fit(X, y, sample_weight)
         if solution.reason == "interrupted":
-            raise KeyboardInterrupt
+            solution.interruption.add_note(
+                "The estimator is fitted as of its last iteration; with warm_start=True it goes on from there."
+            )
+            raise solution.interruption
         if constant_labels:
             warnings.warn(
                 f"y has one outcome only for the labels {constant_labels}; their predictions are that constant.",
@@ -116,13 +131,14 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         warn_unless_converged(solution, tol=self.tol)
         return self
 
+    @block_by_block
     def decision_function(self, X):
         """Logits of the classes.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Features.
+        X : {array-like, sparse matrix, DataFrame, Dask array, Dask DataFrame} of shape (n_samples, n_features)
+            Features. For those of Dask, what is returned is a Dask array, computed when it is asked for.
 
         Returns
         -------
@@ -144,13 +160,14 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             logits = self._recovered(logits.T).T.astype(logits.dtype, copy=False)
         return logits.ravel() if len(self.coef_) == 1 else logits
 
+    @block_by_block
     def predict(self, X):
         """Most probable class of each sample.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Features.
+        X : {array-like, sparse matrix, DataFrame, Dask array, Dask DataFrame} of shape (n_samples, n_features)
+            Features. For those of Dask, what is returned is a Dask array, computed when it is asked for.
 
         Returns
         -------
@@ -165,13 +182,14 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             return self.classes_[(logits > 0).astype(int)]
         return self.classes_[logits.argmax(axis=1)]
 
+    @block_by_block
     def predict_log_proba(self, X):
         """Logarithms of the probabilities, computed from the logits, so that none is rounded to -inf or to 0.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Features.
+        X : {array-like, sparse matrix, DataFrame, Dask array, Dask DataFrame} of shape (n_samples, n_features)
+            Features. For those of Dask, what is returned is a Dask array, computed when it is asked for.
 
         Returns
         -------
@@ -186,13 +204,14 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         log_scores = np.array(self._log_scores(logits.T), order="C")
         return softmax(log_scores)[0].T
 
+    @block_by_block
     def predict_proba(self, X):
         """Probabilities of the classes.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Features.
+        X : {array-like, sparse matrix, DataFrame, Dask array, Dask DataFrame} of shape (n_samples, n_features)
+            Features. For those of Dask, what is returned is a Dask array, computed when it is asked for.
 
         Returns
         -------
@@ -206,8 +225,8 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Features.
+        X : {array-like, sparse matrix, DataFrame, Dask array, Dask DataFrame} of shape (n_samples, n_features)
+            Features. Those of Dask are scored where they are.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels, soft labels, or a multilabel indicator after a multilabel fit (all labels of a row must be right).
         sample_weight : array-like of shape (n_samples,), default=None
@@ -218,6 +237,9 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         float
         """
         check_is_fitted(self)
+        if is_lazy(X):
+            return on_dask().averaged(type(self).score, self, X, y, sample_weight)
+        y, sample_weight = in_memory(y), in_memory(sample_weight)
         if self._is_multilabel():
             return super().score(X, aligned_indicator(y, self.classes_), sample_weight)
         if not has_columns(y):
@@ -236,14 +258,10 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         if self.posterior == "recovered":
             check_recoverable(loss)
         progress = Progress(self, X, y, sample_weight)
-        X = checked_features(self, X, reset=True, y=None if y is None else "no_validation")
-        classes, labels = self._read_y(y)
-        check_consistent_length(X, y)
-        sample_weight = checked_sample_weight(sample_weight, X)
-        counts = labels.counts(sample_weight)
+        classes, counts, rows_of = (on_dask().read if is_lazy(X) else read)(self, X, y, sample_weight)
         weights = class_weights(self.class_weight, classes, counts)
         targets = self._targets(weights, float(self.label_smoothing), counts)
-        rows = RowBlocks(X, targets.of_rows(labels, sample_weight))
+        rows = rows_of(targets)
         self._check_classes_with_mass(classes, targets)
         if float(self.C) * float(targets.total) < np.finfo(float).tiny:
             raise InvalidParameterError(
@@ -256,12 +274,14 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         optimised = targets.columns
         constant = np.delete(np.arange(targets.n_outputs), optimised)
 
-        def fitted_attributes(optimised_coef, optimised_intercept):
+        def fitted_attributes(optimised_coef, optimised_intercept, unreachable=None):
             coef = np.zeros(shape)
             intercept = np.zeros(targets.n_outputs)
             coef[optimised], intercept[optimised] = optimised_coef, optimised_intercept
             if len(constant):
-                intercept[constant] = self._constant_intercepts(rows, optimised_coef, optimised_intercept, constant)
+                if unreachable is None:
+                    unreachable = self._constant_intercepts(rows, optimised_coef, optimised_intercept, constant)
+                intercept[constant] = unreachable
                 if targets.is_shift_invariant and self.fit_intercept:
                     intercept -= intercept.mean()
             return {
@@ -285,7 +305,12 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             on_iteration=lambda parameters: progress.after_iteration(lambda: fitted_attributes(*parameters())),
             on_stage=progress.after_stage,
         )
-        for name, attribute in fitted_attributes(coef, intercept).items():
+        try:
+            attributes = fitted_attributes(coef, intercept)
+        except RowsLostError as error:
+            solution = replace(solution, reason="interrupted", interruption=error)
+            attributes = fitted_attributes(coef, intercept, unreachable=WITHOUT_ROWS)
+        for name, attribute in attributes.items():
             setattr(self, name, attribute)
         self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
         self.n_evaluations_ = solution.n_evaluations
@@ -347,3 +372,17 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     def _is_multilabel(self):
         """Whether the last fit was one to a multilabel indicator."""
         return False
+
+
+def read(estimator, X, y, sample_weight):
+    """Classes (K,), their counts in y by weight, and a function of targets that returns the RowBlocks of X."""
+    y, sample_weight = in_memory(y), in_memory(sample_weight)
+    X = checked_features(estimator, X, reset=True, y=None if y is None else "no_validation")
+    classes, labels = estimator._y_reader(lambda: is_indicator(y))(y)
+    check_consistent_length(X, y)
+    sample_weight = checked_sample_weight(sample_weight, X)
+    return (
+        classes,
+        labels.counts(sample_weight),
+        lambda targets: RowBlocks(X, targets.of_rows(labels, sample_weight)),
+    )

@@ -1,5 +1,7 @@
 """Everything that is private in scikit-learn, or differs between the versions that skce supports."""
 
+import copy
+
 import numpy as np
 from sklearn import get_config
 from sklearn.utils.validation import _check_sample_weight
@@ -21,6 +23,14 @@ def callback_context(estimator):
     if not (hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")):
         return None
     return estimator._init_callback_context(max_subtasks=None)
+
+
+def without_callbacks(estimator):
+    """A shallow copy of an estimator that has none of scikit-learn's callbacks, which need not be fit to be sent."""
+    copied = copy.copy(estimator)
+    for name in ("_skl_callbacks", "_parent_callback_ctx"):
+        vars(copied).pop(name, None)
+    return copied
 
 
 def checked_sample_weight(sample_weight, X):

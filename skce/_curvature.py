@@ -159,14 +159,17 @@ class RowSpaceCurvature:
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
         self.classes = _class_directions(objective)
-        n_rows, n_features = objective.rows.shape
+        n_features = objective.rows.shape[1]
         self.sweeps = 1.0
-        targets, block = objective.rows.gathered()
-        curvature = objective.curvature_at(params)(targets, slice(0, n_rows), block)
-        self.by_class = curvature.total() / objective.targets.total
-        trace = curvature.trace()
+        curvature_of = objective.curvature_at(params)
+
+        def curvatures_and_columns(targets, rows, block):
+            curvature = curvature_of(targets, rows, block)
+            return curvature.total()[..., None], curvature.trace(), standardisation.columns_of(block)[:n_features]
+
+        by_class, trace, columns = objective.rows.stacked(curvatures_and_columns)
+        self.by_class = by_class.sum(axis=-1) / objective.targets.total
         weight = trace / max(trace.sum(), np.finfo(float).tiny)
-        columns = standardisation.columns_of(block)[:n_features]
         self.mean = np.zeros(n_features)
         if objective.fit_intercept:
             self.mean = columns @ weight

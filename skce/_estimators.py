@@ -1,9 +1,11 @@
 """The estimators: one softmax over the classes, and one sigmoid a class."""
 
+from functools import partial
+
 import numpy as np
 
 from skce._base import CrossEntropyClassifier
-from skce._labels import is_indicator, read_indicator, read_labels
+from skce._labels import read_indicator, read_labels
 from skce._links import sigmoid
 from skce._targets import BinaryTargets, MultilabelTargets, OneVsAllTargets, SoftmaxTargets
 
@@ -118,9 +120,9 @@ class SoftmaxRegressor(CrossEntropyClassifier):
            [0.908, 0.092, 0.   ]])
     """
 
-    def _read_y(self, y):
-        """Classes (K,) and labels of y."""
-        return read_labels(y, self.classes)
+    def _y_reader(self, is_indicator):
+        """The function that returns the classes (K,) and the labels of y."""
+        return partial(read_labels, classes=self.classes)
 
     def _targets(self, class_weight, label_smoothing, counts):
         """Targets for one softmax over the classes."""
@@ -251,9 +253,10 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _read_y(self, y):
-        """Classes (K,) and labels of y, or labels (L,) and indicators."""
-        return read_indicator(y) if self._takes_as_multilabel(y) else read_labels(y, self.classes)
+    def _y_reader(self, is_indicator):
+        """The function that returns the classes (K,) and the labels of y, or labels (L,) and indicators."""
+        # ``classes`` would say that the columns of an indicator exclude each other.
+        return read_indicator if self.classes is None and is_indicator() else partial(read_labels, classes=self.classes)
 
     def _targets(self, class_weight, label_smoothing, counts):
         """Targets for one sigmoid a class, or a label."""
@@ -292,10 +295,6 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     def _is_recovered_by_intercepts(self):
         """As in the base; sigmoids of classes that exclude each other have to be normalised together."""
         return super()._is_recovered_by_intercepts() and (self._is_multilabel() or len(self.coef_) == 1)
-
-    def _takes_as_multilabel(self, y):
-        """Whether y is a multilabel indicator to ``fit``: ``classes`` would say that its columns exclude each other."""
-        return self.classes is None and is_indicator(y)
 
     def _is_multilabel(self):
         """Whether the last fit was one to a multilabel indicator."""

@@ -30,7 +30,7 @@ def read_labels(y, classes=None):
     """Sorted classes (K,), and the HardLabels or SoftLabels that y gives; ``classes`` as the estimators take it."""
     if scipy.sparse.issparse(y):
         raise ValueError("y is sparse, which only OneVsAllClassifier(classes=None) takes, as a multilabel indicator.")
-    known = None if classes is None else _sorted_classes(classes, "classes")
+    known = None if classes is None else sorted_classes(classes)
     if has_columns(y):
         return _read_distributions(y, classes, known)
     return _read_classes(y, known)
@@ -47,7 +47,7 @@ def read_indicator(y):
     names = getattr(y, "columns", None)
     if names is None:
         return np.arange(indicator.shape[1]), Indicators(indicator)
-    _sorted_classes(list(names), "the columns of y")
+    sorted_classes(list(names), "the columns of y")
     return np.asarray(names), Indicators(indicator)
 
 
@@ -110,17 +110,31 @@ def checked_labels(y):
     return column_or_1d(y, warn=True)
 
 
+def distinct_labels(y):
+    """The sorted distinct labels (K,) of an array of labels, or of a part of it."""
+    return union_of_labels(np.unique(y[rows]) for rows in row_slices(len(y), ROWS_PER_SEARCH))
+
+
+def union_of_labels(arrays):
+    """The sorted distinct labels (K,) of several arrays of labels."""
+    try:
+        return reduce(np.union1d, arrays)
+    except TypeError as error:
+        raise ValueError("y must hold labels of one type, which can be sorted.") from error
+
+
 def _read_classes(y, known):
     """Sorted classes (K,), ``known`` if given, and HardLabels."""
     y = checked_labels(y)
-    slices = row_slices(len(y), ROWS_PER_SEARCH)
-    try:
-        observed = reduce(np.union1d, [np.unique(y[rows]) for rows in slices])
-    except TypeError as error:
-        raise ValueError("y must hold labels of one type, which can be sorted.") from error
+    observed = distinct_labels(y)
     if y.dtype.kind not in "biu":  # integers are always labels, and to look at all of them again takes time
         check_classification_targets(y)
     classes = observed if known is None else known
+    return classes, hard_labels(y, observed, classes)
+
+
+def hard_labels(y, observed, classes):
+    """HardLabels of an array of labels, whose distinct ones are ``observed``, by the sorted ``classes`` (K,)."""
     position = {label: k for k, label in enumerate(classes.tolist())}
     unknown = [label for label in observed.tolist() if label not in position]
     if unknown:
@@ -128,9 +142,9 @@ def _read_classes(y, known):
     positions = np.array([position[label] for label in observed.tolist()])
     # A code a row: as small as can be, where there are more rows than memory.
     codes = np.empty(len(y), np.min_scalar_type(len(classes)))
-    for rows in slices:
+    for rows in row_slices(len(y), ROWS_PER_SEARCH):
         codes[rows] = positions[np.searchsorted(observed, y[rows])]
-    return classes, HardLabels(codes, len(classes))
+    return HardLabels(codes, len(classes))
 
 
 def _check_no_label_is_missing(labels, name):
@@ -157,7 +171,7 @@ def _read_distributions(y, classes, known):
     if names is None:
         return _classes_of_array(matrix, classes, known), SoftLabels(matrix)
     names = list(names)
-    known = _sorted_classes(names, "the columns of y") if known is None else known
+    known = sorted_classes(names, "the columns of y") if known is None else known
     position = {label: k for k, label in enumerate(known.tolist())}
     unknown = [name for name in names if name not in position]
     if unknown:
@@ -224,7 +238,7 @@ def rounding_of_probabilities(dtype):
     return max(LEAST_ROUNDING, np.sqrt(np.finfo(dtype).eps)) if dtype.kind == "f" else LEAST_ROUNDING
 
 
-def _sorted_classes(values, name):
+def sorted_classes(values, name="classes"):
     """``values`` as a sorted array (K,), or an error that names them if they repeat or mix types."""
     classes = np.asarray(values)
     if classes.ndim != 1 or len(classes) == 0:

@@ -19,8 +19,6 @@ from skce._curvature import (
 LARGEST_FACTOR = 1500
 NUMBERS_OF_FACTORS = 2**24
 
-# Numbers of an X of fewer rows than columns, at most, whose directions are kept, which are as many.
-NUMBERS_OF_ROW_SPACE = 2**24
 MOST_COLUMNS = 4096
 
 # Evaluations that a first curvature may cost; and those that a change to a dearer one costs before it shows.
@@ -42,7 +40,7 @@ def rungs_for(objective):
     n_rows, n_features = objective.rows.shape
     n_columns, n_outputs = objective.shape
     evaluation = n_rows * n_outputs * (4 * objective.rows.numbers_per_row + 60)
-    if n_rows < n_features and n_rows * n_features <= NUMBERS_OF_ROW_SPACE:
+    if n_rows < n_features and n_rows * n_features <= objective.rows.numbers_to_stack:
         work = 2 * n_rows**2 * n_features + 25 * n_rows**3
         rungs = [Rung(RowSpaceCurvature, work / evaluation, 10)]
     else:

@@ -15,6 +15,9 @@ import scipy.sparse
 
 from skce._threads import ONE_WORKER, Workers, workers_for
 
+# Numbers that a function of all rows at once may return.
+NUMBERS_TO_STACK = 2**24
+
 # Numbers of a block that are computed elementwise: they should stay in the cache, yet keep calls rare. Threads hand the
 # interpreter's lock to each other between calls, so that they need fewer still.
 ELEMENTS_PER_BLOCK = 2**15
@@ -25,11 +28,12 @@ ROWS_PER_BLOCK = 128
 NUMBERS_PER_SPARSE_BLOCK = 2**19
 NUMBERS_PER_SPARSE_COLUMN = 32
 
-# Rows whose weights are cumulated together, to draw from them.
-ROWS_PER_DRAW = 2**16
-
 # Multiplications that a logit of a row takes besides those of its product.
 WORK_PER_LOGIT = 30
+
+
+class RowsLostError(RuntimeError):
+    """Rows that lie elsewhere cannot be reached any more."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class RowBlocks:
     shift: np.ndarray | None = None
     dtype: type = np.float64
     workers: Workers = ONE_WORKER
+
+    numbers_to_stack = NUMBERS_TO_STACK
 
     @property
     def shape(self):
@@ -101,9 +107,10 @@ class RowBlocks:
             return block.astype(self.dtype, copy=False)
         return np.subtract(block, self.shift, dtype=np.float64).astype(self.dtype, copy=False)
 
-    def gathered(self):
-        """The targets, and the block of all rows."""
-        return self.targets, self.block(slice(0, self.shape[0]))
+    def stacked(self, function):
+        """The arrays (..., n) that ``function`` returns for targets, all rows and their block."""
+        every_row = slice(0, self.shape[0])
+        return function(self.targets, every_row, self.block(every_row))
 
     def lowest(self, function):
         """The lowest of the numbers (m,) that ``function`` returns for a block of rows."""
@@ -123,38 +130,27 @@ class RowBlocks:
 
     def summed_of_drawn(self, function, n_draws, n_columns=None):
         """The weight of all rows, and sums as above over ``n_draws`` of them, drawn in proportion to their weight."""
-        drawn = self.drawn(n_draws, 0.0, self.weight)
-        return self.weight, self.summed_of_chosen(function, drawn, n_columns)
+        weight = self.targets.cumulated_weights[-1]
+        return weight, self.summed_of_chosen(function, self.drawn(n_draws, 0.0, weight), n_columns)
 
     def summed_of_chosen(self, function, chosen, n_columns=None):
         """Sums as above over the rows of an array of indices."""
         return self._summed_in_shares(function, [chosen[rows] for rows in self.slices(len(chosen), n_columns)])
-
-    @property
-    def weight(self):
-        """Weight of all rows, up to a factor that they share."""
-        return self._cumulated_weights[-1]
 
     def drawn(self, n_draws, before, total):
         """Indices, in order, of those of ``n_draws`` rows that are among these; always the same.
 
         They are drawn in proportion to their weight, from rows of a ``total`` weight, of which ``before`` precedes.
         """
-        slices = row_slices(self.shape[0], ROWS_PER_DRAW)
+        ends = self.targets.cumulated_weights
         drawn = [np.zeros(0, dtype=np.intp)]
-        for rows, start, end in zip(slices, self._cumulated_weights[:-1], self._cumulated_weights[1:], strict=True):
-            points = _points_between(before + start, before + end, total, n_draws)
+        for rows, start, end in zip(self.targets.slices_of_weights, ends[:-1], ends[1:], strict=True):
+            points = points_between(before + start, before + end, total, n_draws)
             if len(points):
                 weight = self.targets.row_weight(rows)
                 last = np.flatnonzero(weight)[-1]
                 drawn.append(rows.start + np.minimum(np.searchsorted(np.cumsum(weight), points), last))
         return np.concatenate(drawn)
-
-    @cached_property
-    def _cumulated_weights(self):
-        """Weight before each of the slices of rows that are drawn from, and of all of them."""
-        slices = row_slices(self.shape[0], ROWS_PER_DRAW)
-        return np.cumsum([0.0, *(self.targets.row_weight(rows).sum() for rows in slices)])
 
     def _summed_in_shares(self, function, slices):
         """Sums as above over the given rows, slices or arrays of indices, shared by the workers."""
@@ -181,7 +177,7 @@ def row_slices(n_rows, step):
     return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
 
 
-def _points_between(start, end, total, n_draws):
+def points_between(start, end, total, n_draws):
     """Points in [start, end), less start, of ``n_draws`` points, each from one of as many equal shares of ``total``."""
     share = total / n_draws
     first, last = max(int(start / share) - 1, 0), min(int(end / share) + 2, n_draws)

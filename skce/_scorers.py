@@ -16,6 +16,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from skce._compat import checked_sample_weight
 from skce._labels import aligned_indicator, checked_labels, has_columns, read_labels
+from skce._lazy import in_memory, is_lazy, on_dask
 
 __all__ = ["neg_binary_log_loss_scorer", "neg_log_loss_scorer"]
 
@@ -74,6 +75,9 @@ class NegLogLossScorer(_Scorer):
 
     def __call__(self, estimator, X, y, sample_weight=None):
         """Return the score of ``estimator`` on X (n, d) and y, weighted by ``sample_weight`` (n,) if given."""
+        if is_lazy(X):
+            return on_dask().averaged(self, estimator, X, y, sample_weight)
+        y, sample_weight = in_memory(y), in_memory(sample_weight)
         probabilities, classes = np.asarray(estimator.predict_proba(X)), np.asarray(estimator.classes_)
         if not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=np.sqrt(np.finfo(probabilities.dtype).eps)):
             raise ValueError(
@@ -122,6 +126,9 @@ class NegBinaryLogLossScorer(_Scorer):
 
     def __call__(self, estimator, X, y, sample_weight=None):
         """Return the score of ``estimator`` on X (n, d) and y (n, L), weighted by ``sample_weight`` (n,) if given."""
+        if is_lazy(X):
+            return on_dask().averaged(self, estimator, X, y, sample_weight)
+        y, sample_weight = in_memory(y), in_memory(sample_weight)
         indicator, probabilities = aligned_indicator(y, estimator.classes_), np.asarray(estimator.predict_proba(X))
         if probabilities.shape != indicator.shape:
             raise ValueError(

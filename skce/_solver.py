@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skce._curvature import intercept_step
 from skce._descent import ROUNDING_OF_ESTIMATE, Descent
 from skce._ladder import first_rung, next_rung, rungs_for
+from skce._rows import RowsLostError
 
 # Corrections that L-BFGS keeps; of very many parameters they take longer than the evaluations that they save.
 CORRECTIONS, CORRECTIONS_OF_MANY = 10, 6
@@ -55,7 +56,8 @@ class Solution:
     """Where a minimisation ended, and why.
 
     ``reason`` is "converged", "precision" (as near as rounding lets it come), "separable" (no minimum, but nothing left
-    to learn), "max_iter", "stalled", "stopped" (by a callback) or "interrupted" (by the keyboard).
+    to learn), "max_iter", "stalled", "stopped" (by a callback) or "interrupted" (by the keyboard, or by the loss of the
+    rows, as ``interruption`` says).
     """
 
     params: np.ndarray
@@ -66,6 +68,7 @@ class Solution:
     pass_curve: tuple
     n_evaluations: int
     reason: str
+    interruption: BaseException | None = None
 
     @property
     def n_iter(self):
@@ -87,6 +90,7 @@ def minimised(objective, standardisation, starts, *, tol, max_iter, on_iteration
     descent = Descent.from_best_of(starts, objective)
     rungs = rungs_for(objective)
     rung = first_rung(rungs, is_cold=objective.is_without_coef(descent.best.params))
+    interruption = None
     reason, gap_bound = None if np.isfinite(descent.best.gradient).all() else "stalled", None
     try:
         while reason is None:
@@ -110,8 +114,8 @@ def minimised(objective, standardisation, starts, *, tol, max_iter, on_iteration
                 rung = higher
         if np.isfinite(descent.best.gradient).all():
             gap_bound = _certified_gap(descent, curvature)
-    except KeyboardInterrupt:
-        reason = "interrupted"
+    except (KeyboardInterrupt, RowsLostError) as error:
+        reason, interruption = "interrupted", error
     suboptimality = descent.suboptimality
     if gap_bound is not None and gap_bound < suboptimality * abs(descent.best.value):
         suboptimality = gap_bound / abs(descent.best.value)
@@ -126,6 +130,7 @@ def minimised(objective, standardisation, starts, *, tol, max_iter, on_iteration
         (*descent.pass_curve[:-1], descent.n_passes),
         descent.n_evaluations,
         reason,
+        interruption,
     )
 
 

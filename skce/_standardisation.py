@@ -64,7 +64,7 @@ class Standardisation:
 def standardisation_of(rows, penalty, fit_intercept):
     """Standardisation by the weighted means and spreads of the columns of X, given by its RowBlocks."""
     _, (total_of_drawn,) = rows.summed_of_drawn(
-        lambda targets, drawn, block: (np.asarray(block.sum(axis=0)).ravel(),), ROWS_OF_PILOT
+        lambda targets, drawn, block: (np.asarray(block.sum(axis=0, dtype=np.float64)).ravel(),), ROWS_OF_PILOT
     )
     pilot = total_of_drawn / ROWS_OF_PILOT
 
@@ -73,7 +73,7 @@ def standardisation_of(rows, penalty, fit_intercept):
         # Far from zero, squares lose the spread in rounding.
         if issparse(block):
             return weight.sum(), *_sparse_sums(weight, block, pilot)
-        centred = block - pilot
+        centred = np.subtract(block, pilot, dtype=np.float64)
         first = weight @ centred
         centred *= centred
         return weight.sum(), first, weight @ centred

@@ -31,8 +31,9 @@ from skce._links import (
 from skce._rows import row_slices
 from skce.losses import CrossEntropy
 
-# Rows whose labels are counted together.
+# Rows whose labels are counted together, and those whose weights are cumulated together.
 ROWS_PER_COUNT = 2**16
+ROWS_PER_WEIGHT = 2**16
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,13 @@ class HardLabels:
 
     codes: np.ndarray
     n_classes: int
+
+    def __len__(self):
+        return len(self.codes)
+
+    def of_rows(self, rows):
+        """The labels of a slice of the rows."""
+        return HardLabels(self.codes[rows], self.n_classes)
 
     def counts(self, sample_weight):
         """Weight (K,) of the rows of each class."""
@@ -67,6 +75,13 @@ class SoftLabels:
 
     probabilities: np.ndarray
 
+    def __len__(self):
+        return len(self.probabilities)
+
+    def of_rows(self, rows):
+        """The labels of a slice of the rows."""
+        return SoftLabels(self.probabilities[rows])
+
     def counts(self, sample_weight):
         """Weight (K,) that the rows give to each class."""
         return sample_weight @ self.probabilities
@@ -86,6 +101,13 @@ class Indicators:
     """Any number of labels a row: ``indicator`` (n, L) of zeros and ones, dense or CSR."""
 
     indicator: np.ndarray
+
+    def __len__(self):
+        return self.indicator.shape[0]
+
+    def of_rows(self, rows):
+        """The labels of a slice of the rows."""
+        return Indicators(self.indicator[rows])
 
     def counts(self, sample_weight):
         """Weight (2, L) of the rows for and against each label."""
@@ -161,6 +183,16 @@ class SoftmaxTargets:
     def row_weight(self, rows):
         """Weight (m,) of some rows, up to a factor that all rows share."""
         return self.labels.row_weight(rows, self.sample_weight, self.class_weight)
+
+    @property
+    def slices_of_weights(self):
+        """The slices of the rows whose weights are cumulated together."""
+        return row_slices(len(self.labels), ROWS_PER_WEIGHT)
+
+    @cached_property
+    def cumulated_weights(self):
+        """Weight of the rows before each of these slices, and of all of them, up to a factor that all rows share."""
+        return np.cumsum([0.0, *(self.row_weight(rows).sum() for rows in self.slices_of_weights)])
 
     def loss_gradient(self, logits, rows, loss):
         """Value () and gradient (k, m), not divided by S, for the logits (k, m) of some rows, which are overwritten."""

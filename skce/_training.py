@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skce._objective import LinearObjective
-from skce._rows import logits_of_block
+from skce._rows import RowsLostError, logits_of_block
 from skce._solver import Solution, minimised
 from skce._standardisation import standardisation_of
 from skce.losses import CrossEntropy
@@ -64,11 +64,18 @@ def trained(rows, loss, start, *, C, fit_intercept, tol, max_iter, on_iteration,
             *near, first = minimised_from(starts, CrossEntropy(), max(tol, START_TOL))
             starts, n_passes, n_evaluations = [near], n_passes + first.n_passes, first.n_evaluations
             if first.reason in ("interrupted", "stopped"):
-                objective = LinearObjective(rows, loss, C=C, fit_intercept=fit_intercept)
-                values, _ = objective(objective.flat(*near))
-                value = float(values.sum())
-                return *near, Solution(
-                    first.params, value, np.inf, None, (value,), (n_passes + 1,), n_evaluations + 1, first.reason
+                objective, value = LinearObjective(rows, loss, C=C, fit_intercept=fit_intercept), np.nan
+                if not isinstance(first.interruption, RowsLostError):
+                    value = float(objective(objective.flat(*near))[0].sum())
+                    n_passes, n_evaluations = n_passes + 1, n_evaluations + 1
+                return *near, replace(
+                    first,
+                    value=value,
+                    suboptimality=np.inf,
+                    gap_bound=None,
+                    loss_curve=(value,),
+                    pass_curve=(n_passes,),
+                    n_evaluations=n_evaluations,
                 )
         coef, intercept, solution = minimised_from(starts, loss, tol)
         pass_curve = tuple(n_passes + some for some in solution.pass_curve)
@@ -78,8 +85,9 @@ def trained(rows, loss, start, *, C, fit_intercept, tol, max_iter, on_iteration,
 
 def _rows_for_products(rows, *, penalty, fit_intercept):
     """The RowBlocks to multiply, in the dtype of X and shifted if that keeps more digits; their Standardisation."""
-    standardisation = standardisation_of(rows, penalty, fit_intercept)
-    dtype, spread = rows.dtype_of_X, standardisation.spread
+    dtype = rows.dtype_of_X
+    standardisation = standardisation_of(replace(rows, dtype=dtype), penalty, fit_intercept)
+    spread = standardisation.spread
     smallest, largest = SPREADS_FOR_FLOAT32
     if dtype == np.float32 and ((spread > largest) | ((spread > 0) & (spread < smallest))).any():
         dtype = np.float64

@@ -96,7 +96,7 @@ def digits_like_mnist(tmp_path, rng):
 COURSE = sorted(path.name for path in (ROOT / "examples").glob("plot_*.py"))
 
 
-@pytest.mark.parametrize("name", COURSE[:-2])  # the last two have tests of their own
+@pytest.mark.parametrize("name", COURSE[:-3])  # the last three have tests of their own
 def test_an_example_runs(name):
     result = run_example(name)
     assert result.returncode == 0, result.stderr
@@ -119,6 +119,14 @@ def test_iris_without_a_display_says_how_to_save():
     result = run_example("plot_09_iris.py")
     assert result.returncode == 0, result.stderr
     assert "--save DIR" in result.stderr
+
+
+def test_dask_fits_files_and_saves_its_figure(tmp_path):
+    result = run_example("plot_11_dask.py", "--rows", "3000", "--save", tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "3000 rows in 1 files" in result.stdout
+    assert float(re.search(r"log loss +(\S+)", result.stdout)[1]) < np.log(5)
+    assert (tmp_path / "plot_11_dask.png").stat().st_size > 10_000
 
 
 def test_mnist_reads_idx_files_and_saves_its_figure(digits_like_mnist, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from skce import _rows
+from skce import _rows, _targets
 from skce._rows import RowBlocks
 from skce._targets import HardLabels, SoftmaxTargets
 from skce._threads import Workers
@@ -93,13 +93,13 @@ def test_the_lowest_of_all_rows(X, targets):
 class TestDrawnRows:
     @pytest.fixture(autouse=True)
     def _rows_per_draw(self, rows_per_draw, monkeypatch):
-        monkeypatch.setattr(_rows, "ROWS_PER_DRAW", rows_per_draw)
+        monkeypatch.setattr(_targets, "ROWS_PER_WEIGHT", rows_per_draw)
 
     def test_in_proportion_to_weight(self, X, targets):
         weight = targets.row_weight(slice(0, 12))
-        rows = RowBlocks(X, targets)
-        drawn = rows.drawn(5000, 0.0, rows.weight)
-        assert rows.weight == pytest.approx(weight.sum())
+        total = targets.cumulated_weights[-1]
+        drawn = RowBlocks(X, targets).drawn(5000, 0.0, total)
+        assert total == pytest.approx(weight.sum())
         assert len(drawn) == 5000
         assert (np.diff(drawn) >= 0).all()
         # One draw from each of 5000 equal shares: a row is off by the two shares that it does not have alone.
@@ -117,14 +117,14 @@ class TestDrawnRows:
     @pytest.mark.parametrize("n_draws", [3, 64, 1000])
     @pytest.mark.parametrize("step", [1, 5, 7])
     def test_parts_of_the_rows_draw_what_the_whole_does(self, step, n_draws, X, targets):
-        whole = RowBlocks(X, targets)
+        total = targets.cumulated_weights[-1]
         drawn, before = [], 0.0
         for some in _rows.row_slices(12, step):
             labels = HardLabels(targets.labels.codes[some], 3)
             part = RowBlocks(X[some], targets.of_rows(labels, targets.sample_weight[some]))
-            drawn.append(some.start + part.drawn(n_draws, before, whole.weight))
-            before += part.weight
-        np.testing.assert_array_equal(np.concatenate(drawn), whole.drawn(n_draws, 0.0, whole.weight))
+            drawn.append(some.start + part.drawn(n_draws, before, total))
+            before += part.targets.cumulated_weights[-1]
+        np.testing.assert_array_equal(np.concatenate(drawn), RowBlocks(X, targets).drawn(n_draws, 0.0, total))
 
 
 def test_threads_share_the_rows_of_a_sparse_matrix_evenly(X, targets):
