@@ -15,12 +15,12 @@ from itertools import count
 import dask
 import dask.array as da
 import numpy as np
+import pandas as pd
 import scipy.sparse
 from dask.base import get_scheduler
 from dask.delayed import Delayed
 from distributed import Client, Future, KilledWorker, futures_of
 from distributed.comm import CommClosedError
-from pandas.core.generic import NDFrame
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -277,9 +277,10 @@ def warn_unless_persisted(X):
     """Warn if the parts of X are neither on the workers nor, on threads, in this process, but computed in each pass."""
     _check_kinds(X=X)
     is_of_client = isinstance(getattr(get_scheduler(collections=[X]), "__self__", None), Client)
-    here = () if is_of_client else (np.ndarray, scipy.sparse.sparray, scipy.sparse.spmatrix, NDFrame)
+    in_memory = np.ndarray, scipy.sparse.sparray, scipy.sparse.spmatrix, pd.DataFrame
     roots = [node for node in dict(X.__dask_graph__()).values() if not getattr(node, "dependencies", None)]
-    if not all(isinstance(getattr(node, "value", node), (Future, *here)) for node in roots):
+    kept = Future if is_of_client else (Future, *in_memory)
+    if not all(isinstance(getattr(node, "value", node), kept) for node in roots):
         warnings.warn(
             f"X is not persisted: each pass of the fit over its rows computes it anew, {USUAL_PASSES} times in most "
             "fits (n_passes_ says how many it was). X = X.persist() before fit, where X fits into the memory of the "
