@@ -186,7 +186,7 @@ def rounds(n_workers, n_rows, n_features, n_classes, repeats):
         "parts": CHUNKS_PER_WORKER * n_workers,
         "round": results["large"][0],
         "latency": latency,
-        "compute per row and worker": (results["large"][0] - latency) / (n_rows / n_workers),
+        "compute per row and worker": max(results["large"][0] - latency, 0.0) / (n_rows / n_workers),
         "term": term,
         "moved between workers": results["large"][1],
         "in all, with messages": results["large"][2],
