@@ -203,7 +203,7 @@ def _memory_kept():
     """Keep what malloc has of the system's memory for the arrays of a block, for those of the next one.
 
     Dask starts workers with MALLOC_TRIM_THRESHOLD_=65536: what is freed at the end of the heap goes back at once, to be
-    asked for, and zeroed, again, and sums over blocks take up to three times as long. Free memory elsewhere stays.
+    asked for, and zeroed, again, which can take longer than the sums over a block do. Free memory elsewhere stays.
     """
     *places, end_of_heap = [np.empty(BYTES_OF_PLACE, np.uint8) for _ in range(PLACES)]
     del places
