@@ -25,8 +25,9 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 from timing import timed
 
-from skce import OneVsAllClassifier, SoftmaxRegressor, _dask
-from skce._objective import LinearObjective
+from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce._rows import dask as rows_on_dask
+from skce._solver.objective import LinearObjective
 from skce.losses import CrossEntropy
 
 # What the estimate is for: rows, columns, classes and workers; and passes, of a fit that is not an easy one.
@@ -163,7 +164,7 @@ def rounds(n_workers, n_rows, n_features, n_classes, repeats):
         for name, rows in (("large", n_rows), ("small", 100 * CHUNKS_PER_WORKER * n_workers)):
             X, y = drawn_on_dask(CHUNKS_PER_WORKER * n_workers, rows, n_features, n_classes)
             estimator = SoftmaxRegressor()
-            _, counts, rows_of = _dask.read(estimator, X, y, None)
+            _, counts, rows_of = rows_on_dask.read(estimator, X, y, None)
             lazy_rows = rows_of(estimator._targets(np.ones(n_classes), 0.0, counts))
             objective = LinearObjective(lazy_rows, CrossEntropy(), C=1.0, fit_intercept=True)
             params = np.zeros(objective.shape).reshape(-1)

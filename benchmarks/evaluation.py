@@ -17,9 +17,11 @@ from sklearn._loss.loss import HalfBinomialLoss, HalfMultinomialLoss
 from sklearn.linear_model._linear_loss import LinearModelLoss
 from timing import limited_threads, results_in_turn, thread_counts, timed
 
-from skce._objective import LinearObjective
-from skce._rows import RowBlocks
-from skce._targets import BinaryTargets, HardLabels, SoftmaxTargets
+from skce._labels.kinds_of_y import HardLabels
+from skce._links.binary import BinaryTargets
+from skce._links.softmax import SoftmaxTargets
+from skce._rows.blocks import RowBlocks
+from skce._solver.objective import LinearObjective
 from skce.losses import CrossEntropy
 
 # n, d, K and the share of numbers that are not zero.

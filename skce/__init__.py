@@ -1,8 +1,7 @@
 """Cross-entropy classifiers for scikit-learn: weighted, label-smoothed, focal, soft-labelled, one-vs-all."""
 
 from skce import display, functional, losses, metrics
-from skce._estimators import OneVsAllClassifier, SoftmaxRegressor
-from skce._posterior import with_prior
+from skce.estimators import OneVsAllClassifier, SoftmaxRegressor, with_prior
 
 __all__ = ["OneVsAllClassifier", "SoftmaxRegressor", "display", "functional", "losses", "metrics", "with_prior"]
 

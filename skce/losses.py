@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skce._parameters import check_number
+from skce._checks import check_number
 
 __all__ = ["CrossEntropy", "FocalLoss", "GeneralizedCrossEntropy", "Poly1Loss"]
 

@@ -1,0 +1,95 @@
+"""Kernels of sigmoids: softmaxes over (0, z), in each logit z by itself. Arrays (L, m), targets (2, L, m)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def sigmoid_losses_gradient(logits, targets, loss):
+    """Losses and gradient, each (L, m), of L sigmoids of ``logits`` (L, m); targets (2, L, m): for and against each."""
+    targets_for, targets_against = targets
+    log_p, p = sigmoid(logits)
+    log_rest, rest = sigmoid(-logits)
+    losses = targets_for * loss.value(log_p, rest) + targets_against * loss.value(log_rest, p)
+    gradient = p * targets_against * loss.g(log_rest, p) - rest * targets_for * loss.g(log_p, rest)
+    return losses, gradient
+
+
+def sigmoid_loss_gradient(logits, targets, loss):
+    """As ``sigmoid_losses_gradient``, with the sums (L,) of the losses."""
+    losses, gradient = sigmoid_losses_gradient(logits, targets, loss)
+    return losses.sum(axis=1, dtype=np.float64), gradient
+
+
+def sigmoid_cross_entropy_gradient(logits, targets):
+    """As ``sigmoid_loss_gradient`` for cross-entropy: m log(1 + exp(z)) - T_for z, with m = T_for + T_against."""
+    targets_for, targets_against = targets
+    mass = targets_for + targets_against
+    decay = np.abs(logits)
+    np.negative(decay, out=decay)
+    np.exp(decay, out=decay)
+    is_negative = logits < 0
+    values = _row_products(mass, np.log1p(decay) + np.maximum(logits, 0)) - _row_products(targets_for, logits)
+    decay /= 1 + decay
+    # p is decay / (1 + decay) where z < 0, and one minus that elsewhere.
+    return values, np.where(is_negative, decay * mass - targets_for, targets_against - decay * mass)
+
+
+def _row_products(left, right):
+    """Sums (L,), in float64, of the products of two arrays (L, m)."""
+    return np.einsum("lm,lm->l", left, right, dtype=np.float64)
+
+
+def label_sigmoid_cross_entropy_gradient(logits, is_for, weight):
+    """As ``sigmoid_cross_entropy_gradient`` for one sigmoid and targets ``weight`` (m,), or 1 for None, on one side."""
+    margin = np.where(is_for, logits[0], -logits[0])
+    decay = np.exp(-np.abs(margin))
+    losses = np.log1p(decay)
+    losses -= np.minimum(margin, 0)
+    wrong = np.where(margin < 0, 1, decay)
+    wrong /= 1 + decay
+    gradient = np.where(is_for, -wrong, wrong)
+    if weight is None:
+        return np.add.reduce(losses, dtype=np.float64, keepdims=True), gradient[None]
+    gradient *= weight
+    return np.vdot(weight, losses)[None], gradient[None]
+
+
+@dataclass(frozen=True)
+class SigmoidCurvature:
+    """The curvatures of some rows in each of L logits by itself: ``weights`` (L, m)."""
+
+    weights: np.ndarray
+
+    def times(self, factor):
+        """The curvatures times ``factor`` (m,)."""
+        return SigmoidCurvature(self.weights * factor)
+
+    def trace(self):
+        """Their sums (m,) over the logits of a row."""
+        return self.weights.sum(axis=0)
+
+    def total(self):
+        """Their sum (L,), in each logit by itself."""
+        return self.weights.sum(axis=1)
+
+    def entries(self, basis, first, second):
+        """The curvatures (L, m) themselves: these logits have no basis but their own."""
+        return self.weights
+
+
+def sigmoid_curvature(logits, targets, loss):
+    """SigmoidCurvature of rows with ``logits`` (L, m) and targets (2, L, m)."""
+    targets_for, targets_against = targets
+    log_p, p = sigmoid(logits)
+    log_rest, rest = sigmoid(-logits)
+    mass = np.maximum(targets_for * loss.g(log_p, rest) + targets_against * loss.g(log_rest, p), 0)
+    return SigmoidCurvature(mass * p * rest)
+
+
+def sigmoid(logits):
+    """log p and p, elementwise, of p = 1 / (1 + exp(-logits))."""
+    decay = np.exp(-np.abs(logits))
+    log_p = np.minimum(logits, 0) - np.log1p(decay)
+    p = np.where(logits < 0, decay, 1) / (1 + decay)
+    return log_p, p

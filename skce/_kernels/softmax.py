@@ -1,0 +1,143 @@
+"""Kernels: from the logits of a block of rows to the value of a loss and its gradient, in one pass.
+
+Arrays are classes first, so that a sum over classes runs along contiguous memory. With targets T >= 0, probabilities Q
+and A = T * g(Q), summed over the outcomes of a row,
+
+    value = sum T phi(Q)        d value / d logits = Q * sum A - A
+
+for a softmax over the K logits of a row, and for a sigmoid, which is a softmax over (0, z), in each logit z by itself.
+``log_q`` and ``rest = 1 - q`` are computed without cancellation, so that values and gradients stay finite and right for
+logits of any size, and for probabilities that round to 0 or 1. Cross-entropy needs neither, and has kernels of its own.
+
+The curvature of a row, by its classes, is m (diag q - q q^T) with m = sum A: the second derivative for cross-entropy,
+and for the other losses a positive semi-definite matrix that stands in for it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def softmax_losses_gradient(logits, targets, loss):
+    """Losses (m,) and gradient (K, m) of a softmax over ``logits`` (K, m), which are overwritten; targets (K, m)."""
+    log_q, q, rest = softmax(logits)
+    losses = np.einsum("km,km->m", targets, loss.value(log_q, rest))
+    scaled_targets = targets * loss.g(log_q, rest)
+    # Q sum A - A as it stands would leave nothing of 1 - q where q rounds to 1.
+    gradient = q
+    gradient *= scaled_targets.sum(axis=0) - scaled_targets
+    rest *= scaled_targets
+    gradient -= rest
+    return losses, gradient
+
+
+def softmax_loss_gradient(logits, targets, loss):
+    """As ``softmax_losses_gradient``, with the sum () of the losses."""
+    losses, gradient = softmax_losses_gradient(logits, targets, loss)
+    return losses.sum(dtype=np.float64), gradient
+
+
+def cross_entropy_gradient(logits, targets):
+    """As ``softmax_loss_gradient`` for cross-entropy: T is (K, m), and the gradient Q m - T overwrites ``logits``."""
+    logits -= np.maximum.reduce(logits, axis=0)
+    mass = np.add.reduce(targets, axis=0)
+    value = -np.vdot(targets, logits)
+    np.exp(logits, out=logits)
+    normaliser = np.add.reduce(logits, axis=0)
+    value += np.vdot(mass, np.log(normaliser))
+    logits *= mass / normaliser
+    logits -= targets
+    return value, logits
+
+
+def label_cross_entropy_gradient(logits, codes, weight):
+    """As ``cross_entropy_gradient`` for T that is ``weight`` (m,), or 1 for None, at the class ``codes`` (m,) alone."""
+    logits -= np.maximum.reduce(logits, axis=0)
+    n_rows = len(codes)
+    of_label = np.arange(n_rows)
+    of_label += codes * n_rows
+    flat = logits.reshape(-1)
+    log_q = flat.take(of_label)
+    np.exp(logits, out=logits)
+    normaliser = np.add.reduce(logits, axis=0)
+    log_q -= np.log(normaliser)
+    if weight is None:
+        logits *= 1 / normaliser
+        flat[of_label] -= 1
+        return -np.add.reduce(log_q, dtype=np.float64), logits
+    logits *= weight / normaliser
+    flat[of_label] -= weight
+    return -np.vdot(weight, log_q), logits
+
+
+def probability_losses_slopes(log_q, q, rest, targets, loss):
+    """Losses (m,), over the outcomes, and their slopes d loss / dq = -T g(q) / q (K, m) in probabilities q (K, m).
+
+    What does not happen costs nothing, even at q = 0.
+    """
+    happens = targets > 0
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        losses = np.where(happens, targets * loss.value(log_q, rest), 0).sum(axis=0)
+        slopes = np.where(happens, -targets * loss.g(log_q, rest) / q, 0)
+    return losses, slopes
+
+
+def softmax_jacobians(logits):
+    """Jacobians diag q - q q^T (m, K, K) of the softmax over ``logits`` (K, m), which are overwritten."""
+    _, q, rest = softmax(logits)
+    jacobians = -q[:, None] * q
+    diagonal = np.arange(len(q))
+    jacobians[diagonal, diagonal] = q * rest
+    return np.moveaxis(jacobians, -1, 0)
+
+
+@dataclass(frozen=True)
+class SoftmaxCurvature:
+    """The curvatures m (diag q - q q^T) of some rows: ``mass`` (m,) and probabilities ``q`` (K, m)."""
+
+    mass: np.ndarray
+    q: np.ndarray
+
+    def times(self, factor):
+        """The curvatures times ``factor`` (m,)."""
+        return SoftmaxCurvature(self.mass * factor, self.q)
+
+    def trace(self):
+        """Traces (m,)."""
+        return self.mass * (1 - (self.q * self.q).sum(axis=0))
+
+    def total(self):
+        """Their sum (K, K)."""
+        weighted = self.mass * self.q
+        return np.diag(weighted.sum(axis=1)) - weighted @ self.q.T
+
+    def entries(self, basis, first, second):
+        """In a basis (k, K) of the classes, the entries (p, m) in the rows ``first`` (p,) and columns ``second``."""
+        projected = basis @ self.q
+        entries = (basis[first] * basis[second]) @ self.q
+        entries -= projected[first] * projected[second]
+        entries *= self.mass
+        return entries
+
+
+def softmax_curvature(logits, targets, loss):
+    """SoftmaxCurvature of rows with ``logits`` (K, m), which are overwritten, and targets (K, m)."""
+    log_q, q, rest = softmax(logits)
+    return SoftmaxCurvature(np.maximum(targets * loss.g(log_q, rest), 0).sum(axis=0), q)
+
+
+def softmax(logits):
+    """log q, q and 1 - q, each (K, m), of the softmax over ``logits`` (K, m), which log q overwrites."""
+    logits -= logits.max(axis=0)
+    q = np.exp(logits)
+    # The largest class is left out of the sum, so that the sum of the others keeps all its digits as q tends to 1.
+    is_largest = logits == 0
+    q -= is_largest
+    others = q.sum(axis=0) + (is_largest.sum(axis=0) - 1)
+    q += is_largest
+    q /= 1 + others
+    rest = 1 - q
+    np.copyto(rest, others / (1 + others), where=is_largest, casting="same_kind")
+    log_q = logits
+    log_q -= np.log1p(others)
+    return log_q, q, rest

@@ -1,0 +1,1 @@
+"""Labels: what y means, and what its classes weigh."""

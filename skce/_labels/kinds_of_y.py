@@ -1,0 +1,102 @@
+"""What y is: one class a row, a distribution over the classes, or any number of labels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+
+from skce._slices import row_slices
+
+# Rows whose labels are counted together, and those whose weights are cumulated together.
+ROWS_PER_COUNT = 2**16
+
+
+@dataclass(frozen=True)
+class HardLabels:
+    """One class a row: ``codes`` (n,) of integers below ``n_classes``."""
+
+    codes: np.ndarray
+    n_classes: int
+
+    def __len__(self):
+        return len(self.codes)
+
+    def of_rows(self, rows):
+        """The labels of a slice of the rows."""
+        return HardLabels(self.codes[rows], self.n_classes)
+
+    def counts(self, sample_weight):
+        """Weight (K,) of the rows of each class."""
+        return sum(
+            np.bincount(self.codes[rows], weights=sample_weight[rows], minlength=self.n_classes)
+            for rows in row_slices(len(self.codes), ROWS_PER_COUNT)
+        )
+
+    def row_weight(self, rows, sample_weight, class_weight):
+        """Weight s_i w . y_i (m,) of some rows."""
+        return sample_weight[rows] * class_weight[self.codes[rows]]
+
+    def weighted_block(self, rows, sample_weight, class_weight):
+        """The block s_i w_k y_ik (K, m)."""
+        codes = self.codes[rows]
+        block = np.zeros((self.n_classes, len(codes)))
+        block[codes, np.arange(len(codes))] = sample_weight[rows] * class_weight[codes]
+        return block
+
+
+@dataclass(frozen=True)
+class SoftLabels:
+    """A distribution over the classes a row: ``probabilities`` (n, K)."""
+
+    probabilities: np.ndarray
+
+    def __len__(self):
+        return len(self.probabilities)
+
+    def of_rows(self, rows):
+        """The labels of a slice of the rows."""
+        return SoftLabels(self.probabilities[rows])
+
+    def counts(self, sample_weight):
+        """Weight (K,) that the rows give to each class."""
+        return sample_weight @ self.probabilities
+
+    def row_weight(self, rows, sample_weight, class_weight):
+        """Weight s_i w . y_i (m,) of some rows."""
+        return sample_weight[rows] * (self.probabilities[rows] @ class_weight)
+
+    def weighted_block(self, rows, sample_weight, class_weight):
+        """The block s_i w_k y_ik (K, m)."""
+        weighted = self.probabilities[rows] * class_weight * sample_weight[rows, None]
+        return np.ascontiguousarray(weighted.T)
+
+
+@dataclass(frozen=True)
+class Indicators:
+    """Any number of labels a row: ``indicator`` (n, L) of zeros and ones, dense or CSR."""
+
+    indicator: np.ndarray
+
+    def __len__(self):
+        return self.indicator.shape[0]
+
+    def of_rows(self, rows):
+        """The labels of a slice of the rows."""
+        return Indicators(self.indicator[rows])
+
+    def counts(self, sample_weight):
+        """Weight (2, L) of the rows for and against each label."""
+        blocks = (
+            (self.toarray(rows), sample_weight[rows]) for rows in row_slices(self.indicator.shape[0], ROWS_PER_COUNT)
+        )
+        return sum(np.stack([weight @ block, weight @ (1 - block)]) for block, weight in blocks)
+
+    def toarray(self, rows=slice(None)):
+        """A slice of the rows, dense (m, L) and float."""
+        block = self.indicator[rows]
+        return (block.toarray() if scipy.sparse.issparse(block) else block).astype(float)
+
+    def weighted_block(self, rows, sample_weight, class_weight):
+        """The block (2, L, m) for and against each label, class_weight (2, L)."""
+        indicator = np.ascontiguousarray(self.toarray(rows).T)
+        return np.stack([indicator, 1 - indicator]) * class_weight[:, :, None] * sample_weight[rows]

@@ -1,0 +1,257 @@
+"""What y means: labels, distributions over the classes (soft labels), or a multilabel indicator.
+
+    one dimension, or one column                         labels
+    more columns, non-negative, every row sums to 1      distributions, a column a class
+    more columns of zeros and ones, dense or sparse      a multilabel indicator (one-vs-all alone asks for it)
+
+Classes come out sorted. The columns of an array of distributions stand in that order; those of a DataFrame are put into
+it by their names.
+"""
+
+from functools import reduce
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from skce._checks import InvalidParameterError
+from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
+from skce._slices import row_slices
+
+# Rows whose labels are looked up at once.
+ROWS_PER_SEARCH = 2**16
+
+
+# What probabilities are off by that came through float32, or were printed with a few digits.
+LEAST_ROUNDING = 1e-5
+
+
+def read_labels(y, classes=None):
+    """Sorted classes (K,), and the HardLabels or SoftLabels that y gives; ``classes`` as the estimators take it."""
+    if scipy.sparse.issparse(y):
+        raise ValueError("y is sparse, which only OneVsAllClassifier(classes=None) takes, as a multilabel indicator.")
+    known = None if classes is None else sorted_classes(classes)
+    if has_columns(y):
+        return _read_distributions(y, classes, known)
+    return _read_classes(y, known)
+
+
+def read_indicator(y):
+    """Labels (L,) and the Indicators of a multilabel y; a DataFrame's columns name the labels."""
+    indicator = _numbers(y)
+    if indicator.ndim != 2 or indicator.shape[1] < 2 or not _holds_zeros_and_ones(indicator):
+        raise ValueError(
+            f"y must be a matrix of zeros and ones with at least two columns to be a multilabel indicator, "
+            f"got shape {indicator.shape}."
+        )
+    names = getattr(y, "columns", None)
+    if names is None:
+        return np.arange(indicator.shape[1]), Indicators(indicator)
+    sorted_classes(list(names), "the columns of y")
+    return np.asarray(names), Indicators(indicator)
+
+
+def aligned_indicator(y, labels):
+    """The indicator (n, L), dense, of a multilabel y, its columns in the order of ``labels`` if it names them."""
+    names, indicators = read_indicator(y)
+    indicator = indicators.toarray()
+    position = {name: column for column, name in enumerate(names.tolist())}
+    if position.keys() != set(labels.tolist()):
+        # Labels that are numbers of columns, or columns without names, go by their place.
+        if not hasattr(y, "columns") or np.array_equal(labels, np.arange(len(labels))):
+            return indicator
+        raise ValueError(f"The columns of y are {names.tolist()}, but the labels of the model are {labels.tolist()}.")
+    return indicator[:, [position[label] for label in labels.tolist()]]
+
+
+def is_indicator(y):
+    """Whether y is a multilabel indicator: sparse, or of two or more columns that hold zeros and ones alone."""
+    return scipy.sparse.issparse(y) or (has_columns(y) and _holds_zeros_and_ones(_numbers(y)))
+
+
+def has_columns(y):
+    """Whether y has two dimensions and more than one column."""
+    try:
+        shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    except ValueError as error:
+        raise ValueError(
+            "y is a list of rows of different lengths; MultiLabelBinarizer turns lists of labels into an indicator."
+        ) from error
+    return len(shape) == 2 and shape[1] > 1
+
+
+def _numbers(y):
+    """y as an array, of floats if it can be; sparse y as CSR without duplicate entries."""
+    if scipy.sparse.issparse(y):
+        matrix = scipy.sparse.csr_array(y, copy=True)
+        matrix.sum_duplicates()
+        return matrix
+    array = np.asarray(y)
+    if array.dtype.kind != "O":
+        return array
+    try:
+        return array.astype(float)
+    except (TypeError, ValueError):
+        return array
+
+
+def _holds_zeros_and_ones(matrix):
+    """Whether every entry of a dense or CSR matrix is 0 or 1."""
+    values = matrix.data if scipy.sparse.issparse(matrix) else matrix
+    return values.dtype.kind in "biuf" and bool(np.all((values == 0) | (values == 1)))
+
+
+def checked_labels(y):
+    """y as an array (n,) of labels, none of which is missing."""
+    array = np.asarray(y)
+    if array.ndim not in (1, 2):
+        raise ValueError(f"y should be a 1d array of labels, or have a column a class; got shape {array.shape}.")
+    _check_no_label_is_missing(array, "y")
+    return column_or_1d(y, warn=True)
+
+
+def distinct_labels(y):
+    """The sorted distinct labels (K,) of an array of labels, or of a part of it."""
+    return union_of_labels(np.unique(y[rows]) for rows in row_slices(len(y), ROWS_PER_SEARCH))
+
+
+def union_of_labels(arrays):
+    """The sorted distinct labels (K,) of several arrays of labels."""
+    try:
+        return reduce(np.union1d, arrays)
+    except TypeError as error:
+        raise ValueError("y must hold labels of one type, which can be sorted.") from error
+
+
+def _read_classes(y, known):
+    """Sorted classes (K,), ``known`` if given, and HardLabels."""
+    y = checked_labels(y)
+    observed = distinct_labels(y)
+    if y.dtype.kind not in "biu":  # integers are always labels, and to look at all of them again takes time
+        check_classification_targets(y)
+    classes = observed if known is None else known
+    return classes, hard_labels(y, observed, classes)
+
+
+def hard_labels(y, observed, classes):
+    """HardLabels of an array of labels, whose distinct ones are ``observed``, by the sorted ``classes`` (K,)."""
+    position = {label: k for k, label in enumerate(classes.tolist())}
+    unknown = [label for label in observed.tolist() if label not in position]
+    if unknown:
+        raise ValueError(f"y holds labels that are not in classes: {unknown}; classes is {classes.tolist()}.")
+    positions = np.array([position[label] for label in observed.tolist()])
+    # A code a row: as small as can be, where there are more rows than memory.
+    codes = np.empty(len(y), np.min_scalar_type(len(classes)))
+    for rows in row_slices(len(y), ROWS_PER_SEARCH):
+        codes[rows] = positions[np.searchsorted(observed, y[rows])]
+    return HardLabels(codes, len(classes))
+
+
+def _check_no_label_is_missing(labels, name):
+    """Raise if an array of labels holds NaN, infinity, None or pandas.NA."""
+
+    def is_missing(label):
+        try:
+            return label is None or bool(label != label)
+        except TypeError:  # pandas.NA is neither equal to itself nor not.
+            return True
+
+    if labels.dtype.kind != "O":
+        assert_all_finite(labels, input_name=name)
+        return
+    for row, label in enumerate(labels.ravel()):
+        if is_missing(label):
+            raise ValueError(f"Input {name} contains NaN or None: label {row} is {label!r}.")
+
+
+def _read_distributions(y, classes, known):
+    """Sorted classes (K,), ``known`` if given, and SoftLabels whose columns stand in their order."""
+    matrix = _checked_distributions(y)
+    names = getattr(y, "columns", None)
+    if names is None:
+        return _classes_of_array(matrix, classes, known), SoftLabels(matrix)
+    names = list(names)
+    known = sorted_classes(names, "the columns of y") if known is None else known
+    position = {label: k for k, label in enumerate(known.tolist())}
+    unknown = [name for name in names if name not in position]
+    if unknown:
+        raise ValueError(f"y has columns that are not in classes: {unknown}; classes is {known.tolist()}.")
+    aligned = np.zeros((len(matrix), len(known)), matrix.dtype)
+    aligned[:, [position[name] for name in names]] = matrix
+    return known, SoftLabels(aligned)
+
+
+def _classes_of_array(matrix, classes, known):
+    """The classes (K,) that the columns of an array stand for, ``known`` if given."""
+    if known is None:
+        return np.arange(matrix.shape[1])
+    if len(known) != matrix.shape[1]:
+        raise ValueError(f"y has {matrix.shape[1]} columns for the {len(known)} classes in classes: {known.tolist()}.")
+    if list(classes) != known.tolist():
+        raise ValueError(
+            f"The columns of an array y stand in sorted order of the classes, {known.tolist()}, but classes is "
+            f"{np.asarray(classes).tolist()}; sort both, or give y as a DataFrame whose columns name the classes."
+        )
+    return known
+
+
+def _checked_distributions(y):
+    """y as a float array (n, K), or an error that names the first row that is no distribution."""
+    try:
+        matrix = np.asarray(y)
+        if matrix.dtype.kind != "f":
+            matrix = matrix.astype(float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "y has several columns, so its rows must be distributions over the classes, of numbers; of the labels of "
+            "several annotators, give the share of each class."
+        ) from error
+    sums = matrix.sum(axis=1, dtype=float)
+    finite = np.isfinite(sums)
+    if not finite.all():
+        row = np.argmin(finite)
+        raise ValueError(
+            f"y contains NaN or infinity: row {row} is {matrix[row].tolist()}; the probability of no class is 0."
+        )
+    if (matrix < 0).any():
+        row = np.argmax((matrix < 0).any(axis=1))
+        raise ValueError(
+            f"y has a negative probability: row {row} is {matrix[row].tolist()}; a multilabel indicator, which "
+            "OneVsAllClassifier takes, would be of zeros and ones."
+        )
+    off = np.abs(sums - 1) > rounding_of_probabilities(matrix.dtype)
+    if not off.any():
+        return matrix
+    row = np.argmax(off)
+    if _holds_zeros_and_ones(matrix):
+        raise ValueError(
+            f"y is a multilabel indicator: row {row} is {matrix[row].astype(int).tolist()}. OneVsAllClassifier takes "
+            "labels that do not exclude each other, with classes=None; here, rows must be distributions over classes."
+        )
+    raise ValueError(
+        f"y must hold distributions whose rows sum to 1: row {row} sums to {sums[row]:.6g}; divide each row by its sum."
+    )
+
+
+def rounding_of_probabilities(dtype):
+    """What probabilities of a dtype, which may have been computed in float32 before, may be off by."""
+    return max(LEAST_ROUNDING, np.sqrt(np.finfo(dtype).eps)) if dtype.kind == "f" else LEAST_ROUNDING
+
+
+def sorted_classes(values, name="classes"):
+    """``values`` as a sorted array (K,), or an error that names them if they repeat or mix types."""
+    classes = np.asarray(values)
+    if classes.ndim != 1 or len(classes) == 0:
+        raise InvalidParameterError(f"{name} must be a sequence of class labels, got {values!r}.")
+    if classes.dtype.kind in "US" and not all(isinstance(label, str) for label in values):
+        raise InvalidParameterError(f"{name} must be labels of one type, got {list(values)!r}.")
+    _check_no_label_is_missing(classes, name)
+    try:
+        distinct = np.unique(classes)
+    except TypeError as error:
+        raise InvalidParameterError(f"{name} must be labels of one type, got {list(values)!r}.") from error
+    if len(distinct) < len(classes):
+        repeated = next(label for label in classes.tolist() if (classes == label).sum() > 1)
+        raise InvalidParameterError(f"{name} must name every class once, but {repeated!r} stands there several times.")
+    return distinct

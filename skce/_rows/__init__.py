@@ -1,0 +1,1 @@
+"""Rows: X where it lies, and sums over its rows."""

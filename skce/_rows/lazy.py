@@ -1,0 +1,11 @@
+"""Dask collections: how they are told from data in memory, without importing Dask."""
+
+
+def is_lazy(data):
+    """Whether data is a Dask array, DataFrame or Series."""
+    return type(data).__module__.partition(".")[0] == "dask" and hasattr(data, "__dask_graph__")
+
+
+def in_memory(data):
+    """Data itself, or what a Dask collection computes to."""
+    return data.compute() if is_lazy(data) else data

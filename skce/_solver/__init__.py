@@ -1,0 +1,1 @@
+"""The solver: from a problem to its solution."""

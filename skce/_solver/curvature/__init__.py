@@ -1,0 +1,1 @@
+"""Curvatures: the coordinates in which the solver works."""

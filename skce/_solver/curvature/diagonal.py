@@ -1,0 +1,61 @@
+"""Diagonal curvature: for X that is wide or sparse."""
+
+import numpy as np
+
+from skce._solver.curvature.directions import (
+    ROWS_OF_CLASSES,
+    _class_directions,
+    _diagonal,
+    _half_squared_norms,
+    _ridge,
+    _sums_over_rows,
+    _with_floor,
+)
+
+
+class DiagonalCurvature:
+    """The diagonal of A kron G + ridge at ``params``, with A by class and the variances of the columns for G."""
+
+    is_exact = False
+
+    def __init__(self, objective, params, standardisation):
+        self.standardisation = standardisation
+        self.classes = _class_directions(objective)
+        width = None if objective.rows.is_sparse else objective.rows.shape[1] // 8
+        self.sweeps, (self.by_class,) = _sums_over_rows(
+            lambda _, curvature: (curvature.total(),), objective, params, ROWS_OF_CLASSES, width
+        )
+        by_column = np.append(
+            (standardisation.spread / standardisation.scale) ** 2, np.ones(int(objective.fit_intercept))
+        )
+        by_output = _with_floor(_diagonal(self.by_class))
+        square = np.multiply.outer(by_column, by_output) + _ridge(objective, standardisation)[:, None]
+        # In terms of the parameters themselves, as there may be very many.
+        self.scale = 1 / np.sqrt(np.where(square > 0, square, 1.0))
+        self.scale[: len(standardisation.scale)] /= standardisation.scale[:, None]
+
+    def params(self, coordinates):
+        """Displacement of the parameters for ``coordinates``, both flat."""
+        matrix = coordinates.reshape(self.scale.shape) * self.scale
+        if not self.classes.are_separate:
+            # A shift of all classes, which the gradient has none of, is nothing but a penalty.
+            matrix -= matrix.mean(axis=1, keepdims=True)
+        if self.standardisation.fit_intercept:
+            matrix[-1] -= self.standardisation.mean @ matrix[:-1]
+        return matrix.reshape(-1)
+
+    def gradient(self, gradient):
+        """Gradient by the coordinates, given that by the parameters, both flat."""
+        gradient = gradient.reshape(self.scale.shape)
+        if not self.standardisation.fit_intercept:
+            return (gradient * self.scale).reshape(-1)
+        matrix = np.empty_like(gradient)
+        matrix[-1] = gradient[-1]
+        np.multiply.outer(self.standardisation.mean, gradient[-1], out=matrix[:-1])
+        np.subtract(gradient[:-1], matrix[:-1], out=matrix[:-1])
+        matrix *= self.scale
+        return matrix.reshape(-1)
+
+    def decrements(self, gradient):
+        """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
+        return _half_squared_norms(gradient.reshape(self.scale.shape), axis=0 if self.classes.are_separate else None)

@@ -1,0 +1,120 @@
+"""Curvatures: changes of variables in which the objective curves about alike in all directions.
+
+In units as they come, a column that is a thousand times larger curves the objective a million times more, and L-BFGS
+creeps. X and the objective stay as they are: only the displacement from a point changes variables. With H = M M^T the
+curvature there, or something close to it,
+
+    params = point + M^-T u        gradient by u = M^-1 gradient by params
+
+so that in u the curvature is about the identity, and half the squared norm of the gradient estimates how far the
+objective is above its minimum. A row curves it by m (diag q - q q^T) in its logits, times x x^T. Ways to keep H:
+
+    exact        all of it, but for the directions that a softmax does not see; of sigmoids, a block for each
+    Kronecker    A kron G + ridge, of the rows' curvatures by class and their curvature-weighted second moment by
+                 column; of fewer rows than columns, in the space of the rows
+    diagonal     its diagonal
+
+all of them in standardised columns.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+
+from skce._solver.curvature.factorisation import RIDGES
+
+# Eigenvalues of the curvature by class, relative to the largest, below which a Kronecker product is not to be believed.
+LEAST_CLASS_CURVATURE = 1e-2
+
+
+ROWS_OF_CLASSES = 2**14
+
+
+def intercept_step(curvature, intercept_gradient):
+    """Newton step (K,) in the intercepts alone, by the curvature by class."""
+    by_direction, directions = curvature.classes.principal(curvature.by_class)
+    least = max(RIDGES[0] * by_direction.max(), np.finfo(float).tiny)
+    return -directions.expanded(directions.reduced(intercept_gradient) / np.maximum(by_direction, least))
+
+
+@dataclass(frozen=True)
+class _ClassDirections:
+    """Orthonormal directions by class, the rows of ``vectors`` (k, K); None for K separate problems."""
+
+    vectors: np.ndarray | None
+    size: int
+
+    @property
+    def are_separate(self):
+        """Whether each class is a problem by itself."""
+        return self.vectors is None
+
+    @property
+    def pairs(self):
+        """Row and column of each entry that a row's curvature has in these directions, or in its lower triangle."""
+        return 2 * (np.arange(self.size),) if self.are_separate else np.tril_indices(self.size)
+
+    def reduced(self, by_output):
+        """Components (..., k) in the directions of (..., K)."""
+        return by_output if self.are_separate else by_output @ self.vectors.T
+
+    def expanded(self, by_direction):
+        """The inverse of ``reduced``."""
+        return by_direction if self.are_separate else by_direction @ self.vectors
+
+    def principal(self, by_class):
+        """Curvatures (k,) in the directions in which a curvature by class, (K, K) or (K,), is diagonal, and these."""
+        if self.are_separate:
+            return by_class, self
+        values, rotation = np.linalg.eigh(self.vectors @ by_class @ self.vectors.T)
+        return values, _ClassDirections(rotation.T @ self.vectors, self.size)
+
+
+def _class_directions(objective):
+    """The _ClassDirections that an objective sees: of a softmax, those orthogonal to a shift of all its classes."""
+    n_outputs = objective.shape[1]
+    if objective.targets.is_shift_invariant:
+        return _ClassDirections(scipy.linalg.helmert(n_outputs), n_outputs - 1)
+    return _ClassDirections(None, n_outputs)
+
+
+def _diagonal(by_class):
+    """The diagonal (K,) of a curvature by class, (K, K) or (K,)."""
+    return by_class if by_class.ndim == 1 else np.diag(by_class)
+
+
+def _with_floor(curvatures):
+    """Curvatures (k,) by class, none of them much smaller than the largest, and none 0."""
+    return np.maximum(curvatures, max(LEAST_CLASS_CURVATURE * curvatures.max(), np.finfo(float).tiny))
+
+
+def _sums_over_rows(function, objective, params, n_draws, width=None):
+    """Sweeps, and sums over the rows, divided by S, of the tuple that ``function`` makes of a block and its curvatures.
+
+    Of more than ``n_draws`` rows that many are drawn in proportion to their weight. ``width`` is the numbers a row that
+    ``function`` computes.
+    """
+    rows, total = objective.rows, objective.targets.total
+    n_rows, curvature_of = rows.shape[0], objective.curvature_at(params)
+    if n_rows <= n_draws:
+        sums = rows.summed(lambda targets, some, block: function(block, curvature_of(targets, some, block)), width)
+        return 1.0, [term / total for term in sums]
+
+    def terms_of_drawn(targets, drawn, block):
+        return function(block, curvature_of(targets, drawn, block).times(1 / targets.row_weight(drawn)))
+
+    weight, sums = rows.summed_of_drawn(terms_of_drawn, n_draws, width)
+    return n_draws / n_rows, [term * (weight / n_draws / total) for term in sums]
+
+
+def _ridge(objective, standardisation):
+    """What the penalty adds to the diagonal of H for each standardised column, and for the intercept (0)."""
+    return np.append(objective.penalty / standardisation.scale**2, np.zeros(int(objective.fit_intercept)))
+
+
+def _half_squared_norms(gradient, axis):
+    """Half the squared norms, one for each problem, of a gradient by the coordinates."""
+    if axis is None or gradient.shape[1 - axis] == 1:
+        return np.array([np.vdot(gradient, gradient) / 2])
+    return np.add.reduce(gradient * gradient, axis=axis) / 2

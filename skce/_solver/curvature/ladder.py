@@ -1,0 +1,77 @@
+"""The choice of a curvature: the dearest that is cheap at first, and a dearer one where that pays.
+
+Costs are in evaluations of the objective. A row costs an evaluation about 4 multiplications for each of its d x K
+products, and as much as 60 for each of its K exponentials.
+"""
+
+from dataclasses import dataclass
+
+from skce._solver.curvature.diagonal import DiagonalCurvature
+from skce._solver.curvature.exact import ROWS_OF_EXACT, ExactCurvature
+from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature, rows_of_moment
+
+# Sizes whose cubes are still worth factorising: of an exact Hessian, and of a second moment of columns, or rows.
+LARGEST_FACTOR = 1500
+
+
+NUMBERS_OF_FACTORS = 2**24
+
+
+MOST_COLUMNS = 4096
+
+
+# Evaluations that a first curvature may cost; and those that a change to a dearer one costs before it shows.
+CHEAP = 20
+
+
+EVALUATIONS_TO_CLIMB = 10
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A kind of curvature, its ``cost`` in evaluations, and how many iterations it serves at least."""
+
+    curvature: type
+    cost: float
+    n_iter: int
+
+
+def rungs_for(objective):
+    """The rungs that an objective may climb, from the cheapest curvature to the dearest."""
+    n_rows, n_features = objective.rows.shape
+    n_columns, n_outputs = objective.shape
+    evaluation = n_rows * n_outputs * (4 * objective.rows.numbers_per_row + 60)
+    if n_rows < n_features and n_rows * n_features <= objective.rows.numbers_to_stack:
+        work = 2 * n_rows**2 * n_features + 25 * n_rows**3
+        rungs = [Rung(RowSpaceCurvature, work / evaluation, 10)]
+    else:
+        rungs = [Rung(DiagonalCurvature, 1.0, 10)]
+    if n_rows >= n_features and n_features <= MOST_COLUMNS:
+        n_drawn = min(n_rows, rows_of_moment(n_features))
+        work = n_drawn * n_features * (2 * n_features + 60) + 25 * n_features**3
+        rungs.append(Rung(KroneckerCurvature, work / evaluation, 10))
+    is_softmax = objective.targets.is_shift_invariant
+    size = n_columns * (n_outputs - 1 if is_softmax else 1)
+    n_factors = 1 if is_softmax else n_outputs
+    if size <= LARGEST_FACTOR and n_factors * size**2 <= NUMBERS_OF_FACTORS:
+        n_pairs = n_outputs * (n_outputs - 1) // 2 if is_softmax else n_outputs
+        work = min(n_rows, ROWS_OF_EXACT) * n_columns**2 * n_pairs + n_factors * size**3
+        cost = work / evaluation
+        rungs.append(Rung(ExactCurvature, cost, 5))
+    return rungs
+
+
+def first_rung(rungs, *, is_cold):
+    """Index of the rung to start from; where all coefficients are zero, a Kronecker curvature is exact."""
+    affordable = [index for index, rung in enumerate(rungs) if rung.cost <= CHEAP]
+    if is_cold and len(affordable) > 2 and rungs[1].cost < rungs[2].cost:
+        return 1
+    return max(affordable, default=0)
+
+
+def next_rung(rungs, index, iterations_left):
+    """Index of the rung to go on from, where the one at ``index`` seems to need so many iterations more."""
+    for higher in range(len(rungs) - 1, index, -1):
+        if iterations_left > EVALUATIONS_TO_CLIMB + rungs[higher].cost:
+            return higher
+    return index

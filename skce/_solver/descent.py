@@ -1,0 +1,108 @@
+"""Descent: the best point of a minimisation so far, what it took, and how far from the minimum it may be."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+TINY = np.finfo(float).tiny
+
+
+# An estimate that rounding may hide, in units of the resolution of F.
+ROUNDING_OF_ESTIMATE = 2.0**12
+
+
+# Of several problems, the share of F that one has at least, where its own estimate is taken relative to that.
+LEAST_SHARE = 1e-8
+
+
+ITERATIONS_OF_TAIL = 5
+
+
+# Loss above which classes are not looked at for being separable.
+MOST_LOSS_OF_SEPARATED = 1e-6
+
+
+@dataclass
+class Point:
+    """Parameters, the values (n_problems,) there, whose sum is F, and the gradient."""
+
+    params: np.ndarray
+    values: np.ndarray
+    gradient: np.ndarray
+
+    def __post_init__(self):
+        self.value = float(self.values[0] if len(self.values) == 1 else self.values.sum())
+
+
+@dataclass
+class Descent:
+    """What a minimisation of ``objective`` has come to: the best point known, and what it took."""
+
+    objective: object
+    best: Point
+    loss_curve: list
+    pass_curve: list
+    n_evaluations: int
+    n_passes: float
+    is_separated: np.ndarray
+    suboptimality: float = np.inf
+    correction: float = 1.0
+    n_stages: int = 0
+
+    @classmethod
+    def from_best_of(cls, starts, objective):
+        """The Descent from where F is the least."""
+        points = [Point(start, *objective(start)) for start in starts]
+        best = min(points, key=lambda point: point.value if np.isfinite(point.value) else np.inf)
+        is_separated = np.zeros(objective.n_problems, dtype=bool)
+        n_passes = float(len(points))
+        return cls(objective, best, [best.value], [n_passes], len(points), n_passes, is_separated)
+
+    def __str__(self):
+        return (
+            f"stage {self.n_stages}, {len(self.loss_curve) - 1} iterations, {self.n_passes:.1f} passes, "
+            f"loss {self.best.value:.10g}, estimated relative suboptimality {self.suboptimality:.1e}"
+        )
+
+    def record(self, value):
+        """Add the value after an iteration to the curves."""
+        self.loss_curve.append(value)
+        self.pass_curve.append(self.n_passes)
+
+    def evaluated(self, params):
+        """The Point at ``params``, remembered if it is the best."""
+        point = Point(params, *self.objective(params))
+        self.n_evaluations += 1
+        self.n_passes += 1
+        if point.value < self.best.value:
+            self.best = point
+        return point
+
+    def relative(self, decrements):
+        """The largest estimate of a problem's suboptimality, relative to its value."""
+        values, resolution = self.best.values, self.objective.resolution
+        if len(values) == 1:
+            return self.correction * float(decrements[0]) / max(abs(self.best.value), resolution)
+        least = max(LEAST_SHARE * abs(self.best.value), resolution)
+        relative = np.where(self.is_separated, 0.0, decrements / np.maximum(np.abs(values), least))
+        return self.correction * float(relative.max())
+
+    def look_for_separated_problems(self):
+        """Note the problems without a penalty, and so without a minimum, that have nothing left to learn."""
+        is_candidate = (self.best.values <= MOST_LOSS_OF_SEPARATED) & ~self.is_separated
+        if self.objective.penalty == 0 and is_candidate.any():
+            self.n_passes += 1
+            self.is_separated |= is_candidate & self.objective.separated_problems(self.best.params)
+
+    def is_at_rounding(self):
+        """Whether F may be at its minimum but for rounding, as far as the estimate tells."""
+        value = abs(self.best.value)
+        return self.suboptimality * value <= ROUNDING_OF_ESTIMATE * self.objective.resolution * max(value, 1.0)
+
+    def tail(self):
+        """What F, relative to itself, will still fall by, if it goes on as in the last iterations."""
+        if len(self.loss_curve) <= 2 * ITERATIONS_OF_TAIL:
+            return 0.0
+        before, middle, last = self.loss_curve[-1 - 2 * ITERATIONS_OF_TAIL :: ITERATIONS_OF_TAIL]
+        gain, ratio = middle - last, (middle - last) / max(before - middle, TINY)
+        return gain * min(ratio / (1 - ratio) if ratio < 1 else np.inf, 10.0) / max(abs(last), TINY)

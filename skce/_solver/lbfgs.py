@@ -1,0 +1,265 @@
+"""The solver: SciPy's L-BFGS in stages, each in the coordinates of a fresh curvature. How it ended is data.
+
+A stage minimises over displacements u from the best point known, in coordinates in which the curvature there is about
+the identity, so that half the squared norm of the gradient by u, the decrement, estimates F - min F. Where the
+curvature is exact and F was seen to fall as a quadratic does, the estimate is believed; otherwise a fresh curvature has
+to confirm it, and of one that is not exact also the rate at which F still falls.
+"""
+
+import numpy as np
+from scipy.optimize import minimize
+
+from skce._rows.blocks import RowsLostError
+from skce._solver.curvature.directions import intercept_step
+from skce._solver.curvature.ladder import first_rung, next_rung, rungs_for
+from skce._solver.descent import ROUNDING_OF_ESTIMATE, Descent
+from skce._solver.solution import Solution
+
+# Corrections that L-BFGS keeps; of very many parameters they take longer than the evaluations that they save.
+CORRECTIONS, CORRECTIONS_OF_MANY = 10, 6
+
+
+MANY_PARAMS = 10**6
+
+
+# F that falls by what the decrement promised to within this factor is a quadratic. Where it falls by more, as along the
+# tail of an exponential, the decrement promises too little by about the square of that, but for an outlier.
+GAIN_OF_QUADRATIC = 1.15
+
+
+MOST_CORRECTION = 10.0
+
+
+# A relative gain, and a relative estimate, that rounding may hide.
+ROUNDING_OF_GAIN = 4 * np.finfo(float).eps
+
+
+LEAST_ESTIMATE = ROUNDING_OF_ESTIMATE * np.finfo(float).eps
+
+
+# Where F was not seen to be a quadratic, the estimate by an exact curvature that is a stage old has been too small by
+# this much.
+UNDERESTIMATE = 30.0
+
+
+# The rate of a stage flatters those that follow.
+SLOWING = 3.0
+
+
+# What starting another stage costs, in evaluations, besides its curvature; more if L-BFGS has to learn again what a
+# curvature does not know.
+COST_OF_STAGE, COST_OF_INEXACT_STAGE = 3.0, 10.0
+
+
+ITERATIONS_OF_RATE = 4
+
+
+# Evaluations, at most, that bring the intercepts' decrement to where it is so little of a certificate; and, in roots,
+# the margin for what it may still hide of the other gradients.
+INTERCEPT_EVALUATIONS = 10
+
+
+NEGLIGIBLE = 0.01
+
+
+MARGIN = 4.0
+
+
+def minimised(objective, standardisation, starts, *, tol, max_iter, on_iteration, on_stage):
+    """Solution of minimising ``objective`` from the best of ``starts`` to within ``tol`` of F, by estimate.
+
+    ``on_iteration`` is called with the parameters after every iteration, and ends the minimisation if it returns True;
+    ``on_stage`` is called with the Descent after every stage.
+    """
+    descent = Descent.from_best_of(starts, objective)
+    rungs = rungs_for(objective)
+    rung = first_rung(rungs, is_cold=objective.is_without_coef(descent.best.params))
+    interruption = None
+    reason, gap_bound = None if np.isfinite(descent.best.gradient).all() else "stalled", None
+    try:
+        while reason is None:
+            curvature = rungs[rung].curvature(objective, descent.best.params, standardisation)
+            descent.n_passes += curvature.sweeps
+            n_iter = rungs[rung].n_iter * (1 if curvature.is_exact else 2**descent.n_stages)
+            patience = rungs[rung].cost + (COST_OF_STAGE if curvature.is_exact else COST_OF_INEXACT_STAGE)
+            stage = Stage(descent, curvature, tol, on_iteration, n_iter, patience)
+            reason = stage.run(max_iter + 1 - len(descent.loss_curve))
+            descent.n_stages += 1
+            on_stage(descent)
+            descent.look_for_separated_problems()
+            if descent.is_separated.all() or (reason == "converged" and descent.is_separated.any()):
+                reason = "separable"
+            elif reason is None:
+                higher = next_rung(rungs, rung, SLOWING * stage.iterations_left())
+                if higher == rung and not stage.gain > ROUNDING_OF_GAIN * abs(descent.best.value):
+                    reason = "precision" if descent.is_at_rounding() else "stalled"
+                elif len(descent.loss_curve) > max_iter:
+                    reason = "max_iter"
+                rung = higher
+        if np.isfinite(descent.best.gradient).all():
+            gap_bound = _certified_gap(descent, curvature)
+    except (KeyboardInterrupt, RowsLostError) as error:
+        reason, interruption = "interrupted", error
+    suboptimality = descent.suboptimality
+    if gap_bound is not None and gap_bound < suboptimality * abs(descent.best.value):
+        suboptimality = gap_bound / abs(descent.best.value)
+        if suboptimality <= tol and reason in ("precision", "stalled", "max_iter"):
+            reason = "converged"
+    return Solution(
+        descent.best.params,
+        descent.best.value,
+        suboptimality,
+        gap_bound,
+        (*descent.loss_curve[:-1], descent.best.value),
+        (*descent.pass_curve[:-1], descent.n_passes),
+        descent.n_evaluations,
+        reason,
+        interruption,
+    )
+
+
+class Stage:
+    """A run of L-BFGS over displacements from the best point of ``descent``, in the coordinates of ``curvature``.
+
+    It takes ``n_iter`` iterations, and goes on while at its rate no more than ``patience`` are left.
+    """
+
+    def __init__(self, descent, curvature, tol, on_iteration, n_iter, patience):
+        self.descent = descent
+        self.curvature = curvature
+        self.tol = tol
+        self.on_iteration = on_iteration
+        self.n_iter = n_iter
+        self.patience = patience
+        self.start = descent.best
+        self.slope = curvature.gradient(self.start.gradient)
+        self.decrements = curvature.decrements(self.slope)
+        self.estimates = [self._estimate(self.decrements)]
+        self.latest = self.start, self.slope
+        self.reason = None
+
+    def run(self, max_iter):
+        """Why the minimisation is over after at most ``max_iter`` iterations; None if it is not."""
+        self.descent.suboptimality = self.estimates[0]
+        if self.estimates[0] <= self.tol:
+            return "converged"
+        # In these units L-BFGS, whose first step has length 1, steps to where the decrement would be zero.
+        unit = np.linalg.norm(self.slope)
+        if unit**2 < np.finfo(float).tiny:
+            return None
+
+        def value(displacement):
+            if not displacement.any():
+                return self.start.value / unit**2
+            params = self.curvature.params(displacement)
+            params *= unit
+            params += self.start.params
+            point = self.descent.evaluated(params)
+            self.latest = point, self.curvature.gradient(point.gradient)
+            return point.value / unit**2
+
+        def gradient(displacement):
+            # SciPy asks for the gradient where it has just asked for the value.
+            return self.latest[1] / unit
+
+        size = len(self.slope)
+        options = {
+            "maxiter": max_iter,
+            "maxfun": 50 * max_iter,
+            "maxls": 50,
+            "maxcor": CORRECTIONS if size < MANY_PARAMS else CORRECTIONS_OF_MANY,
+            "gtol": 0.0,
+            "ftol": 0.0,
+        }
+        minimize(
+            value, np.zeros(size), method="L-BFGS-B", jac=gradient, callback=self._after_iteration, options=options
+        )
+        point, slope = self.latest
+        if self.descent.best is self.start:
+            self.descent.suboptimality = self.estimates[0]
+        if point is not self.start:
+            ratio = self._gain_by_promise(point, self.curvature.decrements(slope))
+            self.descent.correction = min(max(ratio, 1.0) ** 2, MOST_CORRECTION)
+        return self.reason
+
+    @property
+    def gain(self):
+        """What F has fallen by."""
+        return self.start.value - self.descent.best.value
+
+    def iterations_left(self):
+        """Iterations that it would take to come to ``tol`` at the rate of this stage."""
+        return _iterations_to(self.tol, self.estimates)
+
+    def _after_iteration(self, intermediate_result):
+        """Record an iterate, and stop the stage where there is nothing more to gain from its curvature."""
+        point, slope = self.latest
+        descent = self.descent
+        descent.record(point.value)
+        decrements = self.curvature.decrements(slope)
+        estimate = self._estimate(decrements)
+        self.estimates.append(estimate)
+        descent.suboptimality = estimate
+        if self.on_iteration(point.params):
+            self.reason = "stopped"
+        target = self.tol / self._underestimate(point, decrements)
+        if not self.reason and estimate <= target:
+            self.reason = "converged"
+        if self.reason or (len(self.estimates) > self.n_iter and self._iterations_left_to(target) > self.patience):
+            raise StopIteration
+
+    def _iterations_left_to(self, target):
+        """Iterations that it would take to come to ``target`` at the rate of the last ones."""
+        return _iterations_to(target, self.estimates[-1 - ITERATIONS_OF_RATE :])
+
+    def _estimate(self, decrements):
+        """Estimated suboptimality relative to F: the largest of any problem."""
+        estimate = self.descent.relative(decrements)
+        return estimate if self.curvature.is_exact else max(estimate, self.descent.tail())
+
+    def _underestimate(self, point, decrements):
+        """What the estimate at a point may be too small by."""
+        if not self.curvature.is_exact:
+            return 1.0
+        is_quadratic = 1 / GAIN_OF_QUADRATIC <= self._gain_by_promise(point, decrements) <= GAIN_OF_QUADRATIC
+        return 1.0 if is_quadratic else UNDERESTIMATE
+
+    def _gain_by_promise(self, point, decrements):
+        """What F has fallen by since the start, over what the decrements have."""
+        promised = sum(self.decrements.tolist()) - sum(decrements.tolist())
+        return (self.start.value - point.value) / promised if promised > 0 else np.inf
+
+
+def _iterations_to(target, estimates):
+    """Iterations that it would take to come to ``target`` at the rate of ``estimates``, one after each iteration."""
+    first, last = estimates[0], estimates[-1]
+    if not 0 < last < first:
+        return np.inf
+    return (len(estimates) - 1) * np.log(last / max(target, LEAST_ESTIMATE)) / np.log(first / last)
+
+
+def _certified_gap(descent, curvature):
+    """Upper bound on F - min F of the best point, moved to where the intercepts' gradient is next to nothing."""
+    objective, mean = descent.objective, curvature.standardisation.mean
+    if not (objective.loss.is_convex and objective.penalty):
+        return None
+    if not objective.fit_intercept:
+        return objective.certified_gap(descent.best.gradient, mean)
+    rounding = np.finfo(float).eps * abs(descent.best.value)
+    length = 1.0
+    for _ in range(INTERCEPT_EVALUATIONS):
+        point = descent.best
+        intercept_gradient = point.gradient.reshape(objective.shape)[-1]
+        step = intercept_step(curvature, intercept_gradient)
+        decrement = max(-intercept_gradient @ step / 2, 0.0)
+        bound = objective.certified_gap(point.gradient, mean)
+        if decrement <= NEGLIGIBLE * max(bound, rounding):
+            return (np.sqrt(bound) + MARGIN * np.sqrt(decrement)) ** 2 + 2 * decrement
+        params = point.params.copy()
+        params.reshape(objective.shape)[-1] += length * step
+        moved = descent.evaluated(params)
+        if moved.value <= point.value + ROUNDING_OF_GAIN * abs(point.value):
+            descent.best, length = moved, 1.0
+        else:
+            length /= 4
+    return np.inf

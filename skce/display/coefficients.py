@@ -1,0 +1,205 @@
+"""Coefficients as pictures: an image for each class, or its largest coefficients as ranked bars."""
+
+from contextlib import suppress
+from numbers import Integral
+
+import numpy as np
+import scipy.sparse
+
+from skce._checks import InvalidParameterError, check_integer
+from skce.display.plotting import COLOURS, axes_or_new, check_has, panels_in_place_of, rows_columns, shortened
+from skce.estimators.validation import classifier_in
+
+# The few coefficients beyond this quantile of their sizes would leave all others pale.
+QUANTILE_OF_COLOURS = 0.995
+
+
+# Images longer than this in proportion are drawn narrower than the others.
+MOST_LONG_SIDE = 4
+
+
+PANELS_A_ROW = {"image": 5, "bars": 3}
+
+
+class CoefficientDisplay:
+    """The coefficients of each class, as an image or as ranked bars.
+
+    Make one by :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_panels, n_features)
+        Coefficients, a row a panel.
+    titles : sequence of str
+        Titles of the panels.
+    feature_names : sequence of str
+        Names of the features, for bars.
+    image_shape : tuple of int or None, default=None
+        Height and width of the images; None draws bars.
+    n_bars : int, default=10
+        Bars of a panel, those of the largest coefficients.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes whose place the panels have taken.
+    axes_ : ndarray of matplotlib Axes, of shape (n_panels,)
+        The panels.
+    figure_ : matplotlib Figure
+        Their figure.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.display import CoefficientDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = SoftmaxRegressor(C=0.01).fit(X, y)
+    >>> display = CoefficientDisplay.from_estimator(model, image_shape=(8, 8))
+    """
+
+    def __init__(self, coef, titles, *, feature_names, image_shape=None, n_bars=10):
+        self.coef = coef
+        self.titles = titles
+        self.feature_names = feature_names
+        self.image_shape = image_shape
+        self.n_bars = n_bars
+
+    @classmethod
+    def from_estimator(cls, estimator, *, image_shape=None, feature_names=None, class_names=None, n_bars=10, ax=None):
+        """Draw the coefficients of a fitted linear classifier.
+
+        Bars rank features by the size of their coefficients, which is fair among features of one scale.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+            A linear classifier with ``coef_`` and ``classes_``, or a pipeline or a search that ends in one.
+        image_shape : tuple of two int, default=None
+            Height and width of the images that the features are the pixels of, row by row. None draws bars.
+        feature_names : sequence of str, default=None
+            Names of the features. None takes those of the estimator, or of the pipeline's steps before it, or x0, x1.
+        class_names : sequence of str, default=None
+            Names of the classes. None takes ``classes_``.
+        n_bars : int, default=10
+            Bars of a panel, those of the largest coefficients.
+        ax : matplotlib Axes, default=None
+            Whose place the panels take; None makes a new figure.
+
+        Returns
+        -------
+        CoefficientDisplay
+
+        Raises
+        ------
+        ValueError
+            If image_shape or the names do not go with the coefficients.
+        TypeError
+            If the estimator is no linear classifier with one row of coefficients a class, or one row for two classes.
+        NotFittedError
+            If the estimator is not fitted.
+        """
+        classifier = classifier_in(estimator)
+        check_has(classifier, "coef_", "classes_")
+        coef = classifier.coef_
+        coef = np.atleast_2d(coef.toarray() if scipy.sparse.issparse(coef) else coef)
+        n_classes = len(classifier.classes_)
+        if len(coef) not in ({1, 2} if n_classes == 2 else {n_classes}) or hasattr(classifier, "dual_coef_"):
+            raise TypeError(f"estimator must have a row of coefficients for each class, which {classifier!r} has not.")
+        check_integer("n_bars", n_bars, 1)
+        if image_shape is not None and not _is_shape_of(image_shape, coef.shape[1]):
+            raise InvalidParameterError(
+                f"image_shape must be a height and a width whose product is the number of features, {coef.shape[1]}, "
+                f"got {image_shape!r}."
+            )
+        if feature_names is None:
+            feature_names = _feature_names(estimator, classifier, coef.shape[1])
+        _check_length("feature_names", feature_names, coef.shape[1])
+        if class_names is None:
+            class_names = classifier.classes_
+        _check_length("class_names", class_names, n_classes)
+        class_names = [str(name) for name in class_names]
+        # Two classes have one row, which speaks for the second.
+        titles = class_names if len(coef) == len(class_names) else [f"{class_names[1]}, against {class_names[0]}"]
+        names = [str(name) for name in feature_names]
+        return cls(coef, titles, feature_names=names, image_shape=image_shape, n_bars=n_bars).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw the panels.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Whose place the panels take; None makes a new figure.
+
+        Returns
+        -------
+        self : CoefficientDisplay
+        """
+        n_panels = len(self.coef)
+        n_rows, n_columns = rows_columns(n_panels, PANELS_A_ROW["bars" if self.image_shape is None else "image"])
+        n_bars = min(self.n_bars, self.coef.shape[1])
+        if self.image_shape is None:
+            figsize = 1.6 + 3.3 * n_columns, 0.5 + n_rows * (0.6 + 0.26 * n_bars)
+        else:
+            height, width = self.image_shape
+            ratio = min(max(height / width, 1 / MOST_LONG_SIDE), MOST_LONG_SIDE)
+            figsize = 1.0 + 1.7 * n_columns, 0.2 + n_rows * (0.35 + 1.7 * ratio)
+        self.ax_ = axes_or_new(ax, figsize=figsize)
+        self.figure_ = self.ax_.figure
+        self.axes_ = np.array(panels_in_place_of(self.ax_, n_rows, n_columns, n_panels))
+        limit = np.quantile(np.abs(self.coef), QUANTILE_OF_COLOURS) or np.abs(self.coef).max() or 1.0
+        for panel, title, coef in zip(self.axes_, self.titles, self.coef, strict=True):
+            panel.set_title(shortened(title), fontsize="medium")
+            if self.image_shape is None:
+                self._draw_bars(panel, coef, n_bars)
+            else:
+                image = panel.imshow(coef.reshape(self.image_shape), cmap="RdBu_r", vmin=-limit, vmax=limit)
+                panel.set(xticks=[], yticks=[])
+        if self.image_shape is not None:
+            self.figure_.colorbar(image, ax=list(self.axes_), extend="both", label="coefficient")
+        return self
+
+    def _draw_bars(self, panel, coef, n_bars):
+        """The largest coefficients, the first on top."""
+        largest = np.argsort(-np.abs(coef), kind="stable")[:n_bars][::-1]
+        colours = [COLOURS[0] if coef[feature] >= 0 else COLOURS[1] for feature in largest]
+        panel.barh(np.arange(n_bars), coef[largest], color=colours)
+        panel.set_yticks(
+            np.arange(n_bars), [shortened(self.feature_names[feature]) for feature in largest], fontsize="small"
+        )
+        panel.axvline(0, color="0.3", linewidth=0.8)
+        panel.tick_params(axis="x", labelsize="small")
+        panel.grid(axis="x", alpha=0.3)
+        panel.set_axisbelow(True)
+        panel.set_xlabel("coefficient", fontsize="small")
+
+
+def _feature_names(estimator, classifier, n_features):
+    """Names of what the classifier sees as features (d,)."""
+    names = getattr(classifier, "feature_names_in_", [])
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if len(names) == 0 and len(getattr(estimator, "steps", [])) > 1:
+        with suppress(AttributeError, ValueError):  # a step may not know names
+            names = estimator[:-1].get_feature_names_out()
+    return names if len(names) == n_features else [f"x{feature}" for feature in range(n_features)]
+
+
+def _is_shape_of(image_shape, n_pixels):
+    """Whether ``image_shape`` is a height and a width of so many pixels."""
+    try:
+        height, width = image_shape
+    except (TypeError, ValueError):
+        return False
+    return (
+        isinstance(height, Integral)
+        and isinstance(width, Integral)
+        and min(height, width) > 0
+        and height * width == n_pixels
+    )
+
+
+def _check_length(name, sequence, length):
+    """Raise unless a sequence has the length that it should."""
+    if len(sequence) != length:
+        raise InvalidParameterError(f"{name} must have {length} entries, got {len(sequence)}.")

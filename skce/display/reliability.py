@@ -1,0 +1,241 @@
+"""Reliability: how often what is predicted with a probability happens, as a picture."""
+
+import numpy as np
+
+from skce._checks import InvalidParameterError
+from skce._labels.reading import aligned_indicator
+from skce.display.plotting import COLOURS, axes_or_new, panels_in_place_of, rows_columns, shortened
+from skce.metrics.bins import binned, checked_bins, is_off_one, read_outcomes, top_label
+
+CONFIDENCE_OF_BAND = 0.95
+
+
+PANELS_A_ROW = 4
+
+
+# Bins of equal weight may be as narrow as a number that many predictions share.
+LEAST_WIDTH = 0.006
+
+
+class ReliabilityDisplay:
+    """Frequency against predicted probability, in bins, with a band of confidence and the counts below.
+
+    On the diagonal predictions mean what they say; below it they are too high. Make one by :meth:`from_estimator` or
+    :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    bins : dict of str to bins
+        The bins of each panel, by its title.
+    xlabel, ylabel : str
+        Names of the axes.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes whose place the panels have taken.
+    axes_ : ndarray of matplotlib Axes, of shape (n_panels,)
+        The panels.
+    count_axes_ : ndarray of matplotlib Axes, of shape (n_panels,)
+        The counts below them.
+    figure_ : matplotlib Figure
+        Their figure.
+
+    See Also
+    --------
+    skce.metrics.expected_calibration_error : The mean distance from the diagonal, as the titles show it.
+
+    References
+    ----------
+    Guo, Pleiss, Sun and Weinberger (2017), "On calibration of modern neural networks", ICML. The band: Wilson (1927),
+    "Probable inference, the law of succession, and statistical inference", JASA 22.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.display import ReliabilityDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = SoftmaxRegressor().fit(X[::2], y[::2])
+    >>> display = ReliabilityDisplay.from_estimator(model, X[1::2], y[1::2], n_bins=5)
+    """
+
+    def __init__(self, bins, *, xlabel, ylabel):
+        self.bins = bins
+        self.xlabel = xlabel
+        self.ylabel = ylabel
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        kind="top_label",
+        n_bins=15,
+        strategy="uniform",
+        sample_weight=None,
+        class_names=None,
+        ax=None,
+    ):
+        """Draw how reliable the probabilities of a fitted classifier are on X and y.
+
+        Parameters
+        ----------
+        estimator : fitted classifier
+            With ``predict_proba`` and ``classes_``.
+        X : array-like of shape (n_samples, n_features)
+            Features of data that it was not fitted to.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Labels, soft labels, or a multilabel indicator.
+        kind, n_bins, strategy, sample_weight, class_names, ax
+            As for :meth:`from_predictions`.
+
+        Returns
+        -------
+        ReliabilityDisplay
+
+        Raises
+        ------
+        ValueError
+            As :meth:`from_predictions` does.
+        """
+        probabilities = np.asarray(estimator.predict_proba(X))
+        is_multilabel = is_off_one(probabilities).any()
+        if is_multilabel:
+            y = aligned_indicator(y, np.asarray(estimator.classes_))
+        return cls.from_predictions(
+            y,
+            probabilities,
+            kind=kind,
+            n_bins=n_bins,
+            strategy=strategy,
+            sample_weight=sample_weight,
+            labels=None if is_multilabel else estimator.classes_,
+            class_names=estimator.classes_ if class_names is None else class_names,
+            ax=ax,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true,
+        y_proba,
+        *,
+        kind="top_label",
+        n_bins=15,
+        strategy="uniform",
+        sample_weight=None,
+        labels=None,
+        class_names=None,
+        ax=None,
+    ):
+        """Draw how reliable probabilities are.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Labels, soft labels, or a multilabel indicator (if rows of y_proba do not sum to 1; by class only).
+        y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
+            Predicted probabilities, the columns in sorted order of the classes or named by them; or of the second of
+            two classes.
+        kind : {"top_label", "classwise"}, default="top_label"
+            One panel for the probability of the predicted class; or a panel for each class, and for two classes that of
+            the second.
+        n_bins : int, default=15
+            Number of bins.
+        strategy : {"uniform", "quantile"}, default="uniform"
+            Bins of equal width, or of equal weight.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+        labels : array-like of shape (n_classes,), default=None
+            All classes, sorted, where y_true may lack some.
+        class_names : sequence of str, default=None
+            Names of the classes; None takes the classes themselves.
+        ax : matplotlib Axes, default=None
+            Whose place the panels take; None makes a new figure.
+
+        Returns
+        -------
+        ReliabilityDisplay
+
+        Raises
+        ------
+        ValueError
+            If y_true, y_proba or an option is not what it should be; the message names it.
+        """
+        outcomes, probabilities, weight = read_outcomes(y_true, y_proba, sample_weight, labels)
+        n_bins, strategy = checked_bins(n_bins, strategy)
+        if class_names is None:
+            class_names = outcomes.classes
+        if len(class_names) != len(outcomes.classes):
+            raise InvalidParameterError(
+                f"class_names must have {len(outcomes.classes)} entries, got {len(class_names)}."
+            )
+        if len({str(name) for name in class_names}) < len(class_names):
+            raise InvalidParameterError(f"class_names must all be different, got {list(class_names)}.")
+        if kind == "top_label":
+            if outcomes.is_multilabel:
+                raise InvalidParameterError("kind must be 'classwise' for a multilabel y_true, got 'top_label'.")
+            pairs = {"predicted class": top_label(outcomes.matrix, probabilities)}
+            names = {"xlabel": "probability of the predicted class", "ylabel": "how often it was right"}
+        elif kind == "classwise":
+            pairs = {str(name): (probabilities[:, k], outcomes.matrix[:, k]) for k, name in enumerate(class_names)}
+            if len(pairs) == 2 and not outcomes.is_multilabel:
+                pairs = dict(list(pairs.items())[1:])
+            names = {"xlabel": "predicted probability", "ylabel": "frequency"}
+        else:
+            raise InvalidParameterError(f"kind must be 'top_label' or 'classwise', got {kind!r}.")
+        bins = {
+            name: binned(prediction, outcome, weight, n_bins, strategy)[0]
+            for name, (prediction, outcome) in pairs.items()
+        }
+        return cls(bins, **names).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw the panels.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Whose place the panels take; None makes a new figure.
+
+        Returns
+        -------
+        self : ReliabilityDisplay
+        """
+        n_panels = len(self.bins)
+        n_rows, n_columns = rows_columns(n_panels, PANELS_A_ROW)
+        self.ax_ = axes_or_new(ax, figsize=(0.6 + (4.2 if n_panels == 1 else 3.2) * n_columns, 0.3 + 4.4 * n_rows))
+        self.figure_ = self.ax_.figure
+        pairs = [
+            panels_in_place_of(panel, 2, 1, 2, height_ratios=[3, 1])
+            for panel in panels_in_place_of(self.ax_, n_rows, n_columns, n_panels)
+        ]
+        self.axes_, self.count_axes_ = (np.array(column) for column in zip(*pairs, strict=True))
+        for panel, counts, (name, bins) in zip(self.axes_, self.count_axes_, self.bins.items(), strict=True):
+            low, high = bins.interval(CONFIDENCE_OF_BAND)
+            panel.plot([0, 1], [0, 1], color="0.5", linestyle="dashed", linewidth=1)
+            panel.fill_between(bins.prediction, low, high, color=COLOURS[0], alpha=0.2, linewidth=0)
+            panel.plot(bins.prediction, bins.outcome, color=COLOURS[0], marker="o", markersize=4)
+            panel.set_title(f"{shortened(name)}\nmean gap {bins.error:.3f}", fontsize="medium")
+            panel.set(xlim=(0, 1), ylim=(0, 1), xticklabels=[])
+            panel.grid(alpha=0.3)
+            counts.bar(
+                bins.lower,
+                bins.weight,
+                width=np.maximum(bins.upper - bins.lower, LEAST_WIDTH),
+                align="edge",
+                color=COLOURS[0],
+                alpha=0.6,
+                edgecolor="white",
+                linewidth=0.5,
+            )
+            counts.set(xlim=(0, 1), xlabel=self.xlabel)
+            counts.ticklabel_format(axis="y", scilimits=(-3, 4))
+            counts.grid(alpha=0.3)
+            counts.set_axisbelow(True)
+        self.axes_[0].set_ylabel(self.ylabel)
+        self.count_axes_[0].set_ylabel("samples")
+        return self

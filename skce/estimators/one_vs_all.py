@@ -1,0 +1,174 @@
+"""OneVsAllClassifier: one sigmoid a class, or a label."""
+
+from functools import partial
+
+import numpy as np
+
+from skce._kernels.sigmoid import sigmoid
+from skce._labels.reading import read_indicator, read_labels
+from skce._links.binary import BinaryTargets
+from skce._links.multilabel import MultilabelTargets
+from skce._links.one_vs_all import OneVsAllTargets
+from skce.estimators.base import CrossEntropyClassifier
+
+
+class OneVsAllClassifier(CrossEntropyClassifier):
+    """One-vs-all and multilabel classification: K independent sigmoid problems, solved in one pass over the data.
+
+    Column k is the logistic regression of class (or label) k against the rest. With P = sigmoid(X coef^T + intercept),
+    it minimises ::
+
+        F(coef, intercept) = (1/S) sum_ik [ for_ik phi(P_ik) + against_ik phi(1 - P_ik) ] + ||coef||^2 / (2 C S)
+
+    where sample i has the weight s_i w_{y_i} in all K problems and S is the sum of these: each column equals its own
+    binary ``LogisticRegression(C=C)`` with those sample weights. The predicted probabilities are the sigmoids,
+    normalised to sum to 1. Two classes are one problem, the same as SoftmaxRegressor's.
+
+    A multilabel y, a matrix of zeros and ones, gives each column its own sigmoid, not normalised; there a class weight
+    is the weight of the label's positives, "balanced" and "effective" weigh its two sides, and S is the sum of s. A
+    label with one outcome in y becomes that constant, with a warning. One column alone is a binary y, and ``classes``
+    says that the columns are classes, which exclude each other, be they of zeros and ones.
+
+    Parameters
+    ----------
+    C : float, default=1.0
+        Inverse strength of the penalty on ``coef_``, above 0; inf for none. The intercept is never penalised.
+    loss : {"cross_entropy", "focal"} or loss object, default="cross_entropy"
+        "focal" stands for ``FocalLoss(gamma)``. A loss object is one of ``skce.losses`` or has, as those do, ``value``,
+        ``g`` and ``is_convex``. A loss that is not convex starts from a loosely solved cross-entropy fit.
+    gamma : float, default=2.0
+        Focusing exponent of the focal loss, at least 0; other losses ignore it.
+    label_smoothing : float, default=0.0
+        Share of each sample's weight that is spread evenly over the two outcomes of each problem, in [0, 1).
+    class_weight : dict, "balanced", "effective", ("effective", beta) or None, default=None
+        As for SoftmaxRegressor; for a multilabel y as described above.
+    classes : array-like of shape (n_classes,), default=None
+        All classes, where y may lack some. A class without samples keeps its column, with probabilities below eps on
+        the training data. None takes those in y. Not for a multilabel y, whose columns are its labels.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept.
+    tol : float, default=1e-7
+        The fit has converged when F is estimated to be above its minimum by no more than ``tol`` times itself, whatever
+        the units of X. The estimate may be several times too small; the default is meant to end within a millionth.
+    max_iter : int, default=1000
+        Most iterations of L-BFGS. Most fits take a few dozen.
+    warm_start : bool, default=False
+        Whether to start from the last fit, which must have had the same features and classes.
+    posterior : {"model", "recovered"}, default="model"
+        Of what all predictions speak: of the model's own probabilities, which class weights, smoothing and other losses
+        than cross-entropy bend; or of the class probabilities that these stand for, recovered in closed form: r is
+        q / g(q), normalised, of which smoothing and then weights are undone. Exact where the model is right about the
+        bent probabilities. It may be set after a fit.
+    verbose : int, default=0
+        Above 0, print a line for each stage of the minimisation.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes, sorted; after a multilabel fit the numbers of y's columns, or their names if y is a DataFrame.
+    multilabel_ : bool
+        Whether y was a multilabel indicator.
+    class_weight_ : ndarray of shape (n_classes,) or (2, n_classes)
+        Weights of the classes in the fit; if that was multilabel, of the two sides of each label, for and against.
+    class_prior_ : ndarray of shape (n_classes,)
+        Frequencies of the classes in the training data, by ``sample_weight``, or of each label after a multilabel fit;
+        after ``with_prior`` those it stands for.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Coefficients, float32 for float32 X; one row for two classes.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Intercepts; without ``fit_intercept`` zeros, but for classes that have no samples.
+    loss_ : float
+        F at the end of the fit, in nats.
+    loss_curve_ : ndarray of shape (n_iter + 1,)
+        F at the start and after each iteration.
+    pass_curve_ : ndarray of shape (n_iter + 1,)
+        Passes over the data up to each entry of ``loss_curve_``; the last is ``n_passes_``.
+    n_iter_ : ndarray of shape (1,)
+        Iterations of L-BFGS on the loss itself (not those on cross-entropy that find a start).
+    n_evaluations_ : int
+        Evaluations of F and its gradient, those that find a start included.
+    n_passes_ : float
+        Passes over the data: evaluations and sweeps for the curvature or for statistics of the columns. A sweep over a
+        sample of the rows counts as that part of one.
+    suboptimality_ : float
+        The estimate of (F - min F) / F at the end of the fit; the largest of any column.
+    gap_bound_ : float or None
+        A bound on F - min F, by strong convexity: no optimum is lower than ``loss_ - gap_bound_``. It says little where
+        C is large or columns are badly scaled. None if the loss is not convex or C is inf, and after an interrupt; inf
+        if a fit was stopped too far from its end for a bound.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features, if X has names that are all strings.
+
+    See Also
+    --------
+    SoftmaxRegressor : One softmax over the classes, whose probabilities compete.
+    skce.metrics.neg_binary_log_loss_scorer : A scorer for multilabel models.
+
+    References
+    ----------
+    Rifkin and Klautau (2004), "In defense of one-vs-all classification", Journal of Machine Learning Research 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce import OneVsAllClassifier
+    >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    >>> tags = np.array([[0, 1], [1, 0], [1, 1], [0, 0]])
+    >>> model = OneVsAllClassifier(C=10.0).fit(X, tags)
+    >>> model.predict([[0.9, 0.1]])
+    array([[1, 0]])
+    """
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def _y_reader(self, is_indicator):
+        """The function that returns the classes (K,) and the labels of y, or labels (L,) and indicators."""
+        # ``classes`` would say that the columns of an indicator exclude each other.
+        return read_indicator if self.classes is None and is_indicator() else partial(read_labels, classes=self.classes)
+
+    def _targets(self, class_weight, label_smoothing, counts):
+        """Targets for one sigmoid a class, or a label."""
+        if counts.ndim == 2:
+            return MultilabelTargets(class_weight, label_smoothing, counts)
+        make_targets = BinaryTargets if len(counts) == 2 else OneVsAllTargets
+        return make_targets(class_weight, label_smoothing, counts)
+
+    def _attributes_by_kind(self, is_multilabel):
+        """Whether y is a multilabel indicator."""
+        return {"multilabel_": is_multilabel}
+
+    def _check_classes_with_mass(self, classes, targets):
+        """As in the base; labels of a multilabel y stand each by itself."""
+        if not isinstance(targets, MultilabelTargets):
+            super()._check_classes_with_mass(classes, targets)
+
+    def _constant_intercepts(self, rows, coef, intercept, constant):
+        """As in the base; a label of a multilabel y that has one outcome gets that outcome up to eps."""
+        if not isinstance(rows.targets, MultilabelTargets):
+            return super()._constant_intercepts(rows, coef, intercept, constant)
+        certain = np.log(2 / np.finfo(rows.dtype_of_X).eps)
+        return np.where(rows.targets.class_mass[constant] > 0, certain, -certain)
+
+    @staticmethod
+    def _log_scores(logits):
+        """Logarithms (K, m), up to a shift of each row, of the probabilities for the logits (K, m)."""
+        return sigmoid(logits)[0]
+
+    def _recovered(self, logits):
+        """Logits (K, m), or (1, m) of two classes, of the probabilities that those of the model stand for."""
+        if self._is_multilabel():
+            return self._recovery.of_labels(logits)
+        return self._recovery.of_two_classes(logits) if len(logits) == 1 else self._recovery.of_one_vs_all(logits)
+
+    def _is_recovered_by_intercepts(self):
+        """As in the base; sigmoids of classes that exclude each other have to be normalised together."""
+        return super()._is_recovered_by_intercepts() and (self._is_multilabel() or len(self.coef_) == 1)
+
+    def _is_multilabel(self):
+        """Whether the last fit was one to a multilabel indicator."""
+        return getattr(self, "multilabel_", False)

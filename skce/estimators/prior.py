@@ -1,0 +1,139 @@
+"""Another class prior for a fitted model, without a new fit (Saerens et al. 2002; Menon et al. 2021)."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import log_softmax
+
+from skce._checks import InvalidParameterError, check_number
+from skce._labels.reading import rounding_of_probabilities
+from skce._links.recovery import (
+    check_recoverable,
+)
+from skce.estimators.validation import classifier_in
+
+
+def with_prior(estimator, *, prior, tau=1.0):
+    """Return a fitted estimator whose predictions stand for another class prior, without a new fit.
+
+    With eta the recovered probabilities (``posterior="recovered"``) and pi the class frequencies of the training data,
+    it predicts eta_k (prior_k / pi_k)^tau, normalised: what a model of data with these class frequencies would, if they
+    differ in nothing else. For cross-entropy without smoothing, in a softmax or in labels that do not exclude each
+    other, this is a shift of the intercepts, and ``intercept_`` has it.
+
+    Parameters
+    ----------
+    estimator : fitted SoftmaxRegressor or OneVsAllClassifier
+        Or a pipeline or a search that ends in one. It stays as it is.
+    prior : array-like of shape (n_classes,), dict, Series or "balanced"
+        Probabilities of the classes where predictions are to be used, in the order of ``classes_`` or by class;
+        "balanced" for all the same. After a multilabel fit the probability of each label, 1/2 if "balanced". A class
+        without samples, or without weight, in training stays as improbable as it is.
+    tau : float, default=1.0
+        How far to go, at least 0: 0 keeps the prior of the training data, 1 goes all the way, more goes beyond.
+
+    Returns
+    -------
+    estimator of the same kind
+        A copy that pickles and scores as the original does; ``class_prior_`` is the prior that it stands for, for
+        tau = 1 the one asked for. Where no shift of intercepts will do, it has ``posterior="recovered"``, and needs it.
+        A new ``fit``, also that of a clone, starts from the training data again.
+
+    Raises
+    ------
+    ValueError
+        If prior has an entry that is not above 0, does not sum to 1, or names other classes; if tau is negative; or if
+        the loss cannot be undone.
+    TypeError
+        If the estimator is not one of skce.
+    NotFittedError
+        If the estimator is not fitted.
+
+    See Also
+    --------
+    SoftmaxRegressor : Its ``posterior`` parameter undoes weights, smoothing and loss, and keeps the prior.
+
+    References
+    ----------
+    Saerens, Latinne and Decaestecker (2002), "Adjusting the outputs of a classifier to new a priori probabilities",
+    Neural Computation 14. Menon et al. (2021), "Long-tail learning via logit adjustment", ICLR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skce import SoftmaxRegressor, with_prior
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = SoftmaxRegressor().fit(X, y)
+    >>> model.class_prior_.round(3)
+    array([0.373, 0.627])
+    >>> screening = with_prior(model, prior={0: 0.005, 1: 0.995})
+    >>> bool(model.predict_proba(X[:1])[0, 0] > screening.predict_proba(X[:1])[0, 0])
+    True
+    """
+    check_number("tau", tau, lambda tau: 0 <= tau < np.inf, "a finite number of at least 0")
+    classifier_in(estimator)
+    changed = copy.deepcopy(estimator)
+    classifier = classifier_in(changed)
+    recovery = getattr(classifier, "_recovery", None)
+    if recovery is None:
+        raise TypeError(f"estimator must be a SoftmaxRegressor, a OneVsAllClassifier or end in one, got {estimator!r}.")
+    old = _outcomes(classifier.class_prior_, recovery)
+    new = _outcomes(_checked_prior(prior, classifier), recovery)
+    # What was not fitted, for want of samples or of weight, has no frequency to be changed; a label has two or none.
+    occurs = (old > 0) & (classifier.class_weight_ > 0)
+    occurs = occurs if old.ndim == 1 else np.broadcast_to(occurs.all(axis=0), old.shape)
+    if old.ndim == 1:
+        new = new / new[occurs].sum()
+    log_old = np.log(np.where(occurs, old, 1.0))
+    log_ratio = np.where(occurs, tau * (np.log(new) - log_old), 0.0)
+    classifier._recovery = replace(recovery, log_weight=recovery.log_weight - log_ratio)
+    if classifier._is_recovered_by_intercepts():
+        shift = classifier._recovered(np.zeros((len(classifier.coef_), 1)))[:, 0]
+        if len(shift) > 1 and old.ndim == 1:
+            shift -= shift.mean()  # a softmax does not see what all classes share
+        classifier.intercept_ = (classifier.intercept_ + shift).astype(classifier.intercept_.dtype)
+        classifier._recovery = replace(recovery, log_weight=np.zeros_like(log_ratio))
+    else:
+        check_recoverable(recovery.loss)
+        classifier.set_params(posterior="recovered")
+    left_out = -np.inf if old.ndim == 1 else 0.0  # of a label both sides are left out, or none
+    log_shifted = log_softmax(np.where(occurs, log_old + log_ratio, left_out), axis=0)
+    shifted = np.where(occurs, np.exp(log_shifted), old)
+    classifier.class_prior_ = shifted if shifted.ndim == 1 else shifted[0]
+    return changed
+
+
+def _outcomes(prior, recovery):
+    """A prior (K,) of classes; or one of labels, (L,), with that of their absence, (2, L)."""
+    return prior if recovery.log_weight.ndim == 1 else np.stack([prior, 1 - prior])
+
+
+def _checked_prior(prior, classifier):
+    """``prior`` (K,) or (L,) in the order of the classes, or an error."""
+    classes, is_multilabel = classifier.classes_.tolist(), classifier._recovery.log_weight.ndim == 2
+    if isinstance(prior, str) and prior == "balanced":
+        return np.full(len(classes), 0.5 if is_multilabel else 1 / len(classes))
+    if hasattr(prior, "to_dict"):  # a Series, whose index names the classes
+        prior = prior.to_dict()
+    if isinstance(prior, dict):
+        if prior.keys() != set(classes):
+            raise InvalidParameterError(f"prior must name every class, {classes}, got {list(prior)}.")
+        prior = [prior[label] for label in classes]
+    try:
+        values = np.asarray(prior, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InvalidParameterError(f"prior must be 'balanced', a dict or an array, got {prior!r}.") from error
+    if values.shape != (len(classes),) or not (np.isfinite(values).all() and (values > 0).all()):
+        raise InvalidParameterError(
+            f"prior must hold {len(classes)} probabilities above 0, one for each of {classes}, got {prior!r}."
+        )
+    if is_multilabel:
+        if (values >= 1).any():
+            raise InvalidParameterError(f"prior must hold probabilities below 1 for labels, got {prior!r}.")
+        return values
+    if abs(values.sum() - 1) > rounding_of_probabilities(values.dtype):
+        raise InvalidParameterError(
+            f"prior must sum to 1, but sums to {values.sum():.6g}: {prior!r}; divide counts by their sum."
+        )
+    return values / values.sum()

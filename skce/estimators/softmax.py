@@ -1,0 +1,137 @@
+"""SoftmaxRegressor: one softmax over the classes."""
+
+from functools import partial
+
+from skce._labels.reading import read_labels
+from skce._links.binary import BinaryTargets
+from skce._links.softmax import SoftmaxTargets
+from skce.estimators.base import CrossEntropyClassifier
+
+
+class SoftmaxRegressor(CrossEntropyClassifier):
+    """Multinomial logistic regression for cross-entropy and its kin: weighted, smoothed, focal, or a loss of your own.
+
+    With targets T made of labels, weights and smoothing, Q = softmax(X coef^T + intercept) and S the sum of T, it
+    minimises ::
+
+        F(coef, intercept) = (1/S) sum_ik T_ik phi(Q_ik) + ||coef||^2 / (2 C S)
+
+        T_i = s_i [ (1 - eps) (w * y_i) + (eps / K) (w . y_i) 1 ]
+
+    by L-BFGS with the analytic gradient, preconditioned by the curvature of F; s are sample weights, w class weights,
+    eps is ``label_smoothing`` and phi(q) = -log q for cross-entropy. With cross-entropy the optimum is that of
+    scikit-learn's ``LogisticRegression(C=C)``. Two classes are one logit, as they are there.
+
+    Parameters
+    ----------
+    C : float, default=1.0
+        Inverse strength of the penalty on ``coef_``, above 0; inf for none. The intercept is never penalised.
+    loss : {"cross_entropy", "focal"} or loss object, default="cross_entropy"
+        "focal" stands for ``FocalLoss(gamma)``. A loss object is one of ``skce.losses`` or has, as those do, ``value``,
+        ``g`` and ``is_convex``. A loss that is not convex starts from a loosely solved cross-entropy fit.
+    gamma : float, default=2.0
+        Focusing exponent of the focal loss, at least 0; other losses ignore it.
+    label_smoothing : float, default=0.0
+        Share of each row's weight that is spread evenly over all classes, in [0, 1).
+    class_weight : dict, "balanced", "effective", ("effective", beta) or None, default=None
+        Weights of the classes. A dict maps classes to weights; those left out weigh 1. "balanced" gives every class the
+        same total weight, n / (K n_k), with counts n_k weighted by ``sample_weight``. "effective" divides by the
+        effective number of samples, (1 - beta^n_k) / (1 - beta) with beta = 0.999 unless given [1]_, and scales to a
+        mean of 1 over the samples.
+    classes : array-like of shape (n_classes,), default=None
+        All classes, where y may lack some. A class without samples keeps its column, with probabilities below eps on
+        the training data. None takes those in y; for soft labels the columns.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept.
+    tol : float, default=1e-7
+        The fit has converged when F is estimated to be above its minimum by no more than ``tol`` times itself, whatever
+        the units of X. The estimate may be several times too small; the default is meant to end within a millionth.
+    max_iter : int, default=1000
+        Most iterations of L-BFGS. Most fits take a few dozen.
+    warm_start : bool, default=False
+        Whether to start from the last fit, which must have had the same features and classes.
+    posterior : {"model", "recovered"}, default="model"
+        Of what all predictions speak: of the model's own probabilities, which class weights, smoothing and other losses
+        than cross-entropy bend; or of the class probabilities that these stand for, recovered in closed form: r is
+        q / g(q), normalised, of which smoothing and then weights are undone. Exact where the model is right about the
+        bent probabilities. It may be set after a fit.
+    verbose : int, default=0
+        Above 0, print a line for each stage of the minimisation.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes, sorted.
+    class_weight_ : ndarray of shape (n_classes,)
+        Weights of the classes in the fit.
+    class_prior_ : ndarray of shape (n_classes,)
+        Frequencies of the classes in the training data, by ``sample_weight``; after ``with_prior`` those it stands for.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Coefficients, float32 for float32 X; one row for two classes. For three classes or more they sum to zero over
+        the classes.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Intercepts; without ``fit_intercept`` zeros, but for classes that have no samples.
+    loss_ : float
+        F at the end of the fit, in nats.
+    loss_curve_ : ndarray of shape (n_iter + 1,)
+        F at the start and after each iteration.
+    pass_curve_ : ndarray of shape (n_iter + 1,)
+        Passes over the data up to each entry of ``loss_curve_``; the last is ``n_passes_``.
+    n_iter_ : ndarray of shape (1,)
+        Iterations of L-BFGS on the loss itself (not those on cross-entropy that find a start).
+    n_evaluations_ : int
+        Evaluations of F and its gradient, those that find a start included.
+    n_passes_ : float
+        Passes over the data: evaluations and sweeps for the curvature or for statistics of the columns. A sweep over a
+        sample of the rows counts as that part of one.
+    suboptimality_ : float
+        The estimate of (F - min F) / F at the end of the fit.
+    gap_bound_ : float or None
+        A bound on F - min F, by strong convexity: no optimum is lower than ``loss_ - gap_bound_``. It says little where
+        C is large or columns are badly scaled. None if the loss is not convex or C is inf, and after an interrupt; inf
+        if a fit was stopped too far from its end for a bound.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features, if X has names that are all strings.
+
+    See Also
+    --------
+    OneVsAllClassifier : One sigmoid a class, for multilabel y as well.
+    skce.losses : The losses.
+    skce.metrics.neg_log_loss_scorer : A scorer that knows the model's classes.
+
+    References
+    ----------
+    .. [1] Cui, Jia, Lin, Song and Belongie (2019), "Class-balanced loss based on effective number of samples", CVPR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = SoftmaxRegressor(loss="focal", gamma=1.0).fit(X, y)
+    >>> model.predict(X[:2])
+    array([0, 0])
+    >>> model.predict_proba(X[:2]).round(3)
+    array([[0.925, 0.075, 0.   ],
+           [0.908, 0.092, 0.   ]])
+    """
+
+    def _y_reader(self, is_indicator):
+        """The function that returns the classes (K,) and the labels of y."""
+        return partial(read_labels, classes=self.classes)
+
+    def _targets(self, class_weight, label_smoothing, counts):
+        """Targets for one softmax over the classes."""
+        make_targets = BinaryTargets if len(counts) == 2 else SoftmaxTargets
+        return make_targets(class_weight, label_smoothing, counts)
+
+    @staticmethod
+    def _log_scores(logits):
+        """Logarithms (K, m), up to a shift of each row, of the probabilities for the logits (K, m)."""
+        return logits
+
+    def _recovered(self, logits):
+        """Logits (K, m), or (1, m) of two classes, of the probabilities that those of the model stand for."""
+        return self._recovery.of_two_classes(logits) if len(logits) == 1 else self._recovery.of_softmax(logits)

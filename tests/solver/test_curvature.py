@@ -1,0 +1,276 @@
+"""Curvatures: changes of variables and nothing else, in which the objective curves about alike in all directions."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce._labels.kinds_of_y import HardLabels
+from skce._links.binary import BinaryTargets
+from skce._links.one_vs_all import OneVsAllTargets
+from skce._links.softmax import SoftmaxTargets
+from skce._rows.blocks import RowBlocks
+from skce._solver import lbfgs
+from skce._solver.curvature import diagonal, exact, kronecker
+from skce._solver.curvature.diagonal import DiagonalCurvature
+from skce._solver.curvature.directions import intercept_step
+from skce._solver.curvature.exact import ExactCurvature
+from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature
+from skce._solver.curvature.ladder import Rung
+from skce._solver.objective import LinearObjective
+from skce._solver.standardisation import standardisation_of
+from skce.losses import CrossEntropy, FocalLoss
+from tests.differences import gradient_by_differences
+from tests.problems import TIGHT, overlapping, targets_of
+
+CURVATURES = [ExactCurvature, KroneckerCurvature, RowSpaceCurvature, DiagonalCurvature]
+DRAWING_CURVATURES = [ExactCurvature, KroneckerCurvature, DiagonalCurvature]
+N, D, K = 40, 3, 3
+
+
+@pytest.fixture(params=[SoftmaxTargets, BinaryTargets, OneVsAllTargets])
+def targets(request, rng):
+    n_classes = 2 if request.param is BinaryTargets else K
+    return targets_of(
+        request.param, HardLabels(np.arange(N) % n_classes, n_classes), rng.uniform(size=N), np.ones(n_classes), 0.1
+    )
+
+
+@pytest.fixture
+def X(rng):
+    return rng.standard_normal((N, D)) @ rng.standard_normal((D, D)) * [1, 1e3, 1e-3] + [0, 5e3, 0]
+
+
+def problem(X, targets, loss=None, *, C=2.0, fit_intercept=True):
+    """An objective on X, and the standardisation of its columns."""
+    rows = RowBlocks(X, targets)
+    objective = LinearObjective(rows, loss or CrossEntropy(), C=C, fit_intercept=fit_intercept)
+    return objective, standardisation_of(rows, objective.penalty, fit_intercept)
+
+
+def random_params(objective, standardisation, rng):
+    """Parameters that give logits of order 1."""
+    return standardisation.params(0.5 * rng.standard_normal(objective.shape)).reshape(-1)
+
+
+def hessian_in_coordinates(objective, curvature, params):
+    """Second derivatives (p, p) by the coordinates, by differences of gradients."""
+    size = len(curvature.gradient(params))
+
+    def gradient(coordinates):
+        return curvature.gradient(objective(params + curvature.params(coordinates))[1])
+
+    return np.stack([gradient_by_differences(lambda u, i=i: gradient(u)[i], np.zeros(size)) for i in range(size)])
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
+@pytest.mark.parametrize("make_curvature", CURVATURES)
+def test_gradients_map_by_the_transpose_of_what_maps_parameters(
+    make_curvature, container, fit_intercept, targets, X, rng
+):
+    objective, standardisation = problem(container(X), targets, FocalLoss(1.0), fit_intercept=fit_intercept)
+    curvature = make_curvature(objective, random_params(objective, standardisation, rng), standardisation)
+    gradient = rng.standard_normal(objective.shape)
+    if targets.is_shift_invariant:
+        gradient -= gradient.mean(axis=1, keepdims=True)
+    by_coordinates = curvature.gradient(gradient.reshape(-1))
+    coordinates = rng.standard_normal(len(by_coordinates))
+    displacement = curvature.params(coordinates)
+    assert displacement.shape == gradient.reshape(-1).shape
+    assert by_coordinates @ coordinates == pytest.approx(gradient.reshape(-1) @ displacement, rel=1e-9)
+    decrements = curvature.decrements(by_coordinates)
+    assert len(decrements) == objective.n_problems
+    assert decrements.sum() == pytest.approx(by_coordinates @ by_coordinates / 2)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("C", [2.0, np.inf])
+def test_in_exact_coordinates_the_hessian_is_the_identity(C, fit_intercept, targets, X, rng):
+    objective, standardisation = problem(X, targets, C=C, fit_intercept=fit_intercept)
+    params = random_params(objective, standardisation, rng)
+    curvature = ExactCurvature(objective, params, standardisation)
+    hessian = hessian_in_coordinates(objective, curvature, params)
+    np.testing.assert_allclose(hessian, np.eye(len(hessian)), atol=1e-6)
+
+
+@pytest.mark.parametrize("make_curvature", [KroneckerCurvature, RowSpaceCurvature])
+@pytest.mark.parametrize("C", [0.02, 2.0, np.inf])
+def test_without_coefficients_kronecker_is_exact(make_curvature, C, targets, X, rng):
+    objective, standardisation = problem(X, targets, C=C)
+    params = np.zeros(objective.shape)
+    params[-1] = 0.3 * rng.standard_normal(objective.shape[1])
+    curvature = make_curvature(objective, params.reshape(-1), standardisation)
+    hessian = hessian_in_coordinates(objective, curvature, params.reshape(-1))
+    np.testing.assert_allclose(hessian, np.eye(len(hessian)), atol=1e-6)
+
+
+@pytest.mark.parametrize("make_curvature", [KroneckerCurvature, RowSpaceCurvature])
+def test_kronecker_takes_the_moment_of_columns_as_the_rows_curve(make_curvature, rng):
+    # One logit: the product is exact but for what the columns have to do with the intercept, which centring mends.
+    X = rng.standard_normal((N, 1)) + 2
+    targets = targets_of(BinaryTargets, HardLabels(np.arange(N) % 2, 2), rng.uniform(size=N), np.ones(2), 0.0)
+    objective, standardisation = problem(X, targets, C=np.inf)
+    params = np.array([1.5, -1.0])
+    hessian = hessian_in_coordinates(objective, make_curvature(objective, params, standardisation), params)
+    np.testing.assert_allclose(hessian, np.eye(2), atol=1e-6)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
+def test_of_fewer_rows_than_columns_too(container, fit_intercept, targets, rng):
+    X = rng.standard_normal((N, 60)) * 10.0 ** rng.uniform(-2, 2, size=60)
+    objective, standardisation = problem(container(X), targets, fit_intercept=fit_intercept)
+    params = np.zeros(objective.shape).reshape(-1)
+    curvature = RowSpaceCurvature(objective, params, standardisation)
+    displacement = curvature.params(rng.standard_normal(curvature.gradient(params).shape))
+    length = 1e-3 / np.abs(displacement).max()
+    change = objective(params + length * displacement)[1] - objective(params - length * displacement)[1]
+    by_coordinates = curvature.gradient(change / (2 * length))
+    np.testing.assert_allclose(curvature.params(by_coordinates), displacement, rtol=1e-4, atol=1e-6)
+
+
+def test_without_coefficients_diagonal_has_the_diagonal(targets, X):
+    objective, standardisation = problem(X, targets)
+    params = np.zeros(objective.shape).reshape(-1)
+    curvature = DiagonalCurvature(objective, params, standardisation)
+    hessian = hessian_in_coordinates(objective, curvature, params)
+    if targets.is_shift_invariant:  # what all classes share is taken from the steps
+        assert (np.diag(hessian) < 1 + 1e-6).all()
+        assert np.diag(hessian).min() > 0.1
+    else:
+        np.testing.assert_allclose(np.diag(hessian), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("make_curvature", CURVATURES)
+def test_steps_in_the_intercepts_are_newtons(make_curvature, targets, X, rng):
+    objective, standardisation = problem(X, targets)
+    params = random_params(objective, standardisation, rng)
+    gradients = []
+    for _ in range(6):
+        gradients.append(objective(params)[1].reshape(objective.shape)[-1])
+        curvature = make_curvature(objective, params, standardisation)
+        assert curvature.sweeps == 1
+        params.reshape(objective.shape)[-1] += intercept_step(curvature, gradients[-1])
+    sizes = np.abs(gradients).max(axis=1)
+    assert sizes[-1] < 1e-8 < 1e-3 < sizes[0]
+
+
+@pytest.mark.parametrize("make_curvature", DRAWING_CURVATURES)
+def test_drawn_rows_estimate_what_all_rows_say(make_curvature, targets, X, rng, monkeypatch):
+    objective, standardisation = problem(X, targets)
+    params = random_params(objective, standardisation, rng)
+    full = make_curvature(objective, params, standardisation)
+    monkeypatch.setattr(exact, "ROWS_OF_EXACT", N - 1)
+    for module in (kronecker, diagonal):
+        monkeypatch.setattr(module, "ROWS_OF_CLASSES", N - 1)
+    drawn = make_curvature(objective, params, standardisation)
+    assert drawn.sweeps == pytest.approx((N - 1) / N)
+    np.testing.assert_allclose(drawn.by_class, full.by_class, rtol=0.2, atol=1e-2)
+    gradient = objective(params)[1]
+    actual, expected = (c.decrements(c.gradient(gradient)).sum() for c in (drawn, full))
+    assert actual == pytest.approx(expected, rel=0.3)
+    assert actual != expected
+
+
+@pytest.mark.parametrize("make_curvature", CURVATURES)
+@pytest.mark.parametrize("C", [1.0, np.inf])
+def test_columns_without_information_are_harmless(make_curvature, C, targets, X, rng):
+    odd = np.column_stack([X, np.zeros(N), np.full(N, 7.0), X[:, 0], 1e100 * X[:, 1], 1e-100 * X[:, 1]])
+    objective, standardisation = problem(odd, targets, C=C)
+    params = np.zeros(objective.shape).reshape(-1)
+    curvature = make_curvature(objective, params, standardisation)
+    by_coordinates = curvature.gradient(objective(params)[1])
+    displacement = curvature.params(-by_coordinates)
+    assert np.isfinite(displacement).all()
+    assert objective(params + 1e-2 * displacement)[0].sum() < objective(params)[0].sum()
+
+
+@pytest.fixture(params=CURVATURES)
+def _one_curvature(request, monkeypatch):
+    """Every stage uses the same kind of curvature."""
+    monkeypatch.setattr(lbfgs, "rungs_for", lambda objective: [Rung(request.param, 1.0, 10)])
+
+
+@pytest.mark.usefixtures("_one_curvature")
+class TestEveryCurvatureReachesTheSameOptimum:
+    @pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
+    @pytest.mark.parametrize(
+        "parameters",
+        [
+            {},
+            {"C": np.inf},
+            {"fit_intercept": False},
+            {"label_smoothing": 0.1, "class_weight": "balanced"},
+            {"loss": "focal", "gamma": 1.0},
+        ],
+        ids=repr,
+    )
+    @pytest.mark.parametrize("n_classes", [2, 3])
+    def test_as_the_ladder_does(self, make_estimator, parameters, n_classes, rng, monkeypatch):
+        X, y = overlapping(rng, n_samples=150, n_classes=n_classes)
+        X = X * [1, 1e3, 1e-3]
+        model = make_estimator(**parameters, **TIGHT)
+        actual = model.fit(X, y).predict_proba(X)
+        monkeypatch.undo()
+        np.testing.assert_allclose(actual, model.fit(X, y).predict_proba(X), atol=1e-6)
+
+    def test_when_their_rows_are_drawn(self, rng, monkeypatch):
+        X, y = overlapping(rng, n_samples=300)
+        weight = rng.integers(0, 3, size=300)
+        repeated = np.repeat(np.arange(300), weight)
+        expected = SoftmaxRegressor(**TIGHT).fit(X[repeated], y[repeated]).predict_proba(X)
+        monkeypatch.setattr(exact, "ROWS_OF_EXACT", 60)
+        for module in (kronecker, diagonal):
+            monkeypatch.setattr(module, "ROWS_OF_CLASSES", 60)
+        model = SoftmaxRegressor(**TIGHT)
+        np.testing.assert_allclose(model.fit(X, y, sample_weight=weight).predict_proba(X), expected, atol=1e-6)
+        unweighted = model.fit(X, y).predict_proba(X)
+        np.testing.assert_allclose(model.fit(X, y, sample_weight=np.ones(300)).predict_proba(X), unweighted, atol=1e-6)
+
+    @pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
+    @pytest.mark.parametrize("scale", [1e-100, 1e-6, 1e6, 1e100])
+    @pytest.mark.parametrize("fit_intercept", [True, False])
+    def test_in_any_units_without_a_penalty(self, make_estimator, scale, fit_intercept, rng):
+        X, y = overlapping(rng, n_samples=200)
+        model = make_estimator(C=np.inf, fit_intercept=fit_intercept, **TIGHT)
+        expected = model.fit(X, y).predict_proba(X)
+        scaled = X * np.array([1.0, scale, 1.0])
+        np.testing.assert_allclose(model.fit(scaled, y).predict_proba(scaled), expected, atol=1e-6)
+
+    @pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
+    @pytest.mark.parametrize("C", [0.01, 1.0, np.inf])
+    def test_a_million_standard_deviations_away(self, make_estimator, C, rng):
+        X, y = overlapping(rng, n_samples=200)
+        model = make_estimator(C=C, **TIGHT)
+        expected = model.fit(X, y).predict_proba(X)
+        shifted = X + np.array([0.0, 1e6 * X[:, 1].std(), 0.0])
+        np.testing.assert_allclose(model.fit(shifted, y).predict_proba(shifted), expected, atol=1e-6)
+
+    @pytest.mark.parametrize("C", [1.0, np.inf])
+    def test_beside_a_constant_column(self, C, rng):
+        X, y = overlapping(rng, n_samples=200)
+        model = SoftmaxRegressor(C=C, **TIGHT)
+        expected = model.fit(X, y).predict_proba(X)
+        for constant in (0.0, 0.1, 1e6):
+            widened = np.column_stack([X, np.full(len(X), constant)])
+            np.testing.assert_allclose(model.fit(widened, y).predict_proba(widened), expected, atol=1e-6)
+
+    @pytest.mark.parametrize("C", [1.0, np.inf])
+    def test_with_collinear_columns(self, C, rng):
+        X, y = overlapping(rng, n_samples=200)
+        model = SoftmaxRegressor(C=C, **TIGHT)
+        # Two equal columns halve the penalty that their common effect pays; so does one column times the root of two.
+        twice, rooted = np.column_stack([X, X[:, 0]]), X * np.array([np.sqrt(2), 1.0, 1.0])
+        expected = model.fit(rooted, y).predict_proba(rooted)
+        np.testing.assert_allclose(model.fit(twice, y).predict_proba(twice), expected, atol=1e-6)
+
+    def test_with_more_columns_than_rows(self, rng):
+        X, y = rng.standard_normal((30, 50)), np.arange(30) % 3
+        model = SoftmaxRegressor(C=0.1, **TIGHT)
+        dense, sparse = model.fit(X, y).predict_proba(X), model.fit(scipy.sparse.csr_array(X), y).predict_proba(X)
+        np.testing.assert_allclose(sparse, dense, atol=1e-6)
+        gram = X @ X.T
+        eigenvalues, vectors = np.linalg.eigh(gram)
+        reduced = vectors * np.sqrt(np.maximum(eigenvalues, 0))
+        np.testing.assert_allclose(model.fit(reduced, y).predict_proba(reduced), dense, atol=1e-6)
