@@ -26,9 +26,8 @@ from threadpoolctl import threadpool_limits
 from timing import timed
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
-from skce._rows import dask as rows_on_dask
 from skce._solver.objective import LinearObjective
-from skce.losses import CrossEntropy
+from skce.estimators.training_set import TrainingSet
 
 # What the estimate is for: rows, columns, classes and workers; and passes, of a fit that is not an easy one.
 ESTIMATED = {"rows": 10**9, "columns": 100, "classes": 10, "workers": 100, "passes": 50}
@@ -163,22 +162,21 @@ def rounds(n_workers, n_rows, n_features, n_classes, repeats):
         results = {}
         for name, rows in (("large", n_rows), ("small", 100 * CHUNKS_PER_WORKER * n_workers)):
             X, y = drawn_on_dask(CHUNKS_PER_WORKER * n_workers, rows, n_features, n_classes)
-            estimator = SoftmaxRegressor()
-            _, counts, rows_of = rows_on_dask.read(estimator, X, y, None)
-            lazy_rows = rows_of(estimator._targets(np.ones(n_classes), 0.0, counts))
-            objective = LinearObjective(lazy_rows, CrossEntropy(), C=1.0, fit_intercept=True)
-            params = np.zeros(objective.shape).reshape(-1)
-            for _ in range(5):
-                objective(params)
-            seconds, moved, passed = [], [], []
-            for _ in range(repeats):
-                before, on_loopback = transferred(client), loopback_bytes()
-                start = perf_counter()
-                objective(params)
-                seconds.append(perf_counter() - start)
-                passed.append(loopback_bytes() - on_loopback)
-                moved.append(transferred(client) - before)
-                sleep(0.05)
+            training_set = TrainingSet.read(SoftmaxRegressor(C=1.0), X, y, None)
+            with training_set.problem() as problem:
+                objective = LinearObjective(problem)
+                params = np.zeros(objective.shape).reshape(-1)
+                for _ in range(5):
+                    objective(params)
+                seconds, moved, passed = [], [], []
+                for _ in range(repeats):
+                    before, on_loopback = transferred(client), loopback_bytes()
+                    start = perf_counter()
+                    objective(params)
+                    seconds.append(perf_counter() - start)
+                    passed.append(loopback_bytes() - on_loopback)
+                    moved.append(transferred(client) - before)
+                    sleep(0.05)
             results[name] = median(seconds), median(moved), median(passed)
     term = (n_features + 1) * n_classes * 8
     latency = results["small"][0]

@@ -18,11 +18,14 @@ from sklearn.linear_model._linear_loss import LinearModelLoss
 from timing import limited_threads, results_in_turn, thread_counts, timed
 
 from skce._labels.kinds_of_y import HardLabels
-from skce._links.binary import BinaryTargets
-from skce._links.softmax import SoftmaxTargets
+from skce._links.binary import Binary
+from skce._links.softmax import Softmax
 from skce._rows.blocks import RowBlocks
 from skce._solver.objective import LinearObjective
+from skce._solver.problem import Problem as PosedProblem
+from skce._solver.standardisation import moments_of
 from skce.losses import CrossEntropy
+from skce.penalties import Ridge
 
 # n, d, K and the share of numbers that are not zero.
 SHAPES = [
@@ -36,19 +39,21 @@ SHAPES = [
 SHAPE_OF_PRODUCTS = 784, 10
 
 
-def rows_of(problem, make_targets):
-    """RowBlocks of a problem: one logit a class for SoftmaxTargets, one for BinaryTargets."""
+def rows_of(problem, kind):
+    """RowBlocks of a problem: one logit a class for the link Softmax, one for Binary."""
     n, _, n_classes = problem.shape
     labels, weights = HardLabels(problem.y, n_classes), np.ones(n)
-    targets = make_targets(np.ones(n_classes), 0.0, labels.counts(weights))
+    targets = kind().targets(labels.counts(weights), np.ones(n_classes), 0.0)
     return RowBlocks(problem.X, targets.of_rows(labels, weights))
 
 
 @contextmanager
-def evaluation_by_skce(problem, make_targets, params):
+def evaluation_by_skce(problem, kind, params):
     """A function that evaluates by skce, with as many threads as a fit would have."""
-    with rows_of(problem, make_targets).at_work() as rows:
-        objective = LinearObjective(rows, CrossEntropy(), C=problem.C, fit_intercept=True)
+    with rows_of(problem, kind).at_work() as rows:
+        penalty = Ridge(1 / (problem.C * rows.targets.total))
+        row_loss = kind().row_loss(CrossEntropy())
+        objective = LinearObjective(PosedProblem(rows, row_loss, penalty, True, moments_of(rows)))
         yield lambda: objective(params)
 
 
@@ -70,8 +75,8 @@ def products_alone(problem, params):
         block = problem.X[rows]
         return np.matmul(coef, block.T, order="C") @ block
 
-    make_targets = BinaryTargets if len(coef) == 1 else SoftmaxTargets
-    with rows_of(problem, make_targets).at_work() as rows:
+    kind = Binary if len(coef) == 1 else Softmax
+    with rows_of(problem, kind).at_work() as rows:
         slices = rows.usual_slices
         yield lambda: list(rows.workers.map(products_of_block, slices))
 
@@ -81,14 +86,14 @@ def evaluations(problem):
     _, d, n_classes = problem.shape
     params = np.random.default_rng(0).standard_normal((d + 1) * n_classes) / np.sqrt(d)
     contexts = {
-        "skce softmax": lambda: evaluation_by_skce(problem, SoftmaxTargets, params),
+        "skce softmax": lambda: evaluation_by_skce(problem, Softmax, params),
         "scikit-learn softmax": lambda: evaluation_by_scikit_learn(
             problem, HalfMultinomialLoss(n_classes=n_classes), params
         ),
     }
     if n_classes == 2:
         one_logit = params[: d + 1]
-        contexts["skce one logit"] = lambda: evaluation_by_skce(problem, BinaryTargets, one_logit)
+        contexts["skce one logit"] = lambda: evaluation_by_skce(problem, Binary, one_logit)
         contexts["scikit-learn one logit"] = lambda: evaluation_by_scikit_learn(problem, HalfBinomialLoss(), one_logit)
     check_agreement(contexts)
     if (d, n_classes) == SHAPE_OF_PRODUCTS:

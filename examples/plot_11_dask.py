@@ -88,11 +88,13 @@ class WorkerMemory:
 
     def sample(self):
         start = perf_counter()
-        while not self.is_over.wait(0.5):
+        while True:
             workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
             self.seconds.append(perf_counter() - start)
             memory = [worker["metrics"]["memory"] for worker in workers]
             self.bytes.append(max(memory, default=np.nan))
+            if self.is_over.wait(0.5):
+                break
 
     def __enter__(self):
         self.thread = Thread(target=self.sample)

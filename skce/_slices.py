@@ -4,7 +4,6 @@
 # interpreter's lock to each other between calls, so that they need fewer still.
 ELEMENTS_PER_BLOCK = 2**15
 
-
 ROWS_PER_BLOCK = 128
 
 

@@ -8,8 +8,8 @@ training objective is the sum of T * phi(Q), and its gradient with respect to th
 so that value and g are all that a loss has to say. Written in q alone the formulas below are 0/0 or inf * 0 at q = 0
 and q = 1. Both methods therefore take ``log_q = log(q)`` and ``rest = 1 - q``, each exact where q has rounded away.
 
-A loss of your own is any object with ``value``, ``g`` and ``is_convex``, best a frozen dataclass as here, so that it
-compares, prints and pickles.
+A loss of your own is what :class:`skce.losses.Loss` asks for: any object with ``value``, ``g`` and ``is_convex``, best
+a frozen dataclass as here, so that it compares, prints and pickles.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from skce._checks import check_number
+from skce._types import Array, Loss
 
-__all__ = ["CrossEntropy", "FocalLoss", "GeneralizedCrossEntropy", "Poly1Loss"]
+__all__ = ["CrossEntropy", "FocalLoss", "GeneralizedCrossEntropy", "Loss", "Poly1Loss"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class CrossEntropy:
 
     is_convex = True
 
-    def value(self, log_q, rest):
+    def value(self, log_q: Array, rest: Array) -> Array:
         """Return phi(q), in nats.
 
         Parameters
@@ -54,7 +55,7 @@ class CrossEntropy:
         """
         return -log_q
 
-    def g(self, log_q, rest):
+    def g(self, log_q: Array, rest: Array) -> Array:
         """Return g(q) = -q phi'(q); parameters and shape as for ``value``."""
         return np.ones_like(log_q)
 
@@ -91,19 +92,19 @@ class FocalLoss:
 
     gamma: float = 2.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("gamma", self.gamma, lambda gamma: 0 <= gamma < np.inf, "a finite number of at least 0")
 
     @property
-    def is_convex(self):
+    def is_convex(self) -> bool:
         """Whether the loss is convex in the logits: for gamma = 0 only."""
         return self.gamma == 0
 
-    def value(self, log_q, rest):
+    def value(self, log_q: Array, rest: Array) -> Array:
         """Return phi(q), in nats; parameters and shape as for ``CrossEntropy.value``."""
         return -(rest**self.gamma) * log_q
 
-    def g(self, log_q, rest):
+    def g(self, log_q: Array, rest: Array) -> Array:
         """Return g(q) = -q phi'(q); parameters and shape as for ``CrossEntropy.value``."""
         # (log q) / (1 - q) tends to -1 at q = 1, where (1 - q)^(gamma - 1) alone may be infinite.
         log_ratio = np.divide(log_q, rest, out=np.full_like(log_q, -1.0), where=rest > 0)
@@ -142,19 +143,19 @@ class Poly1Loss:
 
     epsilon: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("epsilon", self.epsilon, lambda epsilon: -1 <= epsilon < np.inf, "a finite number of at least -1")
 
     @property
-    def is_convex(self):
+    def is_convex(self) -> bool:
         """Whether the loss is convex in the logits: for epsilon <= 1."""
         return self.epsilon <= 1
 
-    def value(self, log_q, rest):
+    def value(self, log_q: Array, rest: Array) -> Array:
         """Return phi(q), in nats; parameters and shape as for ``CrossEntropy.value``."""
         return -log_q + self.epsilon * rest
 
-    def g(self, log_q, rest):
+    def g(self, log_q: Array, rest: Array) -> Array:
         """Return g(q) = -q phi'(q); parameters and shape as for ``CrossEntropy.value``."""
         return 1 + self.epsilon * np.exp(log_q)
 
@@ -194,13 +195,13 @@ class GeneralizedCrossEntropy:
 
     is_convex = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("r", self.r, lambda r: 0 < r <= 1, "a number in (0, 1]")
 
-    def value(self, log_q, rest):
+    def value(self, log_q: Array, rest: Array) -> Array:
         """Return phi(q); parameters and shape as for ``CrossEntropy.value``."""
         return -np.expm1(self.r * log_q) / self.r
 
-    def g(self, log_q, rest):
+    def g(self, log_q: Array, rest: Array) -> Array:
         """Return g(q) = -q phi'(q); parameters and shape as for ``CrossEntropy.value``."""
         return np.exp(self.r * log_q)

@@ -5,6 +5,10 @@ import sklearn
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.preprocessing import StandardScaler
 
+from skce._solver.problem import Problem
+from skce._solver.standardisation import moments_of
+from skce.penalties import Ridge
+
 SKLEARN_VERSION = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 
 LOADERS = {"iris": load_iris, "wine": load_wine, "digits": load_digits, "breast_cancer": load_breast_cancer}
@@ -28,6 +32,14 @@ def overlapping(rng, n_samples=60, n_features=3, n_classes=3):
 
 
 def targets_of(kind, labels, sample_weight, class_weight, label_smoothing):
-    """The targets of a kind (SoftmaxTargets, ...) for labels, weighted and smoothed."""
+    """The targets of a kind of link (Softmax, ...) for labels, weighted and smoothed."""
     counts = labels.counts(sample_weight)
-    return kind(class_weight, label_smoothing, counts).of_rows(labels, sample_weight)
+    return kind().targets(counts, class_weight, label_smoothing).of_rows(labels, sample_weight)
+
+
+def problem_of_rows(rows, loss, *, C, fit_intercept=True):
+    """The problem of rows as they are given, whatever their dtype and their shift."""
+    targets = rows.targets
+    moments = moments_of(rows) if fit_intercept else moments_of(rows).about_zero()
+    penalty = Ridge(1 / (C * float(targets.total)))
+    return Problem(rows, targets.link.row_loss(loss), penalty, fit_intercept, moments)

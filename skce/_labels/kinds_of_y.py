@@ -21,26 +21,26 @@ class HardLabels:
     def __len__(self):
         return len(self.codes)
 
-    def of_rows(self, rows):
+    def of_rows(self, at):
         """The labels of a slice of the rows."""
-        return HardLabels(self.codes[rows], self.n_classes)
+        return HardLabels(self.codes[at], self.n_classes)
 
     def counts(self, sample_weight):
         """Weight (K,) of the rows of each class."""
         return sum(
-            np.bincount(self.codes[rows], weights=sample_weight[rows], minlength=self.n_classes)
-            for rows in row_slices(len(self.codes), ROWS_PER_COUNT)
+            np.bincount(self.codes[at], weights=sample_weight[at], minlength=self.n_classes)
+            for at in row_slices(len(self.codes), ROWS_PER_COUNT)
         )
 
-    def row_weight(self, rows, sample_weight, class_weight):
+    def row_weight(self, at, sample_weight, class_weight):
         """Weight s_i w . y_i (m,) of some rows."""
-        return sample_weight[rows] * class_weight[self.codes[rows]]
+        return sample_weight[at] * class_weight[self.codes[at]]
 
-    def weighted_block(self, rows, sample_weight, class_weight):
+    def weighted_block(self, at, sample_weight, class_weight):
         """The block s_i w_k y_ik (K, m)."""
-        codes = self.codes[rows]
+        codes = self.codes[at]
         block = np.zeros((self.n_classes, len(codes)))
-        block[codes, np.arange(len(codes))] = sample_weight[rows] * class_weight[codes]
+        block[codes, np.arange(len(codes))] = sample_weight[at] * class_weight[codes]
         return block
 
 
@@ -53,21 +53,21 @@ class SoftLabels:
     def __len__(self):
         return len(self.probabilities)
 
-    def of_rows(self, rows):
+    def of_rows(self, at):
         """The labels of a slice of the rows."""
-        return SoftLabels(self.probabilities[rows])
+        return SoftLabels(self.probabilities[at])
 
     def counts(self, sample_weight):
         """Weight (K,) that the rows give to each class."""
         return sample_weight @ self.probabilities
 
-    def row_weight(self, rows, sample_weight, class_weight):
+    def row_weight(self, at, sample_weight, class_weight):
         """Weight s_i w . y_i (m,) of some rows."""
-        return sample_weight[rows] * (self.probabilities[rows] @ class_weight)
+        return sample_weight[at] * (self.probabilities[at] @ class_weight)
 
-    def weighted_block(self, rows, sample_weight, class_weight):
+    def weighted_block(self, at, sample_weight, class_weight):
         """The block s_i w_k y_ik (K, m)."""
-        weighted = self.probabilities[rows] * class_weight * sample_weight[rows, None]
+        weighted = self.probabilities[at] * class_weight * sample_weight[at, None]
         return np.ascontiguousarray(weighted.T)
 
 
@@ -80,23 +80,21 @@ class Indicators:
     def __len__(self):
         return self.indicator.shape[0]
 
-    def of_rows(self, rows):
+    def of_rows(self, at):
         """The labels of a slice of the rows."""
-        return Indicators(self.indicator[rows])
+        return Indicators(self.indicator[at])
 
     def counts(self, sample_weight):
         """Weight (2, L) of the rows for and against each label."""
-        blocks = (
-            (self.toarray(rows), sample_weight[rows]) for rows in row_slices(self.indicator.shape[0], ROWS_PER_COUNT)
-        )
+        blocks = ((self.toarray(at), sample_weight[at]) for at in row_slices(self.indicator.shape[0], ROWS_PER_COUNT))
         return sum(np.stack([weight @ block, weight @ (1 - block)]) for block, weight in blocks)
 
-    def toarray(self, rows=slice(None)):
+    def toarray(self, at=slice(None)):
         """A slice of the rows, dense (m, L) and float."""
-        block = self.indicator[rows]
+        block = self.indicator[at]
         return (block.toarray() if scipy.sparse.issparse(block) else block).astype(float)
 
-    def weighted_block(self, rows, sample_weight, class_weight):
+    def weighted_block(self, at, sample_weight, class_weight):
         """The block (2, L, m) for and against each label, class_weight (2, L)."""
-        indicator = np.ascontiguousarray(self.toarray(rows).T)
-        return np.stack([indicator, 1 - indicator]) * class_weight[:, :, None] * sample_weight[rows]
+        indicator = np.ascontiguousarray(self.toarray(at).T)
+        return np.stack([indicator, 1 - indicator]) * class_weight[:, :, None] * sample_weight[at]

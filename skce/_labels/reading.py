@@ -8,7 +8,9 @@ Classes come out sorted. The columns of an array of distributions stand in that 
 it by their names.
 """
 
-from functools import reduce
+from dataclasses import dataclass
+from functools import partial, reduce
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -22,9 +24,29 @@ from skce._slices import row_slices
 # Rows whose labels are looked up at once.
 ROWS_PER_SEARCH = 2**16
 
-
 # What probabilities are off by that came through float32, or were printed with a few digits.
 LEAST_ROUNDING = 1e-5
+
+
+@dataclass(frozen=True)
+class LabelReader:
+    """How an estimator reads y: by its ``classes``, and whether it takes a multilabel indicator."""
+
+    classes: Any = None
+    takes_indicators: bool = False
+
+    def __call__(self, y):
+        """The sorted classes (K,), and the HardLabels or SoftLabels of y; or its labels (L,) and Indicators."""
+        return self.of_kind(self.looks_for_indicators and is_indicator(y))(y)
+
+    @property
+    def looks_for_indicators(self):
+        """Whether y may be an indicator: ``classes`` would say that its columns exclude each other."""
+        return self.takes_indicators and self.classes is None
+
+    def of_kind(self, as_indicator):
+        """The function that reads y, or a part of it, of a known kind."""
+        return read_indicator if as_indicator else partial(read_labels, classes=self.classes)
 
 
 def read_labels(y, classes=None):

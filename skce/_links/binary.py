@@ -1,41 +1,96 @@
-"""Two classes: one logit, for and against the second."""
+"""Two classes: one logit (1, m), for and against the second; a softmax over (0, z) with the same T."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from skce._kernels.sigmoid import label_sigmoid_cross_entropy_gradient, sigmoid_curvature
-from skce._links.one_vs_all import _sigmoid_loss_gradient
-from skce._links.softmax import SoftmaxTargets, smoothed
+from skce._kernels.sigmoid import label_sigmoid_cross_entropy_gradient, sigmoid
+from skce._links.constants import unreachable_intercepts
+from skce._links.sigmoids import CrossEntropyOfSigmoids, LossOfSigmoids
+from skce._links.targets import Targets, smoothed, weight_of_labels
 from skce.losses import CrossEntropy
 
 
 @dataclass(frozen=True)
-class BinaryTargets(SoftmaxTargets):
-    """T of two classes, for and against the second, whose logit is the only one."""
+class Binary:
+    """One logit, that of the second class."""
 
     is_shift_invariant = False
-    n_outputs = 1
-    columns = np.zeros(1, dtype=int)
+    is_multilabel = False
+
+    def targets(self, counts, class_weight, label_smoothing):
+        """Targets (2, 1, m) of labels that have ``counts`` (2,)."""
+        mass = smoothed(counts * class_weight, label_smoothing)
+        return Targets(self, class_weight, label_smoothing, mass, mass, mass.sum(), np.zeros(1, dtype=int), 1)
+
+    def outcomes(self, weighted):
+        """For and against the second class (2, 1, m), of a weighted block (2, m)."""
+        weight_against, weight_for = weighted
+        return np.stack([weight_for, weight_against])[:, None]
+
+    def row_weight(self, targets, at):
+        """Weight (m,) of some rows."""
+        return weight_of_labels(targets, at)
+
+    def log_odds(self, targets):
+        """Logarithm (1,) of the mass of the second class over that of the first."""
+        return np.diff(np.log(targets.mass))
+
+    def row_loss(self, loss):
+        """The loss of a row, by the quicker kernels if it is cross-entropy."""
+        cross_entropy = CrossEntropyOfBinary()
+        return cross_entropy if type(loss) is CrossEntropy else LossOfSigmoids(loss, cross_entropy)
+
+    def log_scores(self, logits):
+        """Logarithms (2, m) of the probabilities for the logits (1, m)."""
+        (logit,) = logits
+        return np.stack([sigmoid(-logit)[0], sigmoid(logit)[0]], axis=1).T
+
+    def log_proba(self, logits):
+        """The same: they sum to 1."""
+        return self.log_scores(logits)
+
+    def predicted(self, logits, classes):
+        """The class (m,) that is more probable than not."""
+        return classes[(logits[0] > 0).astype(int)]
+
+    def recovered(self, logits, recovery):
+        """Logits (1, m) of the probabilities that the logits (1, m) stand for."""
+        log_against, log_for = recovery.log_weight
+        return recovery.unbent_sigmoids(logits) - (log_for - log_against)
+
+    def is_recovered_by_intercepts(self, recovery):
+        """Whether that is a shift of the logit."""
+        return recovery.is_of_weights_alone
+
+    def constant_intercepts(self, mass, eps, lowest_score):
+        """The intercept of a class without mass."""
+        return unreachable_intercepts(mass, eps, lowest_score)
+
+
+@dataclass(frozen=True)
+class CrossEntropyOfBinary:
+    """Cross-entropy of one sigmoid: that of sigmoids, with a kernel of its own for labels that nothing smooths."""
+
+    loss = CrossEntropy()
+    is_convex = True
 
     @property
-    def log_odds(self):
-        """As for a softmax, (1,)."""
-        return np.diff(np.log(self.class_mass))
+    def convex_neighbour(self):
+        """Itself."""
+        return self
 
-    def loss_gradient(self, logits, rows, loss):
+    def losses_gradient(self, logits, block):
+        """As that of sigmoids."""
+        return CrossEntropyOfSigmoids().losses_gradient(logits, block)
+
+    def values_gradient(self, logits, targets, at):
         """Values (1,) and gradient (1, m), not divided by S, for the logits (1, m) of some rows."""
-        if self._is_one_a_row and type(loss) is CrossEntropy:
-            is_for = self.labels.codes[rows] == 1
-            return label_sigmoid_cross_entropy_gradient(logits, is_for, self._weight_like(logits, rows))
-        return _sigmoid_loss_gradient(logits, self._block_like(logits, rows), loss)
+        if not targets.is_one_a_row:
+            return CrossEntropyOfSigmoids().values_gradient(logits, targets, at)
+        is_for = targets.labels.codes[at] == 1
+        return label_sigmoid_cross_entropy_gradient(logits, is_for, targets.row_weight_like(logits, at))
 
-    def curvature(self, logits, rows, loss):
-        """SigmoidCurvature, not divided by S, for the logits (1, m) of some rows."""
-        return sigmoid_curvature(logits, self._block_like(logits, rows), loss)
-
-    def block(self, rows):
-        """Targets (2, 1, m) for and against the second class, for some rows."""
-        weighted = self.labels.weighted_block(rows, self.sample_weight, self.class_weight)
-        weight_against, weight_for = smoothed(weighted, self.label_smoothing)
-        return np.stack([weight_for, weight_against])[:, None]
+    def curvature(self, logits, targets, at):
+        """As that of sigmoids."""
+        return CrossEntropyOfSigmoids().curvature(logits, targets, at)

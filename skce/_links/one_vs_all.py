@@ -1,68 +1,71 @@
-"""One sigmoid a class, for and against it."""
+"""One sigmoid a class, for and against it; every row has the same weight in all K problems."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from skce._kernels.sigmoid import sigmoid_cross_entropy_gradient, sigmoid_curvature, sigmoid_loss_gradient
-from skce._links.softmax import SoftmaxTargets, _columns_of, smoothed
-from skce.losses import CrossEntropy
+from skce._kernels.sigmoid import sigmoid
+from skce._kernels.softmax import softmax
+from skce._links.constants import unreachable_intercepts
+from skce._links.recovery import positive
+from skce._links.sigmoids import log_odds_of_sigmoids, loss_of_sigmoids, targets_of_sigmoids
+from skce._links.targets import smoothed, weight_of_labels
 
 
 @dataclass(frozen=True)
-class OneVsAllTargets(SoftmaxTargets):
-    """Targets (2, K, m) for and against each class; every row has the same weight in all K problems."""
+class OneVsAll:
+    """K logits (K, m) of each row, whose sigmoids are normalised to probabilities of classes."""
 
     is_shift_invariant = False
+    is_multilabel = False
 
-    @cached_property
-    def mass(self):
-        """Total weight (2, K) for and against each class."""
-        weight_for = self.counts * self.class_weight
+    def targets(self, counts, class_weight, label_smoothing):
+        """Targets (2, K, m) of labels that have ``counts`` (K,), for classes with weight both for and against."""
+        weight_for = counts * class_weight
         # Summed from both sides: what a subtraction leaves of the others next to a dominant class may round to 0.
         before, after = np.cumsum(weight_for), np.cumsum(weight_for[::-1])[::-1]
         weight_against = np.append(0.0, before[:-1]) + np.append(after[1:], 0.0)
-        return smoothed(np.stack([weight_for, weight_against]), self.label_smoothing)
+        mass = smoothed(np.stack([weight_for, weight_against]), label_smoothing)
+        return targets_of_sigmoids(self, class_weight, label_smoothing, mass, mass[:, 0].sum())
 
-    @cached_property
-    def class_mass(self):
-        """Total weight (K,) for each class."""
-        return self.mass[0]
+    def outcomes(self, weighted):
+        """For and against each class (2, K, m), of a weighted block (K, m)."""
+        return np.stack([weighted, np.maximum(weighted.sum(axis=0) - weighted, 0)])
 
-    @cached_property
-    def total(self):
-        """S, the total weight of the rows."""
-        return self.mass[:, 0].sum()
+    def row_weight(self, targets, at):
+        """Weight (m,) of some rows."""
+        return weight_of_labels(targets, at)
 
-    @cached_property
-    def columns(self):
-        """Indices of the classes with weight both for and against, which are optimised."""
-        return np.flatnonzero(self.mass.all(axis=0))
+    def log_odds(self, targets):
+        """Logarithms (k,) of the mass for over that against each class."""
+        return log_odds_of_sigmoids(targets)
 
-    @property
-    def log_odds(self):
-        """As for a softmax, (k,)."""
-        log_mass_for, log_mass_against = np.log(self.mass[:, self.columns])
-        return log_mass_for - log_mass_against
+    def row_loss(self, loss):
+        """The loss of a row."""
+        return loss_of_sigmoids(loss)
 
-    def loss_gradient(self, logits, rows, loss):
-        """Values (k,) and gradient (k, m), not divided by S, for the logits (k, m) of some rows."""
-        return _sigmoid_loss_gradient(logits, self._block_like(logits, rows), loss)
+    def log_scores(self, logits):
+        """Logarithms (K, m) of the sigmoids."""
+        return sigmoid(logits)[0]
 
-    def curvature(self, logits, rows, loss):
-        """SigmoidCurvature, not divided by S, for the logits (k, m) of some rows."""
-        return sigmoid_curvature(logits, self._block_like(logits, rows), loss)
+    def log_proba(self, logits):
+        """Logarithms (K, m) of the sigmoids, normalised over the classes."""
+        return softmax(np.array(self.log_scores(logits), order="C"))[0]
 
-    def block(self, rows):
-        """Targets (2, k, m) for and against each class, for a slice of rows."""
-        weight_for = self.labels.weighted_block(rows, self.sample_weight, self.class_weight)
-        weight_against = np.maximum(weight_for.sum(axis=0) - weight_for, 0)
-        return _columns_of(smoothed(np.stack([weight_for, weight_against]), self.label_smoothing), self.columns)
+    def predicted(self, logits, classes):
+        """The class (m,) of the largest of the logits (K, m)."""
+        return classes[logits.argmax(axis=0)]
 
+    def recovered(self, logits, recovery):
+        """Logits (K, m), whose sigmoids sum to 1, of the probabilities that the logits (K, m) stand for."""
+        log_share, _ = sigmoid(recovery.unbent_sigmoids(logits))
+        log_eta, _, rest = softmax(log_share - recovery.log_weight[:, None])
+        return log_eta - np.log(positive(rest))
 
-def _sigmoid_loss_gradient(logits, targets, loss):
-    """Values (k,) and gradient (k, m) of k sigmoids, by the quicker kernel if the loss is cross-entropy."""
-    if type(loss) is CrossEntropy:
-        return sigmoid_cross_entropy_gradient(logits, targets)
-    return sigmoid_loss_gradient(logits, targets, loss)
+    def is_recovered_by_intercepts(self, recovery):
+        """Never: sigmoids of classes that exclude each other have to be normalised together."""
+        return False
+
+    def constant_intercepts(self, mass, eps, lowest_score):
+        """Intercepts that keep classes without mass below eps on all rows."""
+        return unreachable_intercepts(mass, eps, lowest_score)

@@ -19,15 +19,14 @@ import numpy as np
 from skce._checks import InvalidParameterError
 from skce._kernels.sigmoid import sigmoid
 from skce._kernels.softmax import softmax
+from skce._types import Loss
 from skce.losses import CrossEntropy
 
 # What step 2 leaves of a probability below what smoothing gives to all.
 LEAST_SHARE = 0.01
 
-
 # Logits, to either side of 0, over which q / g(q) has to rise; rounding may have it fall by a little.
 LOGITS_OF_CHECK = np.linspace(-10, 10, 400)
-
 
 ROUNDING_OF_CHECK, LEAST_RISE = 1e-12, 1e-6
 
@@ -39,44 +38,18 @@ class Recovery:
     Its methods take logits, classes first, and return logits of what they stand for.
     """
 
-    loss: object
+    loss: Loss
     label_smoothing: float
     log_weight: np.ndarray
-
-    @classmethod
-    def of_fit(cls, loss, label_smoothing, class_weight):
-        """The Recovery after a fit with class weights; an outcome that weighs nothing was not fitted, and stays."""
-        return cls(loss, label_smoothing, np.log(np.where(class_weight > 0, class_weight, 1.0)))
 
     @property
     def is_of_weights_alone(self):
         """Whether class weights are all that there is to undo: of a softmax, a shift of the logits."""
         return self.loss == CrossEntropy() and not self.label_smoothing
 
-    def of_softmax(self, logits):
-        """Logarithms (K, m) of the probabilities that the logits (K, m) of a softmax stand for."""
-        log_q, _, rest = softmax(logits.copy())
-        return softmax(self._unbent(log_q, rest) - self.log_weight[:, None])[0]
-
-    def of_two_classes(self, logits):
-        """Logits (1, m) of the second of two classes."""
-        log_against, log_for = self.log_weight
-        return self._unbent_sigmoids(logits) - (log_for - log_against)
-
-    def of_one_vs_all(self, logits):
-        """Logits (K, m) of K classes, whose probabilities sum to 1, from a sigmoid for each against the rest."""
-        log_share, _ = sigmoid(self._unbent_sigmoids(logits))
-        log_eta, _, rest = softmax(log_share - self.log_weight[:, None])
-        return log_eta - np.log(_positive(rest))
-
-    def of_labels(self, logits):
-        """Logits (L, m) of L labels that do not exclude each other."""
-        log_for, log_against = self.log_weight
-        return self._unbent_sigmoids(logits) - (log_for - log_against)[:, None]
-
-    def _unbent(self, log_q, rest):
+    def unbent(self, log_q, rest):
         """Logarithms of the probabilities, outcomes along the first axis, before loss and smoothing bent them."""
-        log_r = softmax(log_q - np.log(_positive(_g(self.loss, log_q, rest))))[0]
+        log_r = softmax(log_q - np.log(positive(_g(self.loss, log_q, rest))))[0]
         if not self.label_smoothing:
             return log_r
         log_share = math.log(self.label_smoothing / len(log_r))
@@ -84,14 +57,14 @@ class Recovery:
             kept = np.maximum(1 - np.exp(log_share - log_r), LEAST_SHARE)
         return softmax(log_r + np.log(kept))[0]
 
-    def _unbent_sigmoids(self, logits):
+    def unbent_sigmoids(self, logits):
         """Logits (L, m) of sigmoids, before loss and smoothing bent them."""
         (log_p, p), (log_rest, rest) = sigmoid(logits), sigmoid(-logits)
-        log_for, log_against = self._unbent(np.stack([log_p, log_rest]), np.stack([rest, p]))
+        log_for, log_against = self.unbent(np.stack([log_p, log_rest]), np.stack([rest, p]))
         return log_for - log_against
 
 
-def _positive(array):
+def positive(array):
     """``array`` with what has underflowed at the smallest positive float."""
     return np.maximum(array, np.finfo(array.dtype).tiny)
 

@@ -1,18 +1,6 @@
-"""Targets: labels, sample weights, class weights and label smoothing in one non-negative array T, a block at a time.
+"""One softmax over the K classes: probabilities that compete, targets (K, m)."""
 
-With y_i the label of row i, one-hot or any distribution over the classes, s sample weights, w class weights and eps
-smoothing:
-
-    softmax            T_i = s_i [ (1 - eps) (w * y_i) + (eps / K) (w . y_i) 1 ]
-
-    K sigmoids         for_ik = s_i w_k y_ik,  against_ik = s_i w . y_i - for_ik,  smoothed over these two outcomes
-
-Weight first, then smooth: T stays linear in y, and smoothing moves no weight between rows. Blocks are (K, m) for a
-softmax and (2, K, m) for sigmoids, [for, against], and the outcomes that share the weight of a row come first.
-"""
-
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,132 +8,128 @@ from skce._kernels.softmax import (
     SoftmaxCurvature,
     cross_entropy_gradient,
     label_cross_entropy_gradient,
+    softmax,
     softmax_curvature,
     softmax_loss_gradient,
+    softmax_losses_gradient,
 )
-from skce._labels.kinds_of_y import HardLabels, SoftLabels
-from skce._slices import row_slices
+from skce._links.constants import unreachable_intercepts
+from skce._links.targets import Targets, smoothed, weight_of_labels
+from skce._types import Loss
 from skce.losses import CrossEntropy
-
-ROWS_PER_WEIGHT = 2**16
-
-
-def smoothed(block, label_smoothing):
-    """``block`` with a share of each row's weight spread evenly over its outcomes, the first axis."""
-    if not label_smoothing:
-        return block
-    return (1 - label_smoothing) * block + label_smoothing / len(block) * block.sum(axis=0)
 
 
 @dataclass(frozen=True)
-class SoftmaxTargets:
-    """T (K, m) of one softmax, for those classes that have mass in it; the others have no optimum.
-
-    ``counts`` are those of all labels, by sample weight, and say what there is in all; ``labels`` and ``sample_weight``
-    are those of the rows that blocks are of, None where there are none.
-    """
-
-    class_weight: np.ndarray
-    label_smoothing: float
-    counts: np.ndarray
-    labels: HardLabels | SoftLabels | None = None
-    sample_weight: np.ndarray | None = None
+class Softmax:
+    """K logits (K, m) of each row, which a shift of all of them leaves what they are."""
 
     is_shift_invariant = True
+    is_multilabel = False
 
-    def of_rows(self, labels, sample_weight):
-        """The same with rows: all of them, or a part, of which blocks can be made."""
-        return replace(self, labels=labels, sample_weight=sample_weight)
+    def targets(self, counts, class_weight, label_smoothing):
+        """Targets of labels that have ``counts`` (K,), for those classes that have mass; the others have no optimum."""
+        mass = smoothed(counts * class_weight, label_smoothing)
+        columns = np.flatnonzero(mass)
+        return Targets(self, class_weight, label_smoothing, mass, mass, mass.sum(), columns, len(mass))
 
-    @cached_property
-    def class_mass(self):
-        """Total weight (K,) of each class in T."""
-        return smoothed(self.counts * self.class_weight, self.label_smoothing)
+    def outcomes(self, weighted):
+        """The classes: a weighted block (K, m) as it is."""
+        return weighted
 
-    @cached_property
-    def total(self):
-        """S, the total weight of T."""
-        return self.class_mass.sum()
+    def row_weight(self, targets, at):
+        """Weight (m,) of some rows."""
+        return weight_of_labels(targets, at)
 
-    @property
-    def n_outputs(self):
-        """Number of logits of a row, optimised or not."""
-        return len(self.class_mass)
-
-    @cached_property
-    def columns(self):
-        """Indices of the logits that are optimised."""
-        return np.flatnonzero(self.class_mass)
-
-    @property
-    def log_odds(self):
-        """The intercepts (k,) that are best for coefficients of zero and cross-entropy."""
-        log_mass = np.log(self.class_mass[self.columns])
+    def log_odds(self, targets):
+        """Logarithms (k,) of the mass of the classes, of mean 0."""
+        log_mass = np.log(targets.mass[targets.columns])
         return log_mass - log_mass.mean()
 
-    def row_weight(self, rows):
-        """Weight (m,) of some rows, up to a factor that all rows share."""
-        return self.labels.row_weight(rows, self.sample_weight, self.class_weight)
+    def row_loss(self, loss):
+        """The loss of a row, by the quicker kernels if it is cross-entropy."""
+        return CrossEntropyOfSoftmax() if type(loss) is CrossEntropy else LossOfSoftmax(loss)
+
+    def log_scores(self, logits):
+        """The logits (K, m) themselves."""
+        return logits
+
+    def log_proba(self, logits):
+        """Logarithms of the probabilities (K, m) for the logits (K, m)."""
+        return softmax(np.array(logits, order="C"))[0]
+
+    def predicted(self, logits, classes):
+        """The class (m,) of the largest of the logits (K, m)."""
+        return classes[logits.argmax(axis=0)]
+
+    def recovered(self, logits, recovery):
+        """Logarithms (K, m) of the probabilities that the logits (K, m) stand for."""
+        log_q, _, rest = softmax(logits.copy())
+        return softmax(recovery.unbent(log_q, rest) - recovery.log_weight[:, None])[0]
+
+    def is_recovered_by_intercepts(self, recovery):
+        """Whether that is a shift of the logits of each class."""
+        return recovery.is_of_weights_alone
+
+    def constant_intercepts(self, mass, eps, lowest_score):
+        """Intercepts that keep classes without mass below eps on all rows."""
+        return unreachable_intercepts(mass, eps, lowest_score)
+
+
+@dataclass(frozen=True)
+class LossOfSoftmax:
+    """Any loss phi(q) of the probabilities of a softmax."""
+
+    loss: Loss
 
     @property
-    def slices_of_weights(self):
-        """The slices of the rows whose weights are cumulated together."""
-        return row_slices(len(self.labels), ROWS_PER_WEIGHT)
+    def is_convex(self):
+        """Whether it is convex in the logits."""
+        return self.loss.is_convex
 
-    @cached_property
-    def cumulated_weights(self):
-        """Weight of the rows before each of these slices, and of all of them, up to a factor that all rows share."""
-        return np.cumsum([0.0, *(self.row_weight(rows).sum() for rows in self.slices_of_weights)])
+    @property
+    def convex_neighbour(self):
+        """Cross-entropy, near whose minimum a loss that is not convex starts."""
+        return CrossEntropyOfSoftmax()
 
-    def loss_gradient(self, logits, rows, loss):
+    def losses_gradient(self, logits, block):
+        """Losses (m,) and gradient (k, m) for the logits (k, m), which are overwritten, and a block of T (k, m)."""
+        return softmax_losses_gradient(logits, block, self.loss)
+
+    def values_gradient(self, logits, targets, at):
         """Value () and gradient (k, m), not divided by S, for the logits (k, m) of some rows, which are overwritten."""
-        if type(loss) is not CrossEntropy:
-            return softmax_loss_gradient(logits, self._block_like(logits, rows), loss)
-        if not self._is_one_a_row:
-            return cross_entropy_gradient(logits, self._block_like(logits, rows))
-        columns = self._column_of_class[self.labels.codes[rows]]
-        return label_cross_entropy_gradient(logits, columns, self._weight_like(logits, rows))
+        return softmax_loss_gradient(logits, targets.block_like(logits, at), self.loss)
 
-    def curvature(self, logits, rows, loss):
+    def curvature(self, logits, targets, at):
         """SoftmaxCurvature, not divided by S, for the logits (k, m) of some rows, which are overwritten."""
-        if type(loss) is CrossEntropy:
-            logits -= logits.max(axis=0)
-            np.exp(logits, out=logits)
-            logits /= logits.sum(axis=0)
-            return SoftmaxCurvature(self.row_weight(rows), logits)
-        return softmax_curvature(logits, self._block_like(logits, rows), loss)
-
-    @cached_property
-    def _column_of_class(self):
-        """Position in ``columns`` of each class (K,); of a class without mass, any."""
-        column_of_class = np.zeros(self.n_outputs, dtype=np.intp)
-        column_of_class[self.columns] = np.arange(len(self.columns))
-        return column_of_class
-
-    @cached_property
-    def _is_unweighted(self):
-        """Whether every row and every class weighs 1."""
-        return self.sample_weight.min() == self.sample_weight.max() == 1 and bool((self.class_weight == 1).all())
-
-    @cached_property
-    def _is_one_a_row(self):
-        """Whether T has one entry a row."""
-        return isinstance(self.labels, HardLabels) and not self.label_smoothing
-
-    def _weight_like(self, logits, rows):
-        """The weight (m,) of some rows in the dtype of their logits; None if every row weighs 1."""
-        return None if self._is_unweighted else self.row_weight(rows).astype(logits.dtype, copy=False)
-
-    def _block_like(self, logits, rows):
-        """The block of some rows in the dtype of their logits."""
-        return self.block(rows).astype(logits.dtype, copy=False)
-
-    def block(self, rows):
-        """T (k, m) for some rows, a slice or an array of indices."""
-        weighted = self.labels.weighted_block(rows, self.sample_weight, self.class_weight)
-        return _columns_of(smoothed(weighted, self.label_smoothing), self.columns)
+        return softmax_curvature(logits, targets.block_like(logits, at), self.loss)
 
 
-def _columns_of(block, columns):
-    """``block`` (..., K, m) for the given outputs alone, not copied if that is all of them."""
-    return block if len(columns) == block.shape[-2] else block[..., columns, :]
+@dataclass(frozen=True)
+class CrossEntropyOfSoftmax:
+    """Cross-entropy of a softmax: the methods of ``LossOfSoftmax``, by kernels that need no log q and no 1 - q."""
+
+    loss = CrossEntropy()
+    is_convex = True
+
+    @property
+    def convex_neighbour(self):
+        """Itself."""
+        return self
+
+    def losses_gradient(self, logits, block):
+        """As that of any loss."""
+        return softmax_losses_gradient(logits, block, self.loss)
+
+    def values_gradient(self, logits, targets, at):
+        """As that of any loss; with labels that nothing smooths, T is never made."""
+        if not targets.is_one_a_row:
+            return cross_entropy_gradient(logits, targets.block_like(logits, at))
+        columns = targets.column_of_class[targets.labels.codes[at]]
+        return label_cross_entropy_gradient(logits, columns, targets.row_weight_like(logits, at))
+
+    def curvature(self, logits, targets, at):
+        """As that of any loss; T matters by the weight of its rows alone."""
+        logits -= logits.max(axis=0)
+        np.exp(logits, out=logits)
+        logits /= logits.sum(axis=0)
+        return SoftmaxCurvature(targets.row_weight(at), logits)

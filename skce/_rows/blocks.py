@@ -15,20 +15,17 @@ import scipy.sparse
 
 from skce._rows.threads import ONE_WORKER, Workers, workers_for
 from skce._slices import ELEMENTS_PER_BLOCK, ROWS_PER_BLOCK, row_slices
+from skce._types import Targets
 
-# Numbers that a function of all rows at once may return.
+# Numbers that a program of all rows at once may return.
 NUMBERS_TO_STACK = 2**24
 
-
 ELEMENTS_PER_THREADED_BLOCK = 2**16
-
 
 # Stored numbers of a sparse block; more for many columns, as scipy's product allocates a dense (d, K) gradient.
 NUMBERS_PER_SPARSE_BLOCK = 2**19
 
-
 NUMBERS_PER_SPARSE_COLUMN = 32
-
 
 # Multiplications that a logit of a row takes besides those of its product.
 WORK_PER_LOGIT = 30
@@ -38,16 +35,41 @@ class RowsLostError(RuntimeError):
     """Rows that lie elsewhere cannot be reached any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some rows: their part ``X`` (m, d), dense or CSR; and ``at``, a slice or indices, where ``targets`` have them."""
+
+    X: np.ndarray
+    targets: Targets
+    at: slice | np.ndarray
+
+    def logits(self, coef, intercept):
+        """Logits (K, m), in C order, for coef (d, K) and intercept (K,), in the dtype of X."""
+        coef = coef.astype(self.X.dtype, copy=False)
+        # Rows first is the only order of sparse products, and the quicker one of float32.
+        if scipy.sparse.issparse(self.X) or self.X.dtype == np.float32:
+            logits = np.ascontiguousarray((self.X @ coef).T)
+        else:
+            logits = np.matmul(coef.T, self.X.T, order="C")
+        logits += intercept[:, None]
+        return logits
+
+    def pull_back(self, gradient):
+        """Gradient (d, K) by coef, given that by the logits (K, m), in the dtype of X."""
+        if scipy.sparse.issparse(self.X):
+            return self.X.T @ gradient.T
+        return (gradient @ self.X).T
+
+
 @dataclass(frozen=True)
 class RowBlocks:
     """The rows of ``X`` (n, d), minus ``shift`` (d,) unless that is None, and their ``targets``.
 
-    Functions that are summed take the targets, some of their rows (a slice or indices) and the block of X for these.
-    They know of no other rows, so that they can be sent to where the rows are.
+    Programs that are summed take a Block. They know of no other rows, so that they can be sent to where the rows are.
     """
 
     X: np.ndarray
-    targets: object = None
+    targets: Targets
     shift: np.ndarray | None = None
     dtype: type = np.float64
     workers: Workers = ONE_WORKER
@@ -60,7 +82,7 @@ class RowBlocks:
         return self.X.shape
 
     @property
-    def n_columns(self):
+    def n_outputs(self):
         """Logits of a row that are optimised."""
         return len(self.targets.columns)
 
@@ -82,7 +104,7 @@ class RowBlocks:
     @contextmanager
     def at_work(self):
         """The same rows with as many threads as an evaluation is worth, while BLAS runs on one."""
-        with workers_for(work=self.shape[0] * self.n_columns * (self.numbers_per_row + WORK_PER_LOGIT)) as workers:
+        with workers_for(work=self.shape[0] * self.n_outputs * (self.numbers_per_row + WORK_PER_LOGIT)) as workers:
             yield replace(self, workers=workers)
 
     @cached_property
@@ -90,54 +112,59 @@ class RowBlocks:
         """Slices that cover the rows, a block each."""
         return self.slices(self.shape[0])
 
-    def slices(self, n_rows, n_columns=None):
-        """Slices that cover ``n_rows`` rows, a block each, which hold ``n_columns`` dense numbers a row."""
-        if self.is_sparse and n_columns is None:
+    def slices(self, n_rows, width=None):
+        """Slices that cover ``n_rows`` rows, a block each, which hold ``width`` dense numbers a row."""
+        if self.is_sparse and width is None:
             numbers = max(NUMBERS_PER_SPARSE_BLOCK, NUMBERS_PER_SPARSE_COLUMN * self.shape[1])
-            step = int(numbers / max(self.numbers_per_row, self.n_columns))
+            step = int(numbers / max(self.numbers_per_row, self.n_outputs))
             return row_slices(n_rows, min(max(step, 1), -(-n_rows // self.workers.count)))
         elements = ELEMENTS_PER_BLOCK if self.workers.count == 1 else ELEMENTS_PER_THREADED_BLOCK
-        return row_slices(n_rows, max(elements // max(n_columns or self.n_columns, 1), ROWS_PER_BLOCK))
+        return row_slices(n_rows, max(elements // max(width or self.n_outputs, 1), ROWS_PER_BLOCK))
 
-    def block(self, rows):
-        """A block (m, d) of the rows of a slice, or of an array of indices; where nothing has to change, a view."""
-        if self.is_sparse:
-            block = _csr_block(self.X, rows) if isinstance(rows, slice) else self.X[rows]
-            return block.astype(self.dtype, copy=False)
-        block = self.X[rows]
-        if self.shift is None:
-            return block.astype(self.dtype, copy=False)
-        return np.subtract(block, self.shift, dtype=np.float64).astype(self.dtype, copy=False)
+    def multiplied_in(self, dtype, shift=None):
+        """The same rows, with products in ``dtype`` and minus ``shift``."""
+        return replace(self, dtype=dtype, shift=shift)
 
-    def stacked(self, function):
-        """The arrays (..., n) that ``function`` returns for targets, all rows and their block."""
+    def block(self, at):
+        """The Block of the rows of a slice, or of an array of indices."""
+        return Block(self.features(at), self.targets, at)
+
+    def features(self, at):
+        """X (m, d) of a Block; where nothing has to change, a view."""
+        X = rows_of(self.X, at)
+        if self.shift is not None:
+            X = np.subtract(X, self.shift, dtype=np.float64)
+        return X.astype(self.dtype, copy=False)
+
+    def stacked(self, program):
+        """The arrays (..., n) that ``program`` returns for a Block of all rows."""
         every_row = slice(0, self.shape[0])
-        return function(self.targets, every_row, self.block(every_row))
+        return program(self.block(every_row))
 
-    def lowest(self, function):
-        """The lowest of the numbers (m,) that ``function`` returns for a block of rows."""
-        return min(function(self.block(rows)).min() for rows in self.usual_slices)
+    def lowest(self, program):
+        """The lowest of the numbers (m,) that ``program`` returns for a Block."""
+        return min(program(self.block(at)).min() for at in self.usual_slices)
 
-    def summed(self, function, n_columns=None):
-        """Sums, one for each entry of the tuple that ``function`` returns for targets, some rows and their block.
+    def summed(self, program, width=None):
+        """Sums, one for each entry of the tuple that ``program`` returns for a Block.
 
-        ``n_columns`` is the dense numbers that it computes for a row, where that is not a number for each logit. Blocks
+        ``width`` is the dense numbers that it computes for a row, where that is not a number for each logit. Blocks
         are added in their order, and so are the sums of the threads, each of which adds its share of them.
         """
-        slices = self.usual_slices if n_columns is None else self.slices(self.shape[0], n_columns)
+        slices = self.usual_slices if width is None else self.slices(self.shape[0], width)
         if len(slices) == 1:
-            terms = function(self.targets, slices[0], self.block(slices[0]))
+            terms = program(self.block(slices[0]))
             return [np.asarray(term, dtype=np.float64) for term in terms]
-        return self._summed_in_shares(function, slices)
+        return self._summed_in_shares(program, slices)
 
-    def summed_of_drawn(self, function, n_draws, n_columns=None):
+    def summed_of_drawn(self, program, n_draws, width=None):
         """The weight of all rows, and sums as above over ``n_draws`` of them, drawn in proportion to their weight."""
         weight = self.targets.cumulated_weights[-1]
-        return weight, self.summed_of_chosen(function, self.drawn(n_draws, 0.0, weight), n_columns)
+        return weight, self.summed_of_chosen(program, self.drawn(n_draws, 0.0, weight), width)
 
-    def summed_of_chosen(self, function, chosen, n_columns=None):
+    def summed_of_chosen(self, program, chosen, width=None):
         """Sums as above over the rows of an array of indices."""
-        return self._summed_in_shares(function, [chosen[rows] for rows in self.slices(len(chosen), n_columns)])
+        return self._summed_in_shares(program, [chosen[at] for at in self.slices(len(chosen), width)])
 
     def drawn(self, n_draws, before, total):
         """Indices, in order, of those of ``n_draws`` rows that are among these; always the same.
@@ -146,23 +173,23 @@ class RowBlocks:
         """
         ends = self.targets.cumulated_weights
         drawn = [np.zeros(0, dtype=np.intp)]
-        for rows, start, end in zip(self.targets.slices_of_weights, ends[:-1], ends[1:], strict=True):
+        for at, start, end in zip(self.targets.slices_of_weights, ends[:-1], ends[1:], strict=True):
             points = points_between(before + start, before + end, total, n_draws)
             if len(points):
-                weight = self.targets.row_weight(rows)
+                weight = self.targets.row_weight(at)
                 last = np.flatnonzero(weight)[-1]
-                drawn.append(rows.start + np.minimum(np.searchsorted(np.cumsum(weight), points), last))
+                drawn.append(at.start + np.minimum(np.searchsorted(np.cumsum(weight), points), last))
         return np.concatenate(drawn)
 
-    def _summed_in_shares(self, function, slices):
+    def _summed_in_shares(self, program, slices):
         """Sums as above over the given rows, slices or arrays of indices, shared by the workers."""
         errors = np.geterr()
 
         def share_summed(share):
             sums = None
             with np.errstate(**errors):  # which threads do not inherit
-                for rows in share:
-                    terms = function(self.targets, rows, self.block(rows))
+                for at in share:
+                    terms = program(self.block(at))
                     terms = [np.asarray(term, dtype=np.float64) for term in terms]
                     if sums is None:
                         sums = terms
@@ -170,12 +197,15 @@ class RowBlocks:
                         sums = [np.add(total, term, out=total) for total, term in zip(sums, terms, strict=True)]
             return sums
 
-        shares = [slices[rows] for rows in row_slices(len(slices), -(-len(slices) // self.workers.count))]
+        shares = [slices[at] for at in row_slices(len(slices), -(-len(slices) // self.workers.count))]
         return [sum(terms[1:], terms[0]) for terms in zip(*self.workers.map(share_summed, shares), strict=True)]
 
 
 def points_between(start, end, total, n_draws):
-    """Points in [start, end), less start, of ``n_draws`` points, each from one of as many equal shares of ``total``."""
+    """Stratified sample: a uniform point in each of ``n_draws`` equal strata of [0, total); those in [start, end).
+
+    They are returned relative to ``start``, and are always the same.
+    """
     share = total / n_draws
     first, last = max(int(start / share) - 1, 0), min(int(end / share) + 2, n_draws)
     generator = np.random.default_rng(0)
@@ -184,32 +214,18 @@ def points_between(start, end, total, n_draws):
     return points[np.searchsorted(points, start) : np.searchsorted(points, end)] - start
 
 
-def logits_of_block(block, coef, intercept):
-    """Logits (K, m), in C order, of a block of rows (m, d) for coef (d, K) and intercept (K,), in the block's dtype."""
-    coef = coef.astype(block.dtype, copy=False)
-    # Rows first is the only order of sparse products, and the quicker one of float32.
-    if scipy.sparse.issparse(block) or block.dtype == np.float32:
-        logits = np.ascontiguousarray((block @ coef).T)
-    else:
-        logits = np.matmul(coef.T, block.T, order="C")
-    logits += intercept[:, None]
-    return logits
+def rows_of(X, at):
+    """The rows of a slice, or of an array of indices, of a dense or CSR X; of a slice a view."""
+    return _csr_block(X, at) if isinstance(at, slice) and scipy.sparse.issparse(X) else X[at]
 
 
-def coef_gradient_of_block(block, logits_gradient):
-    """Gradient (d, K) by coef of a block of rows (m, d), given that by its logits (K, m), in the block's dtype."""
-    if scipy.sparse.issparse(block):
-        return block.T @ logits_gradient.T
-    return (logits_gradient @ block).T
-
-
-def _csr_block(X, rows):
+def _csr_block(X, at):
     """A slice of the rows of a CSR matrix, whose arrays are views of its arrays."""
-    if rows.stop - rows.start == X.shape[0]:
+    if at.stop - at.start == X.shape[0]:
         return X
-    offsets = X.indptr[rows.start : rows.stop + 1]
+    offsets = X.indptr[at.start : at.stop + 1]
     stored = slice(offsets[0], offsets[-1])
     # The constructor would check, and copy, the arrays of a matrix that has been checked.
-    block = scipy.sparse.csr_array((rows.stop - rows.start, X.shape[1]), dtype=X.dtype)
+    block = scipy.sparse.csr_array((at.stop - at.start, X.shape[1]), dtype=X.dtype)
     block.data, block.indices, block.indptr = X.data[stored], X.indices[stored], offsets - offsets[0]
     return block

@@ -1,24 +1,28 @@
-"""Dask collections: how they are told from data in memory, without importing Dask, and what then takes over."""
+"""Engines: what works on X where it lies, chosen by its type."""
 
 from functools import wraps
 
 from skce._rows.lazy import is_lazy
+from skce._rows.memory import MemoryEngine
+from skce._types import Engine
 
 
-def on_dask():
-    """The module that works on Dask collections."""
+def engine_of(X) -> Engine:
+    """The engine for X; that of Dask is imported when it is needed."""
+    if not is_lazy(X):
+        return MemoryEngine()
     try:
-        from skce._rows import dask
+        from skce._rows.dask.engine import DaskEngine
     except ImportError as error:
         raise ImportError(f"X is on Dask, for which skce has an extra: pip install 'skce[dask]' ({error}).") from error
-    return dask
+    return DaskEngine()
 
 
-def block_by_block(method):
-    """A method of X that returns a Dask array, computed block by block when it is asked for, where X is lazy."""
+def where_X_is(method):
+    """A method of X alone that is run by the engine of X: on Dask, block by block, when its result is asked for."""
 
     @wraps(method)
-    def of_any(self, X):
-        return on_dask().predicted(self, method.__name__, X) if is_lazy(X) else method(self, X)
+    def run(self, X):
+        return engine_of(X).predicted(method, self, X)
 
-    return of_any
+    return run

@@ -1,27 +1,58 @@
 """Rows in memory: X, y and weights as arrays, checked, and the RowBlocks that they make."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import validate_data
 
 from skce._compat import checked_sample_weight, is_dispatched_array
-from skce._labels.reading import is_indicator
-from skce._rows.blocks import RowBlocks
+from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
+from skce._rows.blocks import RowBlocks, rows_of
 from skce._rows.lazy import in_memory
+from skce._slices import row_slices
+
+# Rows whose logits are computed at once where X has to change its dtype: their copy stays in the cache.
+ROWS_PER_PRODUCT = 2**12
 
 
-def read(estimator, X, y, sample_weight):
-    """Classes (K,), their counts in y by weight, and a function of targets that returns the RowBlocks of X."""
-    y, sample_weight = in_memory(y), in_memory(sample_weight)
-    X = checked_features(estimator, X, reset=True, y=None if y is None else "no_validation")
-    classes, labels = estimator._y_reader(lambda: is_indicator(y))(y)
-    check_consistent_length(X, y)
-    sample_weight = checked_sample_weight(sample_weight, X)
-    return (
-        classes,
-        labels.counts(sample_weight),
-        lambda targets: RowBlocks(X, targets.of_rows(labels, sample_weight)),
-    )
+@dataclass(frozen=True)
+class DataInMemory:
+    """X (n, d), the sorted ``classes`` (K,) and ``labels`` of y, weights (n,), and the ``counts`` of the labels."""
+
+    X: np.ndarray
+    classes: np.ndarray
+    labels: HardLabels | SoftLabels | Indicators
+    sample_weight: np.ndarray
+    counts: np.ndarray
+
+    def rows(self, targets):
+        """The RowBlocks of X with these targets."""
+        return RowBlocks(self.X, targets.of_rows(self.labels, self.sample_weight))
+
+
+class MemoryEngine:
+    """X as an array, a CSR matrix, a memory map or a DataFrame; what goes with it may be on Dask, and is fetched."""
+
+    def check(self, X):
+        """Nothing makes a fit slow."""
+
+    def read(self, estimator, X, y, sample_weight, read_y):
+        """DataInMemory of X, y and weights; ``read_y`` returns the classes and the labels of y."""
+        y, sample_weight = in_memory(y), in_memory(sample_weight)
+        X = checked_features(estimator, X, reset=True, y=None if y is None else "no_validation")
+        classes, labels = read_y(y)
+        check_consistent_length(X, y)
+        sample_weight = checked_sample_weight(sample_weight, X)
+        return DataInMemory(X, classes, labels, sample_weight, labels.counts(sample_weight))
+
+    def predicted(self, method, estimator, X):
+        """What a method of a fitted estimator returns for X."""
+        return method(estimator, X)
+
+    def averaged(self, score, estimator, X, y, sample_weight):
+        """What ``score(estimator, X, y, sample_weight)`` returns, a mean over the rows."""
+        return score(estimator, X, in_memory(y), in_memory(sample_weight))
 
 
 def checked_features(estimator, X, *, reset, y="no_validation"):
@@ -32,3 +63,13 @@ def checked_features(estimator, X, *, reset, y="no_validation"):
             "API dispatch yet; convert it with numpy.asarray, or turn array_api_dispatch off."
         )
     return validate_data(estimator, X, y, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32])
+
+
+def logits_of(X, coef, intercept):
+    """Logits (n, K), float32 if X (n, d) and coef (K, d) are, otherwise float64."""
+    logits = np.empty((X.shape[0], len(coef)), np.result_type(X, coef))
+    # In one product, unless the dtypes differ: that would copy X.
+    for at in row_slices(X.shape[0], X.shape[0] if X.dtype == logits.dtype else ROWS_PER_PRODUCT):
+        logits[at] = rows_of(X, at).astype(logits.dtype, copy=False) @ coef.T
+    logits += intercept
+    return logits

@@ -4,6 +4,7 @@ What comes back of a part is small: its Summary, a term of a sum, a score. Its l
 its data comes back too, so that it can be said where that is.
 """
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from skce._compat import checked_sample_weight
 from skce._labels.reading import checked_labels, distinct_labels, hard_labels, is_indicator
 from skce._rows.blocks import RowBlocks
 from skce._rows.threads import workers_for
+from skce._types import RowProgram
 
 # Arrays, and their bytes, that hold the place for those that the blocks of a part are computed in.
 PLACES, BYTES_OF_PLACE = 32, 120_000
@@ -113,10 +115,10 @@ def is_indicator_in_part(y):
 
 @dataclass(frozen=True)
 class Sum:
-    """``function`` summed over the rows of a part, as RowBlocks do: all, or those of ``n_draws`` drawn rows."""
+    """``program`` summed over the rows of a part, as RowBlocks do: all, or those of ``n_draws`` drawn rows."""
 
-    function: object
-    n_columns: int | None
+    program: RowProgram
+    width: int | None
     shift: np.ndarray | None
     dtype: type
     n_draws: int | None = None
@@ -127,39 +129,39 @@ class Sum:
         with np.errstate(over="ignore", invalid="ignore"), workers_for(work=0), _memory_kept():
             rows = RowBlocks(features_of(X), targets, self.shift, self.dtype)
             if self.n_draws is None:
-                return rows.summed(self.function, self.n_columns)
-            return rows.summed_of_chosen(self.function, rows.drawn(self.n_draws, before, self.total), self.n_columns)
+                return rows.summed(self.program, self.width)
+            return rows.summed_of_chosen(self.program, rows.drawn(self.n_draws, before, self.total), self.width)
 
 
 @dataclass(frozen=True)
 class Lowest:
-    """The lowest of the numbers that ``function`` returns for the blocks of a part."""
+    """The lowest of the numbers that ``program`` returns for the Blocks of a part."""
 
-    function: object
+    program: RowProgram
 
     def over(self, X, targets):
         """A list of one number."""
-        return [RowBlocks(features_of(X), targets).lowest(self.function)]
+        return [RowBlocks(features_of(X), targets).lowest(self.program)]
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What ``function`` returns for a part as a whole, to be stacked along the last axis."""
+    """What ``program`` returns for a part as a whole, to be stacked along the last axis."""
 
-    function: object
+    program: RowProgram
     shift: np.ndarray | None
     dtype: type
 
     def over(self, X, targets):
         """Arrays (..., m)."""
-        return RowBlocks(features_of(X), targets, self.shift, self.dtype).stacked(self.function)
+        return RowBlocks(features_of(X), targets, self.shift, self.dtype).stacked(self.program)
 
 
 @dataclass(frozen=True)
 class Score:
     """A mean over rows, by weight, of which the parts of the rows have their own."""
 
-    function: object
+    score: Callable
     estimator: object
 
     def over(self, X, y, sample_weight, number):
@@ -168,7 +170,7 @@ class Score:
         try:
             _check_lengths(n_rows, y=y, sample_weight=sample_weight)
             weight = float(_weights(sample_weight, n_rows).sum())
-            return [weight * self.function(self.estimator, X, y, sample_weight) if weight else 0.0, weight]
+            return [weight * self.score(self.estimator, X, y, sample_weight) if weight else 0.0, weight]
         except ValueError as error:
             raise ValueError(f"{place(number)}: {error}") from error
 

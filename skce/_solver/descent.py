@@ -6,17 +6,13 @@ import numpy as np
 
 TINY = np.finfo(float).tiny
 
-
 # An estimate that rounding may hide, in units of the resolution of F.
 ROUNDING_OF_ESTIMATE = 2.0**12
-
 
 # Of several problems, the share of F that one has at least, where its own estimate is taken relative to that.
 LEAST_SHARE = 1e-8
 
-
 ITERATIONS_OF_TAIL = 5
-
 
 # Loss above which classes are not looked at for being separable.
 MOST_LOSS_OF_SEPARATED = 1e-6
@@ -90,7 +86,7 @@ class Descent:
     def look_for_separated_problems(self):
         """Note the problems without a penalty, and so without a minimum, that have nothing left to learn."""
         is_candidate = (self.best.values <= MOST_LOSS_OF_SEPARATED) & ~self.is_separated
-        if self.objective.penalty == 0 and is_candidate.any():
+        if not self.objective.problem.is_strongly_convex and is_candidate.any():
             self.n_passes += 1
             self.is_separated |= is_candidate & self.objective.separated_problems(self.best.params)
 
@@ -100,7 +96,10 @@ class Descent:
         return self.suboptimality * value <= ROUNDING_OF_ESTIMATE * self.objective.resolution * max(value, 1.0)
 
     def tail(self):
-        """What F, relative to itself, will still fall by, if it goes on as in the last iterations."""
+        """What F, relative to itself, will still fall by: Aitken's extrapolation of the last gains.
+
+        With gains a and b of the last two times ITERATIONS_OF_TAIL iterations, b (r + r^2 + ...) with r = b / a.
+        """
         if len(self.loss_curve) <= 2 * ITERATIONS_OF_TAIL:
             return 0.0
         before, middle, last = self.loss_curve[-1 - 2 * ITERATIONS_OF_TAIL :: ITERATIONS_OF_TAIL]

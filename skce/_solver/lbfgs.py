@@ -13,64 +13,57 @@ from skce._rows.blocks import RowsLostError
 from skce._solver.curvature.directions import intercept_step
 from skce._solver.curvature.ladder import first_rung, next_rung, rungs_for
 from skce._solver.descent import ROUNDING_OF_ESTIMATE, Descent
+from skce._solver.objective import LinearObjective
+from skce._solver.problem import Iterate
 from skce._solver.solution import Solution
+from skce._solver.standardisation import Standardisation
 
 # Corrections that L-BFGS keeps; of very many parameters they take longer than the evaluations that they save.
 CORRECTIONS, CORRECTIONS_OF_MANY = 10, 6
 
-
 MANY_PARAMS = 10**6
-
 
 # F that falls by what the decrement promised to within this factor is a quadratic. Where it falls by more, as along the
 # tail of an exponential, the decrement promises too little by about the square of that, but for an outlier.
 GAIN_OF_QUADRATIC = 1.15
 
-
 MOST_CORRECTION = 10.0
-
 
 # A relative gain, and a relative estimate, that rounding may hide.
 ROUNDING_OF_GAIN = 4 * np.finfo(float).eps
 
-
 LEAST_ESTIMATE = ROUNDING_OF_ESTIMATE * np.finfo(float).eps
-
 
 # Where F was not seen to be a quadratic, the estimate by an exact curvature that is a stage old has been too small by
 # this much.
 UNDERESTIMATE = 30.0
 
-
 # The rate of a stage flatters those that follow.
 SLOWING = 3.0
-
 
 # What starting another stage costs, in evaluations, besides its curvature; more if L-BFGS has to learn again what a
 # curvature does not know.
 COST_OF_STAGE, COST_OF_INEXACT_STAGE = 3.0, 10.0
 
-
 ITERATIONS_OF_RATE = 4
 
-
-# Evaluations, at most, that bring the intercepts' decrement to where it is so little of a certificate; and, in roots,
-# the margin for what it may still hide of the other gradients.
+# At most this many Newton steps in the intercepts bring their gradient to where a certificate needs it.
 INTERCEPT_EVALUATIONS = 10
 
-
+# They stop when the intercepts' Newton decrement is this share of the bound.
 NEGLIGIBLE = 0.01
 
-
+# Safety factor on the root of that decrement, for what it may still hide of the other gradients.
 MARGIN = 4.0
 
 
-def minimised(objective, standardisation, starts, *, tol, max_iter, on_iteration, on_stage):
-    """Solution of minimising ``objective`` from the best of ``starts`` to within ``tol`` of F, by estimate.
+def minimised(problem, starts, *, tol, max_iter, watch):
+    """Solution of a problem from the best of ``starts``, flat, to within ``tol`` of F, by estimate.
 
-    ``on_iteration`` is called with the parameters after every iteration, and ends the minimisation if it returns True;
-    ``on_stage`` is called with the Descent after every stage.
+    ``watch`` is told the Iterate after every iteration, and ends the minimisation if it returns True; and the Descent
+    after every stage.
     """
+    objective, standardisation = LinearObjective(problem), Standardisation.of(problem)
     descent = Descent.from_best_of(starts, objective)
     rungs = rungs_for(objective)
     rung = first_rung(rungs, is_cold=objective.is_without_coef(descent.best.params))
@@ -82,10 +75,10 @@ def minimised(objective, standardisation, starts, *, tol, max_iter, on_iteration
             descent.n_passes += curvature.sweeps
             n_iter = rungs[rung].n_iter * (1 if curvature.is_exact else 2**descent.n_stages)
             patience = rungs[rung].cost + (COST_OF_STAGE if curvature.is_exact else COST_OF_INEXACT_STAGE)
-            stage = Stage(descent, curvature, tol, on_iteration, n_iter, patience)
+            stage = Stage(descent, curvature, tol, watch, n_iter, patience)
             reason = stage.run(max_iter + 1 - len(descent.loss_curve))
             descent.n_stages += 1
-            on_stage(descent)
+            watch.after_stage(descent)
             descent.look_for_separated_problems()
             if descent.is_separated.all() or (reason == "converged" and descent.is_separated.any()):
                 reason = "separable"
@@ -124,15 +117,15 @@ class Stage:
     It takes ``n_iter`` iterations, and goes on while at its rate no more than ``patience`` are left.
     """
 
-    def __init__(self, descent, curvature, tol, on_iteration, n_iter, patience):
+    def __init__(self, descent, curvature, tol, watch, n_iter, patience):
         self.descent = descent
         self.curvature = curvature
         self.tol = tol
-        self.on_iteration = on_iteration
+        self.watch = watch
         self.n_iter = n_iter
         self.patience = patience
         self.start = descent.best
-        self.slope = curvature.gradient(self.start.gradient)
+        self.slope = curvature.pull_back(self.start.gradient)
         self.decrements = curvature.decrements(self.slope)
         self.estimates = [self._estimate(self.decrements)]
         self.latest = self.start, self.slope
@@ -151,11 +144,11 @@ class Stage:
         def value(displacement):
             if not displacement.any():
                 return self.start.value / unit**2
-            params = self.curvature.params(displacement)
+            params = self.curvature.to_params(displacement)
             params *= unit
             params += self.start.params
             point = self.descent.evaluated(params)
-            self.latest = point, self.curvature.gradient(point.gradient)
+            self.latest = point, self.curvature.pull_back(point.gradient)
             return point.value / unit**2
 
         def gradient(displacement):
@@ -200,7 +193,7 @@ class Stage:
         estimate = self._estimate(decrements)
         self.estimates.append(estimate)
         descent.suboptimality = estimate
-        if self.on_iteration(point.params):
+        if self.watch.after_iteration(Iterate(descent.objective.problem, point.params)):
             self.reason = "stopped"
         target = self.tol / self._underestimate(point, decrements)
         if not self.reason and estimate <= target:
@@ -241,9 +234,9 @@ def _iterations_to(target, estimates):
 def _certified_gap(descent, curvature):
     """Upper bound on F - min F of the best point, moved to where the intercepts' gradient is next to nothing."""
     objective, mean = descent.objective, curvature.standardisation.mean
-    if not (objective.loss.is_convex and objective.penalty):
+    if not (objective.problem.row_loss.is_convex and objective.problem.is_strongly_convex):
         return None
-    if not objective.fit_intercept:
+    if not objective.problem.fit_intercept:
         return objective.certified_gap(descent.best.gradient, mean)
     rounding = np.finfo(float).eps * abs(descent.best.value)
     length = 1.0

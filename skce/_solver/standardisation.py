@@ -7,14 +7,38 @@ With m_j and v_j the weighted mean and variance of column j and 1 / (C S) the cu
 where 1/4 is the most that the variance of a probability can be. Without an intercept m is 0, and v_j the mean square.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.sparse import issparse
 
 # A column whose spread is no more than the rounding of its mean is constant.
 ROUNDING_OF_MEAN = 64 * np.finfo(float).eps
 
-
+# Drawn rows whose mean is taken from all before they are squared: any value near the mean will do.
 ROWS_OF_PILOT = 64
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Weighted ``mean`` (d,) and ``variance`` (d,) of the columns of X: of rows and weights alone."""
+
+    mean: np.ndarray
+    variance: np.ndarray
+
+    @property
+    def spread(self):
+        """Root of the variance (d,)."""
+        return np.sqrt(np.minimum(self.variance, np.finfo(float).max))
+
+    def about_zero(self):
+        """Mean 0, and the mean square for the variance: what an objective without an intercept sees."""
+        with np.errstate(over="ignore"):
+            return Moments(np.zeros_like(self.mean), self.variance + self.mean**2)
+
+    def shifted(self, shift):
+        """Those of columns minus ``shift`` (d,)."""
+        return Moments(self.mean - shift, self.variance)
 
 
 class Standardisation:
@@ -23,15 +47,17 @@ class Standardisation:
     ``spread`` (d,) is the root of their variance, or without an intercept of their mean square.
     """
 
-    def __init__(self, mean, spread, scale, fit_intercept):
-        self.mean = mean
-        self.spread = spread
-        self.scale = scale
+    def __init__(self, moments, ridge, fit_intercept):
+        self.mean = moments.mean
+        self.spread = moments.spread
+        square = np.minimum(moments.variance + 4 * ridge, np.finfo(float).max)
+        self.scale = np.sqrt(np.where(square > 0, square, 1.0))
         self.fit_intercept = fit_intercept
 
-    def shifted(self, shift):
-        """The same of columns minus ``shift`` (d,)."""
-        return Standardisation(self.mean - shift, self.spread, self.scale, self.fit_intercept)
+    @classmethod
+    def of(cls, problem):
+        """The Standardisation of the columns of a problem."""
+        return cls(problem.moments, problem.penalty.ridge, problem.fit_intercept)
 
     def columns_of(self, block):
         """Standardised columns (d, m), and one of ones if there is an intercept, of a block (m, d)."""
@@ -44,7 +70,7 @@ class Standardisation:
         columns[n_features:] = 1
         return columns
 
-    def params(self, standardised):
+    def to_params(self, standardised):
         """Parameters (..., d + 1, k) for coefficients of the standardised columns, in their place."""
         coef = standardised[..., : len(self.mean), :]
         coef /= self.scale[:, None]
@@ -52,7 +78,7 @@ class Standardisation:
             standardised[..., -1, :] -= self.mean @ coef
         return standardised
 
-    def gradient(self, gradient):
+    def pull_back(self, gradient):
         """Gradient (d + 1, k) by the coefficients of the standardised columns, given that by the parameters."""
         standardised = gradient.copy()
         coef = standardised[: len(self.mean)]
@@ -62,33 +88,31 @@ class Standardisation:
         return standardised
 
 
-def standardisation_of(rows, penalty, fit_intercept):
-    """Standardisation by the weighted means and spreads of the columns of X, given by its RowBlocks."""
+def moments_of(rows):
+    """The Moments of the columns of X, given by Rows; zeros where no output of theirs is optimised."""
+    if not len(rows.targets.columns):
+        return Moments(np.zeros(rows.shape[1]), np.zeros(rows.shape[1]))
     _, (total_of_drawn,) = rows.summed_of_drawn(
-        lambda targets, drawn, block: (np.asarray(block.sum(axis=0, dtype=np.float64)).ravel(),), ROWS_OF_PILOT
+        lambda block: (np.asarray(block.X.sum(axis=0, dtype=np.float64)).ravel(),), ROWS_OF_PILOT
     )
     pilot = total_of_drawn / ROWS_OF_PILOT
 
-    def sums(targets, slice_of_rows, block):
-        weight = targets.row_weight(slice_of_rows)
+    def sums(block):
+        weight = block.targets.row_weight(block.at)
         # Far from zero, squares lose the spread in rounding.
-        if issparse(block):
-            return weight.sum(), *_sparse_sums(weight, block, pilot)
-        centred = np.subtract(block, pilot, dtype=np.float64)
+        if issparse(block.X):
+            return weight.sum(), *_sparse_sums(weight, block.X, pilot)
+        centred = np.subtract(block.X, pilot, dtype=np.float64)
         first = weight @ centred
         centred *= centred
         return weight.sum(), first, weight @ centred
 
     with np.errstate(over="ignore"):
-        total, first, second = rows.summed(sums, n_columns=int(rows.numbers_per_row) // (8 if rows.is_sparse else 1))
+        total, first, second = rows.summed(sums, width=int(rows.numbers_per_row) // (8 if rows.is_sparse else 1))
         offset = first / total
         mean, variance = pilot + offset, np.maximum(second / total - offset**2, 0.0)
-        if not fit_intercept:
-            variance, mean = variance + mean**2, np.zeros_like(mean)
         variance[variance <= (ROUNDING_OF_MEAN * mean) ** 2] = 0.0
-    square = np.minimum(variance + 4 * penalty, np.finfo(float).max)
-    scale = np.sqrt(np.where(square > 0, square, 1.0))
-    return Standardisation(mean, np.sqrt(np.minimum(variance, np.finfo(float).max)), scale, fit_intercept)
+    return Moments(mean, variance)
 
 
 def _sparse_sums(weight, block, pilot):

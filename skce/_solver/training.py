@@ -1,110 +1,81 @@
-"""Training: from features and targets to coefficients, for those columns of the targets that have an optimum."""
+"""Training: which solver a problem gets, and from where it starts."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from skce._rows.blocks import RowsLostError, logits_of_block
+from skce._rows.blocks import RowsLostError
 from skce._solver.lbfgs import minimised
 from skce._solver.objective import LinearObjective
 from skce._solver.solution import Solution
-from skce._solver.standardisation import standardisation_of
-from skce.losses import CrossEntropy
 
 # A loss that is not convex starts where cross-entropy, solved to this relative suboptimality, ends: near its valley.
 START_TOL = 1e-3
 
 
-# Spreads of a column between its mean and zero, above which its blocks are shifted by the mean.
-FAR_FROM_ZERO = {np.float64: 1e3, np.float32: 10.0}
+def solver_for(problem):
+    """The function of a problem and a start that returns its Solution."""
+    if not problem.shape[1]:
+        return without_outputs
+    return from_the_best_start if problem.row_loss.is_convex else from_a_convex_neighbour
 
 
-# Spreads that leave room, in float32, for what coefficients and columns multiply to.
-SPREADS_FOR_FLOAT32 = 1e-12, 1e12
+def without_outputs(problem, start, *, tol, max_iter, watch):
+    """The Solution where no output has an optimum."""
+    return Solution(np.zeros(0), 0.0, 0.0, 0.0, (0.0,), (0.0,), 0, "converged")
 
 
-def trained(rows, loss, start, *, C, fit_intercept, tol, max_iter, on_iteration, on_stage):
-    """Coef (k, d), intercept (k,) and Solution for the k columns of the targets; ``start`` is such a pair, or None.
-
-    ``on_iteration`` is called after every iteration with a function that returns coef and intercept, and stops the
-    training if it returns True; ``on_stage`` is called after every stage with what the minimisation has come to.
-    """
-    targets = rows.targets
-    n_columns, n_features = len(targets.columns), rows.shape[1]
-    if n_columns == 0:
-        nothing = Solution(np.zeros(0), 0.0, 0.0, 0.0, (0.0,), (0.0,), 0, "converged")
-        return np.zeros((0, n_features)), np.zeros(0), nothing
-    # Trial steps may overflow: the solver goes back from numbers that are not finite.
-    with np.errstate(over="ignore", invalid="ignore"), rows.at_work() as rows:
-        rows, standardisation = _rows_for_products(
-            rows, penalty=1 / (C * float(targets.total)), fit_intercept=fit_intercept
-        )
-
-        def minimised_from(starts, loss, tol):
-            objective = LinearObjective(rows, loss, C=C, fit_intercept=fit_intercept)
-            solution = minimised(
-                objective,
-                standardisation,
-                [objective.flat(*centred(*start)) for start in starts],
-                tol=tol,
-                max_iter=max_iter,
-                on_iteration=lambda params: on_iteration(lambda: centred(*objective.coef_intercept(params))),
-                on_stage=on_stage,
-            )
-            return *centred(*objective.coef_intercept(solution.params)), solution
-
-        def centred(coef, intercept):
-            # A softmax does not see what all classes share, and the penalty wants none of it.
-            if not targets.is_shift_invariant:
-                return coef, intercept
-            return coef - coef.mean(axis=0), intercept - intercept.mean()
-
-        n_passes, n_evaluations = 1.0, 0
-        cold = np.zeros((n_columns, n_features)), targets.log_odds if fit_intercept else np.zeros(n_columns)
-        # A warm start from far away may be a worse one, where nothing curves any more.
-        starts = [cold] if start is None else [start, cold]
-        if start is None and not loss.is_convex:
-            *near, first = minimised_from(starts, CrossEntropy(), max(tol, START_TOL))
-            starts, n_passes, n_evaluations = [near], n_passes + first.n_passes, first.n_evaluations
-            if first.reason in ("interrupted", "stopped"):
-                objective, value = LinearObjective(rows, loss, C=C, fit_intercept=fit_intercept), np.nan
-                if not isinstance(first.interruption, RowsLostError):
-                    value = float(objective(objective.flat(*near))[0].sum())
-                    n_passes, n_evaluations = n_passes + 1, n_evaluations + 1
-                return *near, replace(
-                    first,
-                    value=value,
-                    suboptimality=np.inf,
-                    gap_bound=None,
-                    loss_curve=(value,),
-                    pass_curve=(n_passes,),
-                    n_evaluations=n_evaluations,
-                )
-        coef, intercept, solution = minimised_from(starts, loss, tol)
-        pass_curve = tuple(n_passes + some for some in solution.pass_curve)
-        n_evaluations += solution.n_evaluations
-        return coef, intercept, replace(solution, pass_curve=pass_curve, n_evaluations=n_evaluations)
+def from_the_best_start(problem, start, *, tol, max_iter, watch):
+    """The Solution from ``start``, a pair of coef (k, d) and intercept (k,), if that is better than from nothing."""
+    # A warm start from far away may be a worse one, where nothing curves any more.
+    starts = [_cold(problem)] if start is None else [_flat(problem, *start), _cold(problem)]
+    solution = minimised(problem, starts, tol=tol, max_iter=max_iter, watch=watch)
+    return _after(solution, n_passes=1.0, n_evaluations=0)  # the pass that found the moments
 
 
-def _rows_for_products(rows, *, penalty, fit_intercept):
-    """The RowBlocks to multiply, in the dtype of X and shifted if that keeps more digits; their Standardisation."""
-    dtype = rows.dtype_of_X
-    standardisation = standardisation_of(replace(rows, dtype=dtype), penalty, fit_intercept)
-    spread = standardisation.spread
-    smallest, largest = SPREADS_FOR_FLOAT32
-    if dtype == np.float32 and ((spread > largest) | ((spread > 0) & (spread < smallest))).any():
-        dtype = np.float64
-    is_far = np.abs(standardisation.mean) > FAR_FROM_ZERO[dtype] * spread
-    if rows.is_sparse or not is_far.any():
-        return replace(rows, dtype=dtype), standardisation
-    shift = np.where(is_far, standardisation.mean, 0.0)
-    return replace(rows, dtype=dtype, shift=shift), standardisation.shifted(shift)
+def from_a_convex_neighbour(problem, start, *, tol, max_iter, watch):
+    """The Solution from ``start``, or else from that of a convex loss, loosely solved."""
+    if start is not None:
+        return from_the_best_start(problem, start, tol=tol, max_iter=max_iter, watch=watch)
+    neighbour = replace(problem, row_loss=problem.row_loss.convex_neighbour)
+    near = from_the_best_start(neighbour, None, tol=max(tol, START_TOL), max_iter=max_iter, watch=watch)
+    start = _flat(problem, *problem.centred(*problem.coef_intercept(near.params)))
+    if near.reason in ("interrupted", "stopped"):
+        return _ended_early(problem, near, start)
+    solution = minimised(problem, [start], tol=tol, max_iter=max_iter, watch=watch)
+    return _after(solution, near.n_passes, near.n_evaluations)
 
 
-def unreachable_intercept(rows, coef, intercept, log_scores, n_unreachable):
-    """Intercept that keeps ``n_unreachable`` further classes below eps together on every one of ``rows``.
+def _ended_early(problem, near, start):
+    """The Solution where the search for a ``start`` was interrupted, or stopped by a callback: where it had come to."""
+    value, n_passes, n_evaluations = np.nan, near.n_passes, near.n_evaluations
+    if not isinstance(near.interruption, RowsLostError):
+        value = float(LinearObjective(problem)(start)[0].sum())
+        n_passes, n_evaluations = n_passes + 1, n_evaluations + 1
+    return replace(
+        near,
+        value=value,
+        suboptimality=np.inf,
+        gap_bound=None,
+        loss_curve=(value,),
+        pass_curve=(n_passes,),
+        n_evaluations=n_evaluations,
+    )
 
-    The probability of a class is its exp(log_scores(logits)), normalised over the classes.
-    """
-    lowest = rows.lowest(lambda block: log_scores(logits_of_block(block, coef.T, intercept)).max(axis=0))
-    return lowest + np.log(np.finfo(rows.dtype_of_X).eps / (2 * n_unreachable))
+
+def _after(solution, n_passes, n_evaluations):
+    """A Solution before which there were passes and evaluations."""
+    pass_curve = tuple(n_passes + some for some in solution.pass_curve)
+    return replace(solution, pass_curve=pass_curve, n_evaluations=n_evaluations + solution.n_evaluations)
+
+
+def _cold(problem):
+    """Coefficients of zero, and the intercepts that are best for them, flat."""
+    n_features, n_outputs = problem.rows.shape[1], problem.shape[1]
+    intercept = problem.rows.targets.log_odds if problem.fit_intercept else np.zeros(n_outputs)
+    return _flat(problem, np.zeros((n_outputs, n_features)), intercept)
+
+
+def _flat(problem, coef, intercept):
+    """Parameters, centred over the classes where the loss does not see their mean."""
+    return problem.flat(*problem.centred(coef, intercept))

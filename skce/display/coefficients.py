@@ -1,22 +1,27 @@
 """Coefficients as pictures: an image for each class, or its largest coefficients as ranked bars."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from numbers import Integral
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import scipy.sparse
 
 from skce._checks import InvalidParameterError, check_integer
+from skce._types import Array
 from skce.display.plotting import COLOURS, axes_or_new, check_has, panels_in_place_of, rows_columns, shortened
 from skce.estimators.validation import classifier_in
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
 
 # The few coefficients beyond this quantile of their sizes would leave all others pale.
 QUANTILE_OF_COLOURS = 0.995
 
-
 # Images longer than this in proportion are drawn narrower than the others.
 MOST_LONG_SIDE = 4
-
 
 PANELS_A_ROW = {"image": 5, "bars": 3}
 
@@ -58,7 +63,15 @@ class CoefficientDisplay:
     >>> display = CoefficientDisplay.from_estimator(model, image_shape=(8, 8))
     """
 
-    def __init__(self, coef, titles, *, feature_names, image_shape=None, n_bars=10):
+    def __init__(
+        self,
+        coef: Array,
+        titles: Sequence[str],
+        *,
+        feature_names: Sequence[str],
+        image_shape: tuple[int, int] | None = None,
+        n_bars: int = 10,
+    ) -> None:
         self.coef = coef
         self.titles = titles
         self.feature_names = feature_names
@@ -66,7 +79,16 @@ class CoefficientDisplay:
         self.n_bars = n_bars
 
     @classmethod
-    def from_estimator(cls, estimator, *, image_shape=None, feature_names=None, class_names=None, n_bars=10, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        image_shape: tuple[int, int] | None = None,
+        feature_names: Sequence[str] | Array | None = None,
+        class_names: Sequence[str] | Array | None = None,
+        n_bars: int = 10,
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Draw the coefficients of a fitted linear classifier.
 
         Bars rank features by the size of their coefficients, which is fair among features of one scale.
@@ -124,7 +146,7 @@ class CoefficientDisplay:
         names = [str(name) for name in feature_names]
         return cls(coef, titles, feature_names=names, image_shape=image_shape, n_bars=n_bars).plot(ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw the panels.
 
         Parameters
@@ -145,9 +167,9 @@ class CoefficientDisplay:
             height, width = self.image_shape
             ratio = min(max(height / width, 1 / MOST_LONG_SIDE), MOST_LONG_SIDE)
             figsize = 1.0 + 1.7 * n_columns, 0.2 + n_rows * (0.35 + 1.7 * ratio)
-        self.ax_ = axes_or_new(ax, figsize=figsize)
-        self.figure_ = self.ax_.figure
-        self.axes_ = np.array(panels_in_place_of(self.ax_, n_rows, n_columns, n_panels))
+        self.ax_: Axes = axes_or_new(ax, figsize=figsize)
+        self.figure_: Figure | SubFigure = self.ax_.figure
+        self.axes_: Array = np.array(panels_in_place_of(self.ax_, n_rows, n_columns, n_panels))
         limit = np.quantile(np.abs(self.coef), QUANTILE_OF_COLOURS) or np.abs(self.coef).max() or 1.0
         for panel, title, coef in zip(self.axes_, self.titles, self.coef, strict=True):
             panel.set_title(shortened(title), fontsize="medium")

@@ -1,12 +1,19 @@
 """Convergence as a picture: the loss of fits, or how far it was above its minimum, against passes over the data."""
 
 from itertools import cycle
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
 from skce._checks import InvalidParameterError, check_number
+from skce._types import Array
 from skce.display.plotting import COLOURS, axes_or_new, check_has, line_options
 from skce.estimators.validation import classifier_in
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.lines import Line2D
 
 # A minimum may be above the loss by what rounding does.
 ROUNDING_OF_MINIMUM = 1e-9
@@ -45,13 +52,27 @@ class ConvergenceDisplay:
     >>> display = ConvergenceDisplay.from_estimator(fits, quantity="gap")
     """
 
-    def __init__(self, curves, *, ylabel, yscale="linear"):
+    def __init__(
+        self,
+        curves: dict[str | None, tuple[Array, Array]],
+        *,
+        ylabel: str,
+        yscale: Literal["linear", "log"] = "linear",
+    ) -> None:
         self.curves = curves
         self.ylabel = ylabel
         self.yscale = yscale
 
     @classmethod
-    def from_estimator(cls, estimator, *, quantity="loss", minimum=None, ax=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        quantity: Literal["loss", "gap"] = "loss",
+        minimum: float | None = None,
+        ax: "Axes | None" = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw how fits converged.
 
         Parameters
@@ -100,7 +121,7 @@ class ConvergenceDisplay:
             return cls(curves, ylabel="loss").plot(ax, **kwargs)
         return cls(curves, ylabel="relative gap: loss / minimum - 1", yscale="log").plot(ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax: "Axes | None" = None, **kwargs: Any) -> Self:
         """Draw the curves.
 
         Parameters
@@ -114,9 +135,9 @@ class ConvergenceDisplay:
         -------
         self : ConvergenceDisplay
         """
-        self.ax_ = axes_or_new(ax, figsize=(6.4, 4.2))
-        self.figure_ = self.ax_.figure
-        self.lines_ = []
+        self.ax_: Axes = axes_or_new(ax, figsize=(6.4, 4.2))
+        self.figure_: Figure | SubFigure = self.ax_.figure
+        self.lines_: list[Line2D] = []
         for (name, (passes, values)), colour in zip(self.curves.items(), cycle(COLOURS), strict=False):
             style = {"label": name, "color": colour, "linewidth": 1.5, "marker": "."}
             self.lines_ += self.ax_.plot(passes, values, **style | line_options(kwargs))

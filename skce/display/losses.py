@@ -1,18 +1,25 @@
 """Losses as pictures: curves over the probability that a model gives to what happened."""
 
+from collections.abc import Sequence
 from itertools import cycle
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
 from skce._checks import InvalidParameterError, check_loss_object
 from skce._kernels.softmax import probability_losses_slopes
+from skce._types import Array, Loss
 from skce.display.plotting import COLOURS, axes_or_new, line_options
 from skce.functional.functions import binary_cross_entropy
 from skce.losses import CrossEntropy, FocalLoss
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.lines import Line2D
+
 # Probabilities of the curves; the first is above 0, where most losses are infinite.
 PROBABILITIES = np.linspace(0.001, 1, 1000)
-
 
 LOSS_LIMIT, SLOPE_LIMIT = 5.0, 6.0
 
@@ -52,7 +59,16 @@ class LossDisplay:
     >>> display.figure_.savefig("losses.png")  # doctest: +SKIP
     """
 
-    def __init__(self, p, curves, *, xlabel, ylabel, ylim, dashed=()):
+    def __init__(
+        self,
+        p: Array,
+        curves: dict[str, Array],
+        *,
+        xlabel: str,
+        ylabel: str,
+        ylim: tuple[float, float],
+        dashed: Sequence[str] = (),
+    ) -> None:
         self.p = p
         self.curves = curves
         self.xlabel = xlabel
@@ -61,7 +77,7 @@ class LossDisplay:
         self.dashed = dashed
 
     @classmethod
-    def from_logarithm(cls, *, ax=None, **kwargs):
+    def from_logarithm(cls, *, ax: "Axes | None" = None, **kwargs: Any) -> Self:
         """Draw log p and -log p: what a probability p of what happened costs, and why the sign is turned.
 
         Parameters
@@ -83,7 +99,7 @@ class LossDisplay:
         return display.plot(ax, **kwargs)
 
     @classmethod
-    def from_binary_cross_entropy(cls, *, ax=None, **kwargs):
+    def from_binary_cross_entropy(cls, *, ax: "Axes | None" = None, **kwargs: Any) -> Self:
         """Draw the binary cross-entropy of p for the targets t = 1 and t = 0, and dashed its derivative.
 
         Parameters
@@ -114,7 +130,14 @@ class LossDisplay:
         return display.plot(ax, **kwargs)
 
     @classmethod
-    def from_losses(cls, losses=None, *, quantity="loss", ax=None, **kwargs):
+    def from_losses(
+        cls,
+        losses: Loss | Sequence[Loss] | dict[str, Loss] | None = None,
+        *,
+        quantity: Literal["loss", "gradient"] = "loss",
+        ax: "Axes | None" = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw losses side by side, over the probability that a model gives to what happened.
 
         Parameters
@@ -163,7 +186,7 @@ class LossDisplay:
         xlabel = "probability p given to what happened"
         return cls(p, curves, xlabel=xlabel, ylabel=ylabel, ylim=ylim).plot(ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax: "Axes | None" = None, **kwargs: Any) -> Self:
         """Draw the curves.
 
         Parameters
@@ -177,9 +200,9 @@ class LossDisplay:
         -------
         self : LossDisplay
         """
-        self.ax_ = axes_or_new(ax, figsize=(6.4, 4.2))
-        self.figure_ = self.ax_.figure
-        self.lines_ = []
+        self.ax_: Axes = axes_or_new(ax, figsize=(6.4, 4.2))
+        self.figure_: Figure | SubFigure = self.ax_.figure
+        self.lines_: list[Line2D] = []
         solid = [name for name in self.curves if name not in self.dashed]
         for names, linestyle in ((solid, "solid"), (self.dashed, "dashed")):
             for name, colour in zip(names, cycle(COLOURS), strict=False):

@@ -1,13 +1,18 @@
 """What the displays share: axes and panels, lines and names."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 # Okabe and Ito's colours, which colour-blind eyes tell apart, without the yellow, which is faint on white.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
-
 
 LONGEST_NAME = 32
 
 
-def axes_or_new(ax, figsize):
+def axes_or_new(ax: "Axes | None", figsize: tuple[float, float]) -> "Axes":
     """``ax``, or the axes of a new figure."""
     if ax is not None:
         return ax
@@ -19,13 +24,15 @@ def axes_or_new(ax, figsize):
     return ax
 
 
-def rows_columns(n_panels, most_columns):
+def rows_columns(n_panels: int, most_columns: int) -> tuple[int, int]:
     """Rows and columns of a grid of so many panels."""
     n_columns = min(n_panels, most_columns)
     return -(-n_panels // n_columns), n_columns
 
 
-def panels_in_place_of(ax, n_rows, n_columns, n_panels, height_ratios=None):
+def panels_in_place_of(
+    ax: "Axes", n_rows: int, n_columns: int, n_panels: int, height_ratios: Sequence[float] | None = None
+) -> "list[Axes]":
     """Axes, row by row, that take the place of ``ax``."""
     ax.set_axis_off()
     place = ax.get_subplotspec()
@@ -38,19 +45,19 @@ def panels_in_place_of(ax, n_rows, n_columns, n_panels, height_ratios=None):
     return [ax.figure.add_subplot(cell) for cell, _ in zip(grid, range(n_panels), strict=False)]
 
 
-def check_has(classifier, *attributes):
+def check_has(classifier: Any, *attributes: str) -> None:
     """Raise unless a fitted estimator has some attributes."""
     lacking = [attribute for attribute in attributes if not hasattr(classifier, attribute)]
     if lacking:
         raise TypeError(f"estimator must have {' and '.join(attributes)} after fit, which {classifier!r} lacks.")
 
 
-def shortened(name):
+def shortened(name: str) -> str:
     """A name that leaves room for what it names."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
-def line_options(options):
+def line_options(options: dict[str, Any]) -> dict[str, Any]:
     """Options of a line by their full names, such as linewidth for lw."""
     from matplotlib.cbook import normalize_kwargs
     from matplotlib.lines import Line2D

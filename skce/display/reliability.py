@@ -1,17 +1,23 @@
 """Reliability: how often what is predicted with a probability happens, as a picture."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
 
 from skce._checks import InvalidParameterError
 from skce._labels.reading import aligned_indicator
+from skce._types import Array, ArrayLike, BinStrategy
 from skce.display.plotting import COLOURS, axes_or_new, panels_in_place_of, rows_columns, shortened
-from skce.metrics.bins import binned, checked_bins, is_off_one, read_outcomes, top_label
+from skce.metrics.bins import Bins, binned, checked_bins, is_off_one, read_outcomes, top_label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
 
 CONFIDENCE_OF_BAND = 0.95
 
-
 PANELS_A_ROW = 4
-
 
 # Bins of equal weight may be as narrow as a number that many predictions share.
 LEAST_WIDTH = 0.006
@@ -60,7 +66,10 @@ class ReliabilityDisplay:
     >>> display = ReliabilityDisplay.from_estimator(model, X[1::2], y[1::2], n_bins=5)
     """
 
-    def __init__(self, bins, *, xlabel, ylabel):
+    axes_: Array
+    count_axes_: Array
+
+    def __init__(self, bins: dict[str, Bins], *, xlabel: str, ylabel: str) -> None:
         self.bins = bins
         self.xlabel = xlabel
         self.ylabel = ylabel
@@ -68,17 +77,17 @@ class ReliabilityDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike,
         *,
-        kind="top_label",
-        n_bins=15,
-        strategy="uniform",
-        sample_weight=None,
-        class_names=None,
-        ax=None,
-    ):
+        kind: Literal["top_label", "classwise"] = "top_label",
+        n_bins: int = 15,
+        strategy: BinStrategy = "uniform",
+        sample_weight: ArrayLike | None = None,
+        class_names: Sequence[str] | Array | None = None,
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Draw how reliable the probabilities of a fitted classifier are on X and y.
 
         Parameters
@@ -120,17 +129,17 @@ class ReliabilityDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        y_proba,
+        y_true: ArrayLike,
+        y_proba: ArrayLike,
         *,
-        kind="top_label",
-        n_bins=15,
-        strategy="uniform",
-        sample_weight=None,
-        labels=None,
-        class_names=None,
-        ax=None,
-    ):
+        kind: Literal["top_label", "classwise"] = "top_label",
+        n_bins: int = 15,
+        strategy: BinStrategy = "uniform",
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        class_names: Sequence[str] | Array | None = None,
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Draw how reliable probabilities are.
 
         Parameters
@@ -193,7 +202,7 @@ class ReliabilityDisplay:
         }
         return cls(bins, **names).plot(ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw the panels.
 
         Parameters
@@ -207,8 +216,10 @@ class ReliabilityDisplay:
         """
         n_panels = len(self.bins)
         n_rows, n_columns = rows_columns(n_panels, PANELS_A_ROW)
-        self.ax_ = axes_or_new(ax, figsize=(0.6 + (4.2 if n_panels == 1 else 3.2) * n_columns, 0.3 + 4.4 * n_rows))
-        self.figure_ = self.ax_.figure
+        self.ax_: Axes = axes_or_new(
+            ax, figsize=(0.6 + (4.2 if n_panels == 1 else 3.2) * n_columns, 0.3 + 4.4 * n_rows)
+        )
+        self.figure_: Figure | SubFigure = self.ax_.figure
         pairs = [
             panels_in_place_of(panel, 2, 1, 2, height_ratios=[3, 1])
             for panel in panels_in_place_of(self.ax_, n_rows, n_columns, n_panels)

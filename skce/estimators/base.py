@@ -1,63 +1,75 @@
 """What the estimators have in common: scikit-learn's conventions, and nothing else, around one fit.
 
-A fit reads y, X and the weights, makes targets of them, minimises the objective over the outputs that have an optimum,
-and sets the others to a constant. A subclass says what it takes as y, which targets it makes of it, and what its logits
-mean.
+A fit reads X, y and the weights, poses a problem, solves it over the outputs that have an optimum, and sets the others
+to a constant. A subclass says whether it takes a multilabel indicator, and which link it makes of the labels.
 """
 
 import warnings
 from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_consistent_length
+from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from skce._checks import InvalidParameterError
 from skce._compat import CallbackSupportMixin, checked_sample_weight, with_callbacks
-from skce._kernels.sigmoid import sigmoid
-from skce._kernels.softmax import softmax
-from skce._labels.class_weight import class_weights
 from skce._labels.reading import aligned_indicator, has_columns, read_labels
 from skce._links.recovery import Recovery, check_recoverable
-from skce._rows.blocks import RowBlocks, RowsLostError
-from skce._rows.engines import block_by_block, on_dask
-from skce._rows.lazy import in_memory, is_lazy
-from skce._rows.memory import checked_features, read
-from skce._slices import row_slices
+from skce._pickles import checked, stamped
+from skce._rows.blocks import RowsLostError
+from skce._rows.engines import engine_of, where_X_is
+from skce._rows.memory import checked_features, logits_of
+from skce._solver.problem import Iterate
 from skce._solver.solution import warn_unless_converged
-from skce._solver.training import trained, unreachable_intercept
+from skce._solver.training import solver_for
+from skce._types import Array, ArrayLike, ClassWeight, Loss, LossName, Posterior
+from skce._version import __version__
+from skce.estimators.parameters import check_expected, unexpected_parameters_explained
 from skce.estimators.progress import Progress
+from skce.estimators.training_set import TrainingSet
 from skce.estimators.validation import check_parameters, check_posterior, unchanged_on_error
-from skce.losses import CrossEntropy, FocalLoss
-
-# Rows whose logits are computed at once where X has to change its dtype.
-ROWS_PER_PRODUCT = 2**12
-
-
-# Intercept of classes without mass where rows are lost, below whose logits it should be.
-WITHOUT_ROWS = -1e4
 
 
 class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """A linear classifier that minimises a cross-entropy loss; see the subclasses for its parameters."""
 
+    classes_: Array
+    class_weight_: Array
+    class_prior_: Array
+    coef_: Array
+    intercept_: Array
+    loss_: float
+    loss_curve_: Array
+    pass_curve_: Array
+    n_iter_: Array
+    n_evaluations_: int
+    n_passes_: float
+    suboptimality_: float
+    gap_bound_: float | None
+    n_features_in_: int
+    feature_names_in_: Array
+    _fitted_loss: Loss
+    _fitted_smoothing: float
+    _log_weight: Array
+
+    @unexpected_parameters_explained
     def __init__(
         self,
         *,
-        C=1.0,
-        loss="cross_entropy",
-        gamma=2.0,
-        label_smoothing=0.0,
-        class_weight=None,
-        classes=None,
-        fit_intercept=True,
-        tol=1e-7,
-        max_iter=1000,
-        warm_start=False,
-        posterior="model",
-        verbose=0,
-    ):
+        C: float = 1.0,
+        loss: Loss | LossName = "cross_entropy",
+        gamma: float = 2.0,
+        label_smoothing: float = 0.0,
+        class_weight: ClassWeight = None,
+        classes: ArrayLike | None = None,
+        fit_intercept: bool = True,
+        tol: float = 1e-7,
+        max_iter: int = 1000,
+        warm_start: bool = False,
+        posterior: Posterior = "model",
+        verbose: int = 0,
+    ) -> None:
         self.C = C
         self.loss = loss
         self.gamma = gamma
@@ -71,14 +83,35 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         self.posterior = posterior
         self.verbose = verbose
 
-    def __sklearn_tags__(self):
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters of the estimator.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by their names.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter; of those of LogisticRegression the message says what to do instead.
+        """
+        check_expected(type(self), (name.partition("__")[0] for name in params), ValueError)
+        return super().set_params(**params)
+
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        # By this tag alone scikit-learn's checks take it that class weights need not decide what is predicted.
+        # check_class_weight_classifiers is skipped for poor_score alone: recovered predictions do not follow class
+        # weights, by design.
         tags.classifier_tags.poor_score = self.posterior == "recovered"
         return tags
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -118,8 +151,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         An interrupt from the keyboard leaves the fitted attributes as of the last iteration, and is raised again. If
         none has begun yet, the estimator is what it was before.
         """
-        if is_lazy(X):
-            on_dask().warn_unless_persisted(X)
+        engine_of(X).check(X)
         with unchanged_on_error(self):
             solution, constant_labels = self._fit(X, y, sample_weight)
         if solution.reason == "interrupted":
@@ -136,8 +168,8 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         warn_unless_converged(solution, tol=self.tol)
         return self
 
-    @block_by_block
-    def decision_function(self, X):
+    @where_X_is
+    def decision_function(self, X: ArrayLike) -> Array:
         """Logits of the classes.
 
         Parameters
@@ -154,19 +186,14 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         check_is_fitted(self)
         check_posterior(self.posterior)
         X = checked_features(self, X, reset=False)
-        logits = np.empty((X.shape[0], len(self.coef_)), np.result_type(X, self.coef_))
-        features = RowBlocks(X, dtype=logits.dtype)
-        # In one product, unless the dtypes differ: that would copy X.
-        for rows in row_slices(X.shape[0], X.shape[0] if X.dtype == logits.dtype else ROWS_PER_PRODUCT):
-            logits[rows] = features.block(rows) @ self.coef_.T
-        logits += self.intercept_
+        logits = logits_of(X, self.coef_, self.intercept_)
         if self.posterior == "recovered":
-            check_recoverable(self._recovery.loss)
-            logits = self._recovered(logits.T).T.astype(logits.dtype, copy=False)
+            check_recoverable(self._fitted_loss)
+            logits = self._fitted_link.recovered(logits.T, self._recovery).T.astype(logits.dtype, copy=False)
         return logits.ravel() if len(self.coef_) == 1 else logits
 
-    @block_by_block
-    def predict(self, X):
+    @where_X_is
+    def predict(self, X: ArrayLike) -> Array:
         """Most probable class of each sample.
 
         Parameters
@@ -180,15 +207,11 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             Entries of ``classes_``; after a multilabel fit an indicator of shape (n_samples, n_labels), 1 for each
             label that is more probable than not.
         """
-        logits = self.decision_function(X)
-        if self._is_multilabel():
-            return (logits > 0).astype(int)
-        if logits.ndim == 1:
-            return self.classes_[(logits > 0).astype(int)]
-        return self.classes_[logits.argmax(axis=1)]
+        logits = self._logits(X)
+        return self._fitted_link.predicted(logits, self.classes_)
 
-    @block_by_block
-    def predict_log_proba(self, X):
+    @where_X_is
+    def predict_log_proba(self, X: ArrayLike) -> Array:
         """Logarithms of the probabilities, computed from the logits, so that none is rounded to -inf or to 0.
 
         Parameters
@@ -201,16 +224,11 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
-        logits = self.decision_function(X)
-        if logits.ndim == 1:
-            return np.stack([sigmoid(-logits)[0], sigmoid(logits)[0]], axis=1)
-        if self._is_multilabel():
-            return sigmoid(logits)[0]
-        log_scores = np.array(self._log_scores(logits.T), order="C")
-        return softmax(log_scores)[0].T
+        logits = self._logits(X)
+        return self._fitted_link.log_proba(logits).T
 
-    @block_by_block
-    def predict_proba(self, X):
+    @where_X_is
+    def predict_proba(self, X: ArrayLike) -> Array:
         """Probabilities of the classes.
 
         Parameters
@@ -225,7 +243,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         """
         return np.exp(self.predict_log_proba(X))
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Accuracy of ``predict(X)``; with soft labels, the mean probability that y gives to the predicted class.
 
         Parameters
@@ -242,97 +260,33 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         float
         """
         check_is_fitted(self)
-        if is_lazy(X):
-            return on_dask().averaged(type(self).score, self, X, y, sample_weight)
-        y, sample_weight = in_memory(y), in_memory(sample_weight)
-        if self._is_multilabel():
-            return super().score(X, aligned_indicator(y, self.classes_), sample_weight)
-        if not has_columns(y):
-            return super().score(X, y, sample_weight)
-        _, labels = read_labels(y, self.classes_)
-        predicted = np.searchsorted(self.classes_, self.predict(X))
-        check_consistent_length(predicted, labels.probabilities, sample_weight)
-        weights = checked_sample_weight(sample_weight, labels.probabilities)
-        return float(np.average(labels.probabilities[np.arange(len(predicted)), predicted], weights=weights))
+        return engine_of(X).averaged(_score, self, X, y, sample_weight)
+
+    def _logits(self, X):
+        """The logits (K, m), or (1, m) of two classes."""
+        return np.atleast_2d(self.decision_function(X).T)
 
     @with_callbacks
     def _fit(self, X, y, sample_weight):
         """Set the fitted attributes; return the Solution and the labels of a multilabel y that have one outcome."""
         check_parameters(self)
-        loss = self._loss_object()
-        if self.posterior == "recovered":
-            check_recoverable(loss)
         progress = Progress(self, X, y, sample_weight)
-        classes, counts, rows_of = (on_dask().read if is_lazy(X) else read)(self, X, y, sample_weight)
-        weights = class_weights(self.class_weight, classes, counts)
-        targets = self._targets(weights, float(self.label_smoothing), counts)
-        rows = rows_of(targets)
-        self._check_classes_with_mass(classes, targets)
-        if float(self.C) * float(targets.total) < np.finfo(float).tiny:
-            raise InvalidParameterError(
-                f"C={self.C!r} times the total weight {targets.total:.3g} is too small for a float."
-            )
-        is_multilabel = counts.ndim == 2
-        frequencies = counts / counts.sum(axis=0)
-        class_prior = frequencies[0] if is_multilabel else frequencies
-        shape = targets.n_outputs, rows.shape[1]
-        optimised = targets.columns
-        constant = np.delete(np.arange(targets.n_outputs), optimised)
-
-        def fitted_attributes(optimised_coef, optimised_intercept, unreachable=None):
-            coef = np.zeros(shape)
-            intercept = np.zeros(targets.n_outputs)
-            coef[optimised], intercept[optimised] = optimised_coef, optimised_intercept
-            if len(constant):
-                if unreachable is None:
-                    unreachable = self._constant_intercepts(rows, optimised_coef, optimised_intercept, constant)
-                intercept[constant] = unreachable
-                if targets.is_shift_invariant and self.fit_intercept:
-                    intercept -= intercept.mean()
-            return {
-                "classes_": classes,
-                **self._attributes_by_kind(is_multilabel),
-                "class_weight_": weights,
-                "class_prior_": class_prior,
-                "coef_": coef.astype(rows.dtype_of_X),
-                "intercept_": intercept.astype(rows.dtype_of_X),
-                "_recovery": Recovery.of_fit(loss, float(self.label_smoothing), weights),
-            }
-
-        coef, intercept, solution = trained(
-            rows,
-            loss,
-            self._warm_start(classes, shape, optimised),
-            C=float(self.C),
-            fit_intercept=self.fit_intercept,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            on_iteration=lambda parameters: progress.after_iteration(lambda: fitted_attributes(*parameters())),
-            on_stage=progress.after_stage,
-        )
+        training_set = TrainingSet.read(self, X, y, sample_weight)
+        progress.attributes_of = training_set.attributes
+        start = self._warm_start(training_set.data.classes, training_set.shape, training_set.rows.targets.columns)
+        with training_set.problem() as problem:
+            solve = solver_for(problem)
+            solution = solve(problem, start, tol=self.tol, max_iter=self.max_iter, watch=progress)
+        iterate = Iterate(problem, solution.params)
         try:
-            attributes = fitted_attributes(coef, intercept)
+            attributes = training_set.attributes(iterate)
         except RowsLostError as error:
             solution = replace(solution, reason="interrupted", interruption=error)
-            attributes = fitted_attributes(coef, intercept, unreachable=WITHOUT_ROWS)
-        for name, attribute in attributes.items():
-            setattr(self, name, attribute)
-        self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
-        self.n_evaluations_ = solution.n_evaluations
-        self.n_passes_ = solution.n_passes
-        self.suboptimality_ = solution.suboptimality
-        self.gap_bound_ = solution.gap_bound
-        self.loss_ = solution.value
-        self.loss_curve_ = np.array(solution.loss_curve)
-        self.pass_curve_ = np.array(solution.pass_curve)
+            attributes = training_set.attributes(iterate, are_rows_lost=True)
+        vars(self).update(attributes | _attributes_of(solution))
         progress.end()
-        return solution, classes[constant].tolist() if is_multilabel else []
-
-    def _loss_object(self):
-        """The loss that the parameters ``loss`` and ``gamma`` name."""
-        if isinstance(self.loss, str):
-            return FocalLoss(self.gamma) if self.loss == "focal" else CrossEntropy()
-        return self.loss
+        is_multilabel = training_set.link.is_multilabel
+        return solution, training_set.data.classes[training_set.constant].tolist() if is_multilabel else []
 
     def _warm_start(self, classes, shape, columns):
         """Coef and intercept of the last fit for the given outputs, in the order of ``classes``; None if cold."""
@@ -353,27 +307,45 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         rows = np.array(order)[columns]
         return self.coef_[rows].astype(float), self.intercept_[rows].astype(float)
 
-    def _attributes_by_kind(self, is_multilabel):
-        """Fitted attributes that say what y was read as."""
-        return {}
+    @property
+    def _fitted_link(self):
+        """The link of the last fit: class weights are one of each class, or two of each label."""
+        return self._link(self.class_weight_)
 
-    def _check_classes_with_mass(self, classes, targets):
-        """Raise unless two classes or more have weight."""
-        has_mass = targets.class_mass > 0
-        if has_mass.sum() < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs samples of two classes or more, but y has one class, or none, of "
-                f"positive weight: {classes[has_mass].tolist()}."
-            )
+    @property
+    def _recovery(self):
+        """The Recovery of the last fit."""
+        return Recovery(self._fitted_loss, self._fitted_smoothing, self._log_weight)
 
-    def _constant_intercepts(self, rows, coef, intercept, constant):
-        """Intercepts of the classes without mass, which keep them below eps on all rows."""
-        return unreachable_intercept(rows, coef, intercept, self._log_scores, len(constant))
+    def __getstate__(self) -> dict[str, Any]:
+        return stamped(super().__getstate__(), __version__)
 
-    def _is_recovered_by_intercepts(self):
-        """Whether recovered logits are those of the model but for a shift of each class."""
-        return self._recovery.is_of_weights_alone
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(checked(state, type(self).__name__, __version__))
 
-    def _is_multilabel(self):
-        """Whether the last fit was one to a multilabel indicator."""
-        return False
+
+def _attributes_of(solution):
+    """The fitted attributes that say how the fit went."""
+    return {
+        "n_iter_": np.array([solution.n_iter], dtype=np.int32),
+        "n_evaluations_": solution.n_evaluations,
+        "n_passes_": solution.n_passes,
+        "suboptimality_": solution.suboptimality,
+        "gap_bound_": solution.gap_bound,
+        "loss_": solution.value,
+        "loss_curve_": np.array(solution.loss_curve),
+        "pass_curve_": np.array(solution.pass_curve),
+    }
+
+
+def _score(classifier, X, y, sample_weight):
+    """Accuracy, or the mean probability that soft labels give to the predicted class, of what is in memory."""
+    if classifier._fitted_link.is_multilabel:
+        return ClassifierMixin.score(classifier, X, aligned_indicator(y, classifier.classes_), sample_weight)
+    if not has_columns(y):
+        return ClassifierMixin.score(classifier, X, y, sample_weight)
+    _, labels = read_labels(y, classifier.classes_)
+    predicted = np.searchsorted(classifier.classes_, classifier.predict(X))
+    check_consistent_length(predicted, labels.probabilities, sample_weight)
+    weights = checked_sample_weight(sample_weight, labels.probabilities)
+    return float(np.average(labels.probabilities[np.arange(len(predicted)), predicted], weights=weights))

@@ -1,14 +1,11 @@
 """OneVsAllClassifier: one sigmoid a class, or a label."""
 
-from functools import partial
+from sklearn.utils import Tags
 
-import numpy as np
-
-from skce._kernels.sigmoid import sigmoid
-from skce._labels.reading import read_indicator, read_labels
-from skce._links.binary import BinaryTargets
-from skce._links.multilabel import MultilabelTargets
-from skce._links.one_vs_all import OneVsAllTargets
+from skce._links.binary import Binary
+from skce._links.multilabel import Multilabel
+from skce._links.one_vs_all import OneVsAll
+from skce._types import Array, Link
 from skce.estimators.base import CrossEntropyClassifier
 
 
@@ -121,54 +118,17 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     array([[1, 0]])
     """
 
-    def __sklearn_tags__(self):
+    multilabel_: bool
+
+    _takes_indicators = True
+
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _y_reader(self, is_indicator):
-        """The function that returns the classes (K,) and the labels of y, or labels (L,) and indicators."""
-        # ``classes`` would say that the columns of an indicator exclude each other.
-        return read_indicator if self.classes is None and is_indicator() else partial(read_labels, classes=self.classes)
-
-    def _targets(self, class_weight, label_smoothing, counts):
-        """Targets for one sigmoid a class, or a label."""
+    def _link(self, counts: Array) -> Link:
+        """The link for labels that have ``counts`` (K,) or (2, L): one sigmoid a class, or a label."""
         if counts.ndim == 2:
-            return MultilabelTargets(class_weight, label_smoothing, counts)
-        make_targets = BinaryTargets if len(counts) == 2 else OneVsAllTargets
-        return make_targets(class_weight, label_smoothing, counts)
-
-    def _attributes_by_kind(self, is_multilabel):
-        """Whether y is a multilabel indicator."""
-        return {"multilabel_": is_multilabel}
-
-    def _check_classes_with_mass(self, classes, targets):
-        """As in the base; labels of a multilabel y stand each by itself."""
-        if not isinstance(targets, MultilabelTargets):
-            super()._check_classes_with_mass(classes, targets)
-
-    def _constant_intercepts(self, rows, coef, intercept, constant):
-        """As in the base; a label of a multilabel y that has one outcome gets that outcome up to eps."""
-        if not isinstance(rows.targets, MultilabelTargets):
-            return super()._constant_intercepts(rows, coef, intercept, constant)
-        certain = np.log(2 / np.finfo(rows.dtype_of_X).eps)
-        return np.where(rows.targets.class_mass[constant] > 0, certain, -certain)
-
-    @staticmethod
-    def _log_scores(logits):
-        """Logarithms (K, m), up to a shift of each row, of the probabilities for the logits (K, m)."""
-        return sigmoid(logits)[0]
-
-    def _recovered(self, logits):
-        """Logits (K, m), or (1, m) of two classes, of the probabilities that those of the model stand for."""
-        if self._is_multilabel():
-            return self._recovery.of_labels(logits)
-        return self._recovery.of_two_classes(logits) if len(logits) == 1 else self._recovery.of_one_vs_all(logits)
-
-    def _is_recovered_by_intercepts(self):
-        """As in the base; sigmoids of classes that exclude each other have to be normalised together."""
-        return super()._is_recovered_by_intercepts() and (self._is_multilabel() or len(self.coef_) == 1)
-
-    def _is_multilabel(self):
-        """Whether the last fit was one to a multilabel indicator."""
-        return getattr(self, "multilabel_", False)
+            return Multilabel()
+        return Binary() if len(counts) == 2 else OneVsAll()

@@ -1,20 +1,25 @@
 """Another class prior for a fitted model, without a new fit (Saerens et al. 2002; Menon et al. 2021)."""
 
 import copy
-from dataclasses import replace
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from scipy.special import log_softmax
+from sklearn.base import BaseEstimator
 
 from skce._checks import InvalidParameterError, check_number
 from skce._labels.reading import rounding_of_probabilities
-from skce._links.recovery import (
-    check_recoverable,
-)
+from skce._links.recovery import check_recoverable
+from skce._types import ArrayLike
+from skce.estimators.base import CrossEntropyClassifier
 from skce.estimators.validation import classifier_in
 
+Estimator = TypeVar("Estimator", bound=BaseEstimator)
 
-def with_prior(estimator, *, prior, tau=1.0):
+
+def with_prior(
+    estimator: Estimator, *, prior: ArrayLike | dict[Any, float] | Literal["balanced"], tau: float = 1.0
+) -> Estimator:
     """Return a fitted estimator whose predictions stand for another class prior, without a new fit.
 
     With eta the recovered probabilities (``posterior="recovered"``) and pi the class frequencies of the training data,
@@ -75,43 +80,44 @@ def with_prior(estimator, *, prior, tau=1.0):
     classifier_in(estimator)
     changed = copy.deepcopy(estimator)
     classifier = classifier_in(changed)
-    recovery = getattr(classifier, "_recovery", None)
-    if recovery is None:
+    if not isinstance(classifier, CrossEntropyClassifier):
         raise TypeError(f"estimator must be a SoftmaxRegressor, a OneVsAllClassifier or end in one, got {estimator!r}.")
-    old = _outcomes(classifier.class_prior_, recovery)
-    new = _outcomes(_checked_prior(prior, classifier), recovery)
+    link = classifier._fitted_link
+    old = _outcomes(classifier.class_prior_, link)
+    new = _outcomes(_checked_prior(prior, classifier), link)
     # What was not fitted, for want of samples or of weight, has no frequency to be changed; a label has two or none.
     occurs = (old > 0) & (classifier.class_weight_ > 0)
-    occurs = occurs if old.ndim == 1 else np.broadcast_to(occurs.all(axis=0), old.shape)
-    if old.ndim == 1:
+    if link.is_multilabel:
+        occurs = np.broadcast_to(occurs.all(axis=0), old.shape)
+    else:
         new = new / new[occurs].sum()
     log_old = np.log(np.where(occurs, old, 1.0))
     log_ratio = np.where(occurs, tau * (np.log(new) - log_old), 0.0)
-    classifier._recovery = replace(recovery, log_weight=recovery.log_weight - log_ratio)
-    if classifier._is_recovered_by_intercepts():
-        shift = classifier._recovered(np.zeros((len(classifier.coef_), 1)))[:, 0]
-        if len(shift) > 1 and old.ndim == 1:
-            shift -= shift.mean()  # a softmax does not see what all classes share
+    classifier._log_weight = classifier._log_weight - log_ratio
+    if link.is_recovered_by_intercepts(classifier._recovery):
+        shift = link.recovered(np.zeros((len(classifier.coef_), 1)), classifier._recovery)[:, 0]
+        if link.is_shift_invariant:
+            shift -= shift.mean()
         classifier.intercept_ = (classifier.intercept_ + shift).astype(classifier.intercept_.dtype)
-        classifier._recovery = replace(recovery, log_weight=np.zeros_like(log_ratio))
+        classifier._log_weight = np.zeros_like(log_ratio)
     else:
-        check_recoverable(recovery.loss)
+        check_recoverable(classifier._fitted_loss)
         classifier.set_params(posterior="recovered")
-    left_out = -np.inf if old.ndim == 1 else 0.0  # of a label both sides are left out, or none
+    left_out = 0.0 if link.is_multilabel else -np.inf  # of a label both sides are left out, or none
     log_shifted = log_softmax(np.where(occurs, log_old + log_ratio, left_out), axis=0)
     shifted = np.where(occurs, np.exp(log_shifted), old)
-    classifier.class_prior_ = shifted if shifted.ndim == 1 else shifted[0]
+    classifier.class_prior_ = shifted[0] if link.is_multilabel else shifted
     return changed
 
 
-def _outcomes(prior, recovery):
+def _outcomes(prior, link):
     """A prior (K,) of classes; or one of labels, (L,), with that of their absence, (2, L)."""
-    return prior if recovery.log_weight.ndim == 1 else np.stack([prior, 1 - prior])
+    return np.stack([prior, 1 - prior]) if link.is_multilabel else prior
 
 
 def _checked_prior(prior, classifier):
     """``prior`` (K,) or (L,) in the order of the classes, or an error."""
-    classes, is_multilabel = classifier.classes_.tolist(), classifier._recovery.log_weight.ndim == 2
+    classes, is_multilabel = classifier.classes_.tolist(), classifier._fitted_link.is_multilabel
     if isinstance(prior, str) and prior == "balanced":
         return np.full(len(classes), 0.5 if is_multilabel else 1 / len(classes))
     if hasattr(prior, "to_dict"):  # a Series, whose index names the classes

@@ -4,29 +4,35 @@ from skce._compat import callback_context
 
 
 class Progress:
-    """The reports of one fit of ``estimator`` to X, y and ``sample_weight``."""
+    """The reports of one fit of ``estimator`` to X, y and ``sample_weight``: what the solver is watched by.
+
+    ``attributes_of``, set when the data have been read, makes fitted attributes of an Iterate.
+    """
 
     def __init__(self, estimator, X, y, sample_weight):
         self.estimator = estimator
         self.data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+        self.attributes_of = None
         self.context = callback_context(estimator)
         if self.context is not None:
             self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
 
-    def after_iteration(self, fitted_attributes):
-        """Whether a callback asks to stop, after an iteration that ``fitted_attributes()`` describe."""
+    def after_iteration(self, iterate):
+        """Whether a callback asks to stop, after an iteration that came to an Iterate."""
         if self.context is None:
             return False
         iteration = self.context.subcontext(task_name="iteration")
         iteration.call_on_fit_task_begin(estimator=self.estimator, **self.data)
         return iteration.call_on_fit_task_end(
-            estimator=self.estimator, **self.data, reconstruction_attributes=fitted_attributes
+            estimator=self.estimator,
+            **self.data,
+            reconstruction_attributes=lambda: self.attributes_of(iterate),
         )
 
     def after_stage(self, descent):
         """Print what a stage of the minimisation has come to, if the estimator is verbose."""
         if self.estimator.verbose:
-            print(f"skce, {descent.objective.loss!r}: {descent}", flush=True)
+            print(f"skce, {descent.objective.problem.row_loss.loss!r}: {descent}", flush=True)
 
     def end(self):
         """Tell the callbacks that the fit is over, and the estimator fitted."""

@@ -1,10 +1,8 @@
 """SoftmaxRegressor: one softmax over the classes."""
 
-from functools import partial
-
-from skce._labels.reading import read_labels
-from skce._links.binary import BinaryTargets
-from skce._links.softmax import SoftmaxTargets
+from skce._links.binary import Binary
+from skce._links.softmax import Softmax
+from skce._types import Array, Link
 from skce.estimators.base import CrossEntropyClassifier
 
 
@@ -118,20 +116,8 @@ class SoftmaxRegressor(CrossEntropyClassifier):
            [0.908, 0.092, 0.   ]])
     """
 
-    def _y_reader(self, is_indicator):
-        """The function that returns the classes (K,) and the labels of y."""
-        return partial(read_labels, classes=self.classes)
+    _takes_indicators = False
 
-    def _targets(self, class_weight, label_smoothing, counts):
-        """Targets for one softmax over the classes."""
-        make_targets = BinaryTargets if len(counts) == 2 else SoftmaxTargets
-        return make_targets(class_weight, label_smoothing, counts)
-
-    @staticmethod
-    def _log_scores(logits):
-        """Logarithms (K, m), up to a shift of each row, of the probabilities for the logits (K, m)."""
-        return logits
-
-    def _recovered(self, logits):
-        """Logits (K, m), or (1, m) of two classes, of the probabilities that those of the model stand for."""
-        return self._recovery.of_two_classes(logits) if len(logits) == 1 else self._recovery.of_softmax(logits)
+    def _link(self, counts: Array) -> Link:
+        """The link for labels that have ``counts`` (K,): one softmax over the classes, or one logit for two."""
+        return Binary() if len(counts) == 2 else Softmax()

@@ -7,6 +7,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skce._checks import InvalidParameterError, check_boolean, check_integer, check_loss_object, check_number
+from skce._links.recovery import check_recoverable
+from skce.losses import CrossEntropy, FocalLoss
 
 # Losses that an estimator takes by their names.
 LOSS_NAMES = ("cross_entropy", "focal")
@@ -24,6 +26,15 @@ def check_parameters(estimator):
     check_boolean("warm_start", estimator.warm_start)
     check_posterior(estimator.posterior)
     check_loss(estimator.loss)
+    if estimator.posterior == "recovered":
+        check_recoverable(loss_object(estimator))
+
+
+def loss_object(estimator):
+    """The loss that the parameters ``loss`` and ``gamma`` name."""
+    if not isinstance(estimator.loss, str):
+        return estimator.loss
+    return FocalLoss(estimator.gamma) if estimator.loss == "focal" else CrossEntropy()
 
 
 def check_posterior(posterior):

@@ -1,15 +1,18 @@
 """What a function takes as an array: numbers, probabilities, distributions or labels, or an error that names it."""
 
+from typing import Any
+
 import numpy as np
 
 from skce._checks import InvalidParameterError
 from skce._labels.kinds_of_y import HardLabels, SoftLabels
 from skce._labels.reading import rounding_of_probabilities
+from skce._types import Array
 
 RAVEL_HINT = " (a column, of which ravel() makes labels)"
 
 
-def checked_numbers(name, array):
+def checked_numbers(name: str, array: Any) -> Array:
     """``array`` as finite floats, float32 kept, anything else float64."""
     if np.ma.is_masked(array):
         raise InvalidParameterError(f"{name} must not be masked; give masked rows a sample_weight of 0, and a value.")
@@ -29,14 +32,14 @@ def checked_numbers(name, array):
     return numbers
 
 
-def checked_logits(logits):
+def checked_logits(logits: Any) -> Array:
     """Logits (..., K) with K of at least 2."""
     logits = checked_numbers("logits", logits)
     _check_has_classes("logits", logits, hint="; those of one outcome are for binary_cross_entropy_with_logits")
     return logits
 
 
-def checked_probabilities(name, array, hint=""):
+def checked_probabilities(name: str, array: Any, hint: str = "") -> Array:
     """An array of numbers in [0, 1], where those that rounding put outside are moved to."""
     numbers = checked_numbers(name, array)
     rounding = rounding_of_probabilities(np.asarray(array).dtype)
@@ -45,14 +48,14 @@ def checked_probabilities(name, array, hint=""):
     return numbers if numbers.min() >= 0 and numbers.max() <= 1 else np.clip(numbers, 0, 1)
 
 
-def checked_class_probabilities(probabilities):
+def checked_class_probabilities(probabilities: Any) -> Array:
     """Probabilities (..., K), K of at least 2, whose rows may sum to something else than 1."""
     probabilities = checked_probabilities("probabilities", probabilities, "; cross_entropy takes logits")
     _check_has_classes("probabilities", probabilities, hint="; those of one outcome are for binary_cross_entropy")
     return probabilities
 
 
-def checked_distributions(name, array):
+def checked_distributions(name: str, array: Any) -> Array:
     """An array (..., K) whose rows are distributions, K of at least 2."""
     numbers = checked_probabilities(name, array)
     _check_has_classes(name, numbers)
@@ -62,7 +65,7 @@ def checked_distributions(name, array):
     return numbers
 
 
-def checked_shares(targets, shape):
+def checked_shares(targets: Any, shape: tuple[int, ...]) -> Array:
     """Targets of the given shape in [0, 1]."""
     targets = checked_probabilities("targets", targets)
     if targets.shape != shape:
@@ -70,7 +73,7 @@ def checked_shares(targets, shape):
     return targets
 
 
-def checked_labels(targets, shape):
+def checked_labels(targets: Any, shape: tuple[int, ...]) -> HardLabels | SoftLabels:
     """HardLabels or SoftLabels of targets for logits of shape (..., K), by the number of axes."""
     try:
         n_axes = np.ndim(targets)
@@ -86,7 +89,7 @@ def checked_labels(targets, shape):
     return checked_hard_labels("targets", targets, shape)
 
 
-def checked_hard_labels(name, labels, shape):
+def checked_hard_labels(name: str, labels: Any, shape: tuple[int, ...]) -> HardLabels:
     """HardLabels for predictions of shape (..., K)."""
     labels, n_classes = np.asarray(labels), shape[-1]
     if labels.shape != shape[:-1]:
@@ -103,7 +106,7 @@ def checked_hard_labels(name, labels, shape):
     return HardLabels(labels.reshape(-1).astype(np.intp), n_classes)
 
 
-def checked_soft_labels(targets, shape):
+def checked_soft_labels(targets: Any, shape: tuple[int, ...]) -> SoftLabels:
     """SoftLabels for predictions of shape (..., K)."""
     targets = checked_numbers("targets", targets)
     if targets.shape != shape:

@@ -1,11 +1,15 @@
 """The functions: what each checks, and the kernel it reduces."""
 
+from typing import Any, Literal, Unpack, overload
+
 import numpy as np
 from scipy.special import entr, rel_entr
 
 from skce._checks import InvalidParameterError, check_loss_object
-from skce._kernels.sigmoid import sigmoid_losses_gradient
-from skce._kernels.softmax import probability_losses_slopes, softmax_jacobians, softmax_losses_gradient
+from skce._kernels.softmax import probability_losses_slopes, softmax_jacobians
+from skce._links.multilabel import Multilabel
+from skce._links.softmax import Softmax
+from skce._types import Array, ArrayLike, ArrayOrClassWeight, Averaged, Loss, Reduction
 from skce.functional.arrays import (
     checked_class_probabilities,
     checked_distributions,
@@ -17,7 +21,15 @@ from skce.functional.arrays import (
     checked_shares,
     checked_soft_labels,
 )
-from skce.functional.reduction import reduced_over_classes, reduced_over_elements, reduced_unweighted
+from skce.functional.reduction import (
+    Each,
+    EachAndGradient,
+    One,
+    OneAndGradient,
+    reduced_over_classes,
+    reduced_over_elements,
+    reduced_unweighted,
+)
 from skce.losses import CrossEntropy, FocalLoss
 
 __all__ = [
@@ -33,17 +45,29 @@ __all__ = [
 ]
 
 
+@overload
+def cross_entropy(logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[One]) -> float: ...
+@overload
 def cross_entropy(
-    logits,
-    targets,
+    logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[OneAndGradient]
+) -> tuple[float, Array]: ...
+@overload
+def cross_entropy(logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[Each]) -> Array: ...
+@overload
+def cross_entropy(
+    logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[EachAndGradient]
+) -> tuple[Array, Array]: ...
+def cross_entropy(
+    logits: ArrayLike,
+    targets: ArrayLike,
     *,
-    loss=CrossEntropy(),
-    class_weight=None,
-    label_smoothing=0.0,
-    sample_weight=None,
-    reduction="mean",
-    return_gradient=False,
-):
+    loss: Loss = CrossEntropy(),
+    class_weight: ArrayOrClassWeight = None,
+    label_smoothing: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    return_gradient: bool = False,
+) -> Any:
     """Cross-entropy of softmax(logits), or another loss, with labels or distributions over the classes.
 
     With Q = softmax(logits) and targets T, weighted and smoothed as :mod:`skce.functional` says, row i costs
@@ -106,7 +130,7 @@ def cross_entropy(
     check_loss_object("loss", loss)
     logits = checked_logits(logits)
     return reduced_over_classes(
-        lambda block, block_targets: softmax_losses_gradient(block, block_targets, loss),
+        Softmax().row_loss(loss).losses_gradient,
         logits,
         checked_labels(targets, logits.shape),
         class_weight=class_weight,
@@ -117,17 +141,29 @@ def cross_entropy(
     )
 
 
+@overload
+def focal_loss(logits: ArrayLike, targets: ArrayLike, *, gamma: float = ..., **options: Unpack[One]) -> float: ...
+@overload
 def focal_loss(
-    logits,
-    targets,
+    logits: ArrayLike, targets: ArrayLike, *, gamma: float = ..., **options: Unpack[OneAndGradient]
+) -> tuple[float, Array]: ...
+@overload
+def focal_loss(logits: ArrayLike, targets: ArrayLike, *, gamma: float = ..., **options: Unpack[Each]) -> Array: ...
+@overload
+def focal_loss(
+    logits: ArrayLike, targets: ArrayLike, *, gamma: float = ..., **options: Unpack[EachAndGradient]
+) -> tuple[Array, Array]: ...
+def focal_loss(
+    logits: ArrayLike,
+    targets: ArrayLike,
     *,
-    gamma=2.0,
-    class_weight=None,
-    label_smoothing=0.0,
-    sample_weight=None,
-    reduction="mean",
-    return_gradient=False,
-):
+    gamma: float = 2.0,
+    class_weight: ArrayOrClassWeight = None,
+    label_smoothing: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    return_gradient: bool = False,
+) -> Any:
     """Focal loss of softmax(logits), phi(q) = -(1 - q)^gamma log q: ``cross_entropy`` with ``loss=FocalLoss(gamma)``.
 
     For the focal loss of sigmoids, see :func:`binary_cross_entropy_with_logits`.
@@ -175,17 +211,33 @@ def focal_loss(
     )
 
 
+@overload
 def binary_cross_entropy_with_logits(
-    logits,
-    targets,
+    logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[One]
+) -> float: ...
+@overload
+def binary_cross_entropy_with_logits(
+    logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[OneAndGradient]
+) -> tuple[float, Array]: ...
+@overload
+def binary_cross_entropy_with_logits(
+    logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[Each]
+) -> Array: ...
+@overload
+def binary_cross_entropy_with_logits(
+    logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[EachAndGradient]
+) -> tuple[Array, Array]: ...
+def binary_cross_entropy_with_logits(
+    logits: ArrayLike,
+    targets: ArrayLike,
     *,
-    loss=CrossEntropy(),
-    class_weight=None,
-    label_smoothing=0.0,
-    sample_weight=None,
-    reduction="mean",
-    return_gradient=False,
-):
+    loss: Loss = CrossEntropy(),
+    class_weight: ArrayOrClassWeight = None,
+    label_smoothing: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    return_gradient: bool = False,
+) -> Any:
     """Cross-entropy of sigmoid(logits), or another loss, element by element: binary and multilabel.
 
     With p = sigmoid(z) and a target t, an element costs t phi(p) + (1 - t) phi(1 - p), where phi(q) = -log q unless
@@ -246,7 +298,7 @@ def binary_cross_entropy_with_logits(
     check_loss_object("loss", loss)
     logits = checked_numbers("logits", logits)
     return reduced_over_elements(
-        lambda block, block_targets: sigmoid_losses_gradient(block, block_targets, loss),
+        Multilabel().row_loss(loss).losses_gradient,
         logits,
         checked_shares(targets, logits.shape),
         class_weight=class_weight,
@@ -257,16 +309,28 @@ def binary_cross_entropy_with_logits(
     )
 
 
+@overload
+def binary_cross_entropy(probabilities: ArrayLike, targets: ArrayLike, **options: Unpack[One]) -> float: ...
+@overload
 def binary_cross_entropy(
-    probabilities,
-    targets,
+    probabilities: ArrayLike, targets: ArrayLike, **options: Unpack[OneAndGradient]
+) -> tuple[float, Array]: ...
+@overload
+def binary_cross_entropy(probabilities: ArrayLike, targets: ArrayLike, **options: Unpack[Each]) -> Array: ...
+@overload
+def binary_cross_entropy(
+    probabilities: ArrayLike, targets: ArrayLike, **options: Unpack[EachAndGradient]
+) -> tuple[Array, Array]: ...
+def binary_cross_entropy(
+    probabilities: ArrayLike,
+    targets: ArrayLike,
     *,
-    class_weight=None,
-    label_smoothing=0.0,
-    sample_weight=None,
-    reduction="mean",
-    return_gradient=False,
-):
+    class_weight: ArrayOrClassWeight = None,
+    label_smoothing: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    return_gradient: bool = False,
+) -> Any:
     """Cross-entropy of probabilities of the outcome 1, element by element: binary and multilabel.
 
     An element costs -t log p - (1 - t) log(1 - p), and its derivative with respect to p is (p - t) / (p (1 - p)). From
@@ -319,16 +383,28 @@ def binary_cross_entropy(
     )
 
 
+@overload
+def categorical_cross_entropy(probabilities: ArrayLike, targets: ArrayLike, **options: Unpack[One]) -> float: ...
+@overload
 def categorical_cross_entropy(
-    probabilities,
-    targets,
+    probabilities: ArrayLike, targets: ArrayLike, **options: Unpack[OneAndGradient]
+) -> tuple[float, Array]: ...
+@overload
+def categorical_cross_entropy(probabilities: ArrayLike, targets: ArrayLike, **options: Unpack[Each]) -> Array: ...
+@overload
+def categorical_cross_entropy(
+    probabilities: ArrayLike, targets: ArrayLike, **options: Unpack[EachAndGradient]
+) -> tuple[Array, Array]: ...
+def categorical_cross_entropy(
+    probabilities: ArrayLike,
+    targets: ArrayLike,
     *,
-    class_weight=None,
-    label_smoothing=0.0,
-    sample_weight=None,
-    reduction="mean",
-    return_gradient=False,
-):
+    class_weight: ArrayOrClassWeight = None,
+    label_smoothing: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    return_gradient: bool = False,
+) -> Any:
     """Cross-entropy of probabilities of the classes with distributions over them, one-hot or any: -sum_k y_k log p_k.
 
     The derivative with respect to p_k is -y_k / p_k, and 0 where y_k is 0. From logits, :func:`cross_entropy` is exact
@@ -382,16 +458,28 @@ def categorical_cross_entropy(
     )
 
 
+@overload
+def sparse_categorical_cross_entropy(probabilities: ArrayLike, labels: ArrayLike, **options: Unpack[One]) -> float: ...
+@overload
 def sparse_categorical_cross_entropy(
-    probabilities,
-    labels,
+    probabilities: ArrayLike, labels: ArrayLike, **options: Unpack[OneAndGradient]
+) -> tuple[float, Array]: ...
+@overload
+def sparse_categorical_cross_entropy(probabilities: ArrayLike, labels: ArrayLike, **options: Unpack[Each]) -> Array: ...
+@overload
+def sparse_categorical_cross_entropy(
+    probabilities: ArrayLike, labels: ArrayLike, **options: Unpack[EachAndGradient]
+) -> tuple[Array, Array]: ...
+def sparse_categorical_cross_entropy(
+    probabilities: ArrayLike,
+    labels: ArrayLike,
     *,
-    class_weight=None,
-    label_smoothing=0.0,
-    sample_weight=None,
-    reduction="mean",
-    return_gradient=False,
-):
+    class_weight: ArrayOrClassWeight = None,
+    label_smoothing: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    return_gradient: bool = False,
+) -> Any:
     """Cross-entropy of probabilities of the classes with labels: -log of the probability of the label.
 
     The derivative with respect to the probability p of the label is -1 / p, and 0 for the others.
@@ -445,7 +533,13 @@ def sparse_categorical_cross_entropy(
     )
 
 
-def entropy(p, *, reduction="none", return_gradient=False):
+@overload
+def entropy(p: ArrayLike, *, reduction: Literal["none"] = ..., return_gradient: Literal[False] = ...) -> Any: ...
+@overload
+def entropy(p: ArrayLike, *, reduction: Averaged, return_gradient: Literal[False] = ...) -> float: ...
+@overload
+def entropy(p: ArrayLike, *, reduction: Reduction = ..., return_gradient: Literal[True]) -> tuple[Any, Array]: ...
+def entropy(p: ArrayLike, *, reduction: Reduction = "none", return_gradient: bool = False) -> Any:
     """Entropy of distributions, H(p) = -sum_k p_k log p_k: their cross-entropy with themselves.
 
     The derivative with respect to p_k is -log p_k - 1.
@@ -491,7 +585,19 @@ def entropy(p, *, reduction="none", return_gradient=False):
     return reduced_unweighted(entr(p).sum(axis=-1), gradient, reduction=reduction, return_gradient=return_gradient)
 
 
-def kl_divergence(p, q, *, reduction="none", return_gradient=False):
+@overload
+def kl_divergence(
+    p: ArrayLike, q: ArrayLike, *, reduction: Literal["none"] = ..., return_gradient: Literal[False] = ...
+) -> Any: ...
+@overload
+def kl_divergence(
+    p: ArrayLike, q: ArrayLike, *, reduction: Averaged, return_gradient: Literal[False] = ...
+) -> float: ...
+@overload
+def kl_divergence(
+    p: ArrayLike, q: ArrayLike, *, reduction: Reduction = ..., return_gradient: Literal[True]
+) -> tuple[Any, Array]: ...
+def kl_divergence(p: ArrayLike, q: ArrayLike, *, reduction: Reduction = "none", return_gradient: bool = False) -> Any:
     """Kullback-Leibler divergence KL(p || q) = sum_k p_k log(p_k / q_k) of q from the true p.
 
     It is the cross-entropy of q with p less the entropy of p, and so has the derivative -p_k / q_k with
@@ -542,7 +648,7 @@ def kl_divergence(p, q, *, reduction="none", return_gradient=False):
     return reduced_unweighted(divergence, gradient, reduction=reduction, return_gradient=return_gradient)
 
 
-def softmax_jacobian(logits):
+def softmax_jacobian(logits: ArrayLike) -> Array:
     """Jacobian of softmax(logits): d q_j / d z_k = q_j (1[j = k] - q_k), that is diag q - q q^T.
 
     It is symmetric, positive semi-definite, and its rows sum to 0, since a shift of all logits changes no probability.

@@ -9,22 +9,71 @@ and the gradient with them.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any, Literal, Required, TypeAlias, TypedDict
 
 import numpy as np
 
 from skce._checks import InvalidParameterError, check_boolean, check_number
 from skce._compat import checked_sample_weight
 from skce._labels.class_weight import class_weights
-from skce._labels.kinds_of_y import Indicators
-from skce._links.softmax import smoothed
+from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
+from skce._links.targets import smoothed
 from skce._slices import ELEMENTS_PER_BLOCK, ROWS_PER_BLOCK, row_slices
+from skce._types import Array, ArrayLike, ArrayOrClassWeight, Averaged, Reduction
 
-REDUCTIONS = ("mean", "batch_mean", "sum", "none")
+REDUCTIONS: tuple[Reduction, ...] = ("mean", "batch_mean", "sum", "none")
+
+Kernel: TypeAlias = Callable[[Array, Array], tuple[Array, Array]]
+
+
+class Weights(TypedDict, total=False):
+    """Options of a function in its overloads: what weighs the targets."""
+
+    class_weight: ArrayOrClassWeight
+    label_smoothing: float
+    sample_weight: ArrayLike | None
+
+
+class One(Weights, total=False):
+    """Those of which it makes one number."""
+
+    reduction: Averaged
+    return_gradient: Literal[False]
+
+
+class OneAndGradient(Weights, total=False):
+    """Those of which it makes one number, and the gradient."""
+
+    reduction: Averaged
+    return_gradient: Required[Literal[True]]
+
+
+class Each(Weights, total=False):
+    """Those of which it makes a number a row or an element."""
+
+    reduction: Required[Literal["none"]]
+    return_gradient: Literal[False]
+
+
+class EachAndGradient(Weights, total=False):
+    """Those of which it makes a number a row or an element, and the gradient."""
+
+    reduction: Required[Literal["none"]]
+    return_gradient: Required[Literal[True]]
 
 
 def reduced_over_classes(
-    kernel, values, labels, *, class_weight, label_smoothing, sample_weight, reduction, return_gradient
-):
+    kernel: Kernel,
+    values: Array,
+    labels: HardLabels | SoftLabels,
+    *,
+    class_weight: ArrayOrClassWeight,
+    label_smoothing: float,
+    sample_weight: ArrayLike | None,
+    reduction: Reduction,
+    return_gradient: bool,
+) -> Any:
     """The reduced loss of ``values`` (..., K) whose K outcomes exclude each other; ``labels`` has their n rows.
 
     ``kernel`` maps a block of values and one of targets, both (K, m), to losses (m,) and a gradient (K, m).
@@ -52,8 +101,16 @@ def reduced_over_classes(
 
 
 def reduced_over_elements(
-    kernel, values, targets, *, class_weight, label_smoothing, sample_weight, reduction, return_gradient
-):
+    kernel: Kernel,
+    values: Array,
+    targets: Array,
+    *,
+    class_weight: ArrayOrClassWeight,
+    label_smoothing: float,
+    sample_weight: ArrayLike | None,
+    reduction: Reduction,
+    return_gradient: bool,
+) -> Any:
     """The reduced loss of ``values`` (...) with two outcomes each; ``targets`` (...) are the shares of the first.
 
     ``kernel`` maps values (L, m) and targets (2, L, m), for and against, to losses and a gradient (L, m).
@@ -85,7 +142,9 @@ def reduced_over_elements(
     return _reduced(losses.reshape(values.shape), gradient, weights, reduction, scale)
 
 
-def reduced_unweighted(losses, gradient, *, reduction, return_gradient):
+def reduced_unweighted(
+    losses: Array, gradient: Callable[[], Array], *, reduction: Reduction, return_gradient: bool
+) -> Any:
     """The reduction of losses (...) that weigh 1 each, and of the ``gradient()`` (..., K) that is asked for."""
     _check_reduction(reduction, return_gradient)
     weights = np.broadcast_to(1.0, losses.shape)
@@ -164,6 +223,7 @@ def _weights_of_outcomes(class_weight, shares, element_weight, n_axes):
     counts = np.stack([(element_weight * share).sum(axis=0) for share in (shares, 1.0 - shares)])
     if n_axes == 2:
         return class_weights(class_weight, np.arange(n_labels), counts)
+    # Outcome 0 is "against": (for, against) is turned into (0, 1), and back.
     return _weights_of_classes(class_weight, counts[::-1, 0])[::-1, None]
 
 

@@ -1,6 +1,7 @@
 """Bins of similar predictions: how many there are, what they predict on average, and what happened on average."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.stats import norm
@@ -9,6 +10,7 @@ from sklearn.utils import check_consistent_length
 from skce._checks import InvalidParameterError, check_integer
 from skce._compat import checked_sample_weight
 from skce._labels.reading import is_indicator, read_indicator, read_labels, rounding_of_probabilities
+from skce._types import Array, ArrayLike, BinStrategy
 from skce.functional.arrays import checked_probabilities
 
 
@@ -21,25 +23,25 @@ class Bins:
     the samples; 0 where there is but one.
     """
 
-    lower: np.ndarray
-    upper: np.ndarray
-    weight: np.ndarray
-    prediction: np.ndarray
-    outcome: np.ndarray
-    size: np.ndarray
-    variance: np.ndarray
+    lower: Array
+    upper: Array
+    weight: Array
+    prediction: Array
+    outcome: Array
+    size: Array
+    variance: Array
 
     @property
-    def gap(self):
+    def gap(self) -> Array:
         """Mean outcome less mean prediction (n_bins,)."""
         return self.outcome - self.prediction
 
     @property
-    def error(self):
+    def error(self) -> float:
         """Mean size of the gaps."""
         return float(np.average(np.abs(self.gap), weights=self.weight))
 
-    def interval(self, confidence):
+    def interval(self, confidence: float) -> tuple[Array, Array]:
         """Wilson's interval of the frequency of the outcome: lower and upper ends (n_bins,)."""
         z = norm.ppf((1 + confidence) / 2)
         shrinkage = 1 + z**2 / self.size
@@ -48,7 +50,7 @@ class Bins:
         return centre - half, centre + half
 
 
-def binned(prediction, outcome, weight, n_bins, strategy):
+def binned(prediction: Array, outcome: Array, weight: Array, n_bins: int, strategy: BinStrategy) -> tuple[Bins, Array]:
     """Bins of predictions (n,) and outcomes (n,), all in [0, 1], of weights (n,) above 0; and the bin (n,) of each."""
     if strategy == "uniform":
         edges = np.linspace(0, 1, n_bins + 1)[1:-1]
@@ -76,24 +78,26 @@ def binned(prediction, outcome, weight, n_bins, strategy):
 class Outcomes:
     """What happened: ``matrix`` (n, K), one-hot or soft; the rows of a multilabel one need not sum to 1."""
 
-    matrix: np.ndarray
-    classes: np.ndarray
+    matrix: Array
+    classes: Array
     is_multilabel: bool
 
 
-def top_label(outcomes, probabilities):
+def top_label(outcomes: Array, probabilities: Array) -> tuple[Array, Array]:
     """Probability of the predicted class (n,), and the share of the outcome that it has (n,)."""
     predicted = probabilities.argmax(axis=1)
     rows = np.arange(len(predicted))
     return probabilities[rows, predicted], outcomes[rows, predicted]
 
 
-def is_off_one(probabilities):
+def is_off_one(probabilities: Array) -> Array:
     """Whether each row (n,) of probabilities sums to something else than 1, by more than rounding."""
     return np.abs(probabilities.sum(axis=1) - 1) > rounding_of_probabilities(probabilities.dtype)
 
 
-def read_outcomes(y_true, y_proba, sample_weight, labels):
+def read_outcomes(
+    y_true: ArrayLike, y_proba: ArrayLike, sample_weight: ArrayLike | None, labels: ArrayLike | None
+) -> tuple[Outcomes, Array, Array]:
     """Outcomes, probabilities (n, K) and weights (n,) of the samples that weigh anything."""
     probabilities = checked_probabilities("y_proba", y_proba)
     if probabilities.ndim == 2 and probabilities.shape[1] == 1:
@@ -154,7 +158,7 @@ def _indicator_of(y_true):
     return Outcomes(indicators.toarray(), classes, is_multilabel=True)
 
 
-def checked_bins(n_bins, strategy):
+def checked_bins(n_bins: Any, strategy: Any) -> tuple[int, BinStrategy]:
     """The options of bins, or an error."""
     check_integer("n_bins", n_bins, 1)
     if not (isinstance(strategy, str) and strategy in ("uniform", "quantile")):

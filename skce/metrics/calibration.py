@@ -8,7 +8,8 @@ In bin b, of weight W_b, let p_b be the mean prediction and y_b the mean outcome
     uncertainty                   y (1 - y)
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from scipy.sparse import issparse
@@ -17,7 +18,10 @@ from sklearn.utils import check_consistent_length, check_random_state
 
 from skce._checks import InvalidParameterError, check_boolean, check_integer
 from skce._labels.reading import has_columns
+from skce._types import ArrayLike, BinStrategy
 from skce.metrics.bins import binned, checked_bins, read_outcomes, top_label
+
+Score = TypeVar("Score")
 
 
 class BrierDecomposition(NamedTuple):
@@ -51,8 +55,15 @@ class BrierDecomposition(NamedTuple):
 
 
 def expected_calibration_error(
-    y_true, y_proba, *, n_bins=15, strategy="uniform", debiased=False, sample_weight=None, labels=None
-):
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    *,
+    n_bins: int = 15,
+    strategy: BinStrategy = "uniform",
+    debiased: bool = False,
+    sample_weight: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+) -> float:
     """Mean gap between how sure predictions are and how often they are right.
 
     The probability of the predicted class of each sample, its confidence, goes into bins; the error is the mean over
@@ -118,8 +129,15 @@ def expected_calibration_error(
 
 
 def classwise_calibration_error(
-    y_true, y_proba, *, n_bins=15, strategy="uniform", debiased=False, sample_weight=None, labels=None
-):
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    *,
+    n_bins: int = 15,
+    strategy: BinStrategy = "uniform",
+    debiased: bool = False,
+    sample_weight: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+) -> float:
     """Mean over the classes of the gap between the probability predicted for a class and its frequency.
 
     For each class its predicted probabilities go into bins, and its error is the mean over them, by weight, of
@@ -168,7 +186,15 @@ def classwise_calibration_error(
     return float(np.mean(errors))
 
 
-def brier_decomposition(y_true, y_proba, *, n_bins=15, strategy="quantile", sample_weight=None, labels=None):
+def brier_decomposition(
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    *,
+    n_bins: int = 15,
+    strategy: BinStrategy = "quantile",
+    sample_weight: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+) -> BrierDecomposition:
     """Brier score, and what of it is reliability, resolution and uncertainty.
 
     The Brier score is the mean over samples of sum_k (p_k - y_k)^2, halved for two classes, as in scikit-learn. With
@@ -228,8 +254,15 @@ def brier_decomposition(y_true, y_proba, *, n_bins=15, strategy="quantile", samp
 
 
 def bootstrap_standard_error(
-    metric, y_true, y_proba, *, n_bootstraps=200, sample_weight=None, random_state=None, **options
-):
+    metric: Callable[..., Score],
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    *,
+    n_bootstraps: int = 200,
+    sample_weight: ArrayLike | None = None,
+    random_state: int | np.random.RandomState | None = None,
+    **options: Any,
+) -> Score:
     """Standard error of a metric of predictions, by drawing samples with replacement.
 
     That of a difference between two models is smaller than the two errors suggest, as both see the same samples: draw
@@ -312,7 +345,7 @@ def _rows_of(y, rows):
     return y[rows] if issparse(y) else np.asarray(y)[rows]
 
 
-METRICS = (expected_calibration_error, classwise_calibration_error, brier_decomposition)
+METRICS: tuple[Callable[..., Any], ...] = (expected_calibration_error, classwise_calibration_error, brier_decomposition)
 
 
 def _calibration_error(prediction, outcome, weight, n_bins, strategy, debiased):

@@ -7,6 +7,7 @@ routing.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import xlogy
@@ -16,8 +17,8 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from skce._compat import checked_sample_weight
 from skce._labels.reading import aligned_indicator, checked_labels, has_columns, read_labels
-from skce._rows.engines import on_dask
-from skce._rows.lazy import in_memory, is_lazy
+from skce._rows.engines import engine_of
+from skce._types import ArrayLike
 
 __all__ = ["neg_binary_log_loss_scorer", "neg_log_loss_scorer"]
 
@@ -28,7 +29,7 @@ class _Scorer:
 
     sample_weight_request: bool | str | None = None
 
-    def set_score_request(self, *, sample_weight):
+    def set_score_request(self, *, sample_weight: bool | str | None) -> Self:
         """Return a scorer that requests ``sample_weight``, for metadata routing; this one stays as it is.
 
         Parameters
@@ -42,7 +43,7 @@ class _Scorer:
         """
         return replace(self, sample_weight_request=sample_weight)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRequest:
         """Return the ``MetadataRequest`` of the scorer."""
         request = MetadataRequest(owner=self)
         request.score.add_request(param="sample_weight", alias=self.sample_weight_request)
@@ -74,32 +75,9 @@ class NegLogLossScorer(_Scorer):
     {'C': 1}
     """
 
-    def __call__(self, estimator, X, y, sample_weight=None):
+    def __call__(self, estimator: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the score of ``estimator`` on X (n, d) and y, weighted by ``sample_weight`` (n,) if given."""
-        if is_lazy(X):
-            return on_dask().averaged(self, estimator, X, y, sample_weight)
-        y, sample_weight = in_memory(y), in_memory(sample_weight)
-        probabilities, classes = np.asarray(estimator.predict_proba(X)), np.asarray(estimator.classes_)
-        if not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=np.sqrt(np.finfo(probabilities.dtype).eps)):
-            raise ValueError(
-                "The probabilities of a row do not sum to 1; neg_binary_log_loss_scorer is for multilabel models."
-            )
-        check_consistent_length(y, probabilities)
-        if has_columns(y):
-            _, soft_labels = read_labels(y, classes)
-            losses = -xlogy(soft_labels.probabilities, _clipped(probabilities)).sum(axis=1)
-            return -_average(losses, sample_weight)
-        y = checked_labels(y)
-        known = classes.tolist()
-        try:
-            labels = sorted({*known, *np.unique(y).tolist()})
-        except TypeError as error:
-            raise ValueError(f"y holds labels of another type than the classes of the model, {known}.") from error
-        if len(labels) > len(known):
-            seen, probabilities_of_seen = [labels.index(label) for label in known], probabilities
-            probabilities = np.zeros((len(y), len(labels)), probabilities_of_seen.dtype)
-            probabilities[:, seen] = probabilities_of_seen
-        return -log_loss(y, probabilities, labels=np.array(labels), sample_weight=sample_weight)
+        return engine_of(X).averaged(_neg_log_loss, estimator, X, y, sample_weight)
 
 
 class NegBinaryLogLossScorer(_Scorer):
@@ -125,25 +103,50 @@ class NegBinaryLogLossScorer(_Scorer):
     -0.177
     """
 
-    def __call__(self, estimator, X, y, sample_weight=None):
+    def __call__(self, estimator: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the score of ``estimator`` on X (n, d) and y (n, L), weighted by ``sample_weight`` (n,) if given."""
-        if is_lazy(X):
-            return on_dask().averaged(self, estimator, X, y, sample_weight)
-        y, sample_weight = in_memory(y), in_memory(sample_weight)
-        indicator, probabilities = aligned_indicator(y, estimator.classes_), np.asarray(estimator.predict_proba(X))
-        if probabilities.shape != indicator.shape:
-            raise ValueError(
-                f"predict_proba must give one probability a label, shape {indicator.shape}, got {probabilities.shape}."
-            )
-        probabilities = _clipped(probabilities)
-        losses = -(xlogy(indicator, probabilities) + xlogy(1 - indicator, 1 - probabilities)).mean(axis=1)
+        return engine_of(X).averaged(_neg_binary_log_loss, estimator, X, y, sample_weight)
+
+
+neg_log_loss_scorer: NegLogLossScorer = NegLogLossScorer()
+neg_binary_log_loss_scorer: NegBinaryLogLossScorer = NegBinaryLogLossScorer()
+
+
+def _neg_log_loss(estimator, X, y, sample_weight):
+    """Minus the log loss of an estimator on what is in memory."""
+    probabilities, classes = np.asarray(estimator.predict_proba(X)), np.asarray(estimator.classes_)
+    if not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=np.sqrt(np.finfo(probabilities.dtype).eps)):
+        raise ValueError(
+            "The probabilities of a row do not sum to 1; neg_binary_log_loss_scorer is for multilabel models."
+        )
+    check_consistent_length(y, probabilities)
+    if has_columns(y):
+        _, soft_labels = read_labels(y, classes)
+        losses = -xlogy(soft_labels.probabilities, _clipped(probabilities)).sum(axis=1)
         return -_average(losses, sample_weight)
+    y = checked_labels(y)
+    known = classes.tolist()
+    try:
+        labels = sorted({*known, *np.unique(y).tolist()})
+    except TypeError as error:
+        raise ValueError(f"y holds labels of another type than the classes of the model, {known}.") from error
+    if len(labels) > len(known):
+        seen, probabilities_of_seen = [labels.index(label) for label in known], probabilities
+        probabilities = np.zeros((len(y), len(labels)), probabilities_of_seen.dtype)
+        probabilities[:, seen] = probabilities_of_seen
+    return -log_loss(y, probabilities, labels=np.array(labels), sample_weight=sample_weight)
 
 
-neg_log_loss_scorer = NegLogLossScorer()
-
-
-neg_binary_log_loss_scorer = NegBinaryLogLossScorer()
+def _neg_binary_log_loss(estimator, X, y, sample_weight):
+    """Minus the binary log loss of an estimator on what is in memory."""
+    indicator, probabilities = aligned_indicator(y, estimator.classes_), np.asarray(estimator.predict_proba(X))
+    if probabilities.shape != indicator.shape:
+        raise ValueError(
+            f"predict_proba must give one probability a label, shape {indicator.shape}, got {probabilities.shape}."
+        )
+    probabilities = _clipped(probabilities)
+    losses = -(xlogy(indicator, probabilities) + xlogy(1 - indicator, 1 - probabilities)).mean(axis=1)
+    return -_average(losses, sample_weight)
 
 
 def _average(losses, sample_weight):

@@ -18,7 +18,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skce import OneVsAllClassifier, SoftmaxRegressor, with_prior
+from skce._links.binary import Binary
+from skce._links.multilabel import Multilabel
+from skce._links.one_vs_all import OneVsAll
 from skce._links.recovery import Recovery, check_recoverable
+from skce._links.softmax import Softmax
 from skce.functional import cross_entropy
 from skce.losses import CrossEntropy, FocalLoss, GeneralizedCrossEntropy, Poly1Loss
 from skce.metrics import neg_binary_log_loss_scorer, neg_log_loss_scorer
@@ -26,6 +30,11 @@ from tests.conftest import LOSSES
 from tests.problems import SKLEARN_VERSION, TIGHT, overlapping
 
 RECOVERABLE = {name: loss for name, loss in LOSSES.items() if name != "generalized_1"}
+
+
+def recovery_of(loss, smoothing, weights):
+    """The recovery after a fit with class weights, of which none is undone where it is zero."""
+    return Recovery(loss, smoothing, np.log(np.where(weights > 0, weights, 1.0)))
 
 
 def drawn(rng, n_samples=60_000, prior=(1, 3, 10, 30)):
@@ -46,7 +55,7 @@ class TestPopulation:
             eta = 0.05 + 0.8 * rng.dirichlet(np.ones(4))
             eta /= eta.sum()
             logits = self.minimiser(eta, loss, weights, smoothing)
-            recovered = Recovery.of_fit(loss, smoothing, weights).of_softmax(logits[:, None])[:, 0]
+            recovered = Softmax().recovered(logits[:, None], recovery_of(loss, smoothing, weights))[:, 0]
             np.testing.assert_allclose(np.exp(recovered), eta, atol=1e-10)
 
     @staticmethod
@@ -80,9 +89,9 @@ class TestPopulation:
             return t_against * p * loss.g(log_rest, p) - t_for * rest * loss.g(log_p, rest)
 
         z = np.array([[brentq(slope, -20, 20, xtol=1e-14, rtol=1e-14)]])
-        labels = Recovery.of_fit(loss, smoothing, np.array([[weight_for], [weight_against]])).of_labels(z)
+        labels = Multilabel().recovered(z, recovery_of(loss, smoothing, np.array([[weight_for], [weight_against]])))
         assert scipy.special.expit(labels).item() == pytest.approx(eta, abs=1e-10)
-        classes = Recovery.of_fit(loss, smoothing, np.array([weight_against, weight_for])).of_two_classes(z)
+        classes = Binary().recovered(z, recovery_of(loss, smoothing, np.array([weight_against, weight_for])))
         assert classes.item() == pytest.approx(labels.item(), abs=1e-12)
 
     def test_one_vs_all(self, rng):
@@ -91,15 +100,15 @@ class TestPopulation:
         share = weights * eta / (weights * eta).sum()
         smoothed = 0.9 * share + 0.05
         z = scipy.special.logit(smoothed)[:, None]
-        recovered = Recovery.of_fit(CrossEntropy(), 0.1, weights).of_one_vs_all(z)
+        recovered = OneVsAll().recovered(z, recovery_of(CrossEntropy(), 0.1, weights))
         np.testing.assert_allclose(scipy.special.expit(recovered)[:, 0], eta, rtol=1e-12)
 
     def test_two_classes_are_a_softmax_over_zero_and_z(self, rng, loss_name):
         if loss_name not in RECOVERABLE:
             return
-        z, recovery = rng.standard_normal((1, 9)), Recovery.of_fit(LOSSES[loss_name], 0.1, np.array([2.0, 0.5]))
-        pair = recovery.of_softmax(np.vstack([np.zeros((1, 9)), z]))
-        np.testing.assert_allclose(recovery.of_two_classes(z)[0], pair[1] - pair[0], rtol=1e-10, atol=1e-13)
+        z, recovery = rng.standard_normal((1, 9)), recovery_of(LOSSES[loss_name], 0.1, np.array([2.0, 0.5]))
+        pair = Softmax().recovered(np.vstack([np.zeros((1, 9)), z]), recovery)
+        np.testing.assert_allclose(Binary().recovered(z, recovery)[0], pair[1] - pair[0], rtol=1e-10, atol=1e-13)
 
     def test_a_true_nine_tenths_under_focal_loss(self):
         X, y = np.zeros((1000, 1)), np.repeat([0, 1], [100, 900])
@@ -112,30 +121,32 @@ class TestShape:
     @pytest.mark.parametrize("loss_name", RECOVERABLE)
     def test_finite_and_in_order_at_the_ends(self, loss_name):
         z = np.concatenate([-np.logspace(4, -3, 60), np.logspace(-3, 4, 60)])
-        recovery = Recovery.of_fit(RECOVERABLE[loss_name], 0.1, np.array([1.0, 3.0]))
+        recovery = recovery_of(RECOVERABLE[loss_name], 0.1, np.array([1.0, 3.0]))
         for logits in (z, z.astype(np.float32)):
-            recovered = recovery.of_two_classes(logits[None])[0]
+            recovered = Binary().recovered(logits[None], recovery)[0]
             assert np.isfinite(recovered).all()
             assert (np.diff(recovered) >= 0).all()
         three = np.stack([z, np.zeros_like(z), -z])
         for smoothing in (0.0, 1e-300, 0.1):
-            recovery = Recovery.of_fit(RECOVERABLE[loss_name], smoothing, np.array([1.0, 3.0, 0.0]))
+            recovery = recovery_of(RECOVERABLE[loss_name], smoothing, np.array([1.0, 3.0, 0.0]))
             for logits in (three, three.astype(np.float32)):
-                assert np.isfinite(recovery.of_softmax(logits)).all()
-                assert np.isfinite(recovery.of_one_vs_all(logits)).all()
+                assert np.isfinite(Softmax().recovered(logits, recovery)).all()
+                assert np.isfinite(OneVsAll().recovered(logits, recovery)).all()
 
     def test_without_anything_to_undo_it_changes_nothing(self, rng):
         logits = rng.standard_normal((3, 5))
-        recovery = Recovery.of_fit(CrossEntropy(), 0.0, np.ones(3))
-        np.testing.assert_allclose(recovery.of_softmax(logits), scipy.special.log_softmax(logits, axis=0), rtol=1e-14)
+        recovery = recovery_of(CrossEntropy(), 0.0, np.ones(3))
+        np.testing.assert_allclose(
+            Softmax().recovered(logits, recovery), scipy.special.log_softmax(logits, axis=0), rtol=1e-14
+        )
 
     def test_one_vs_all_far_beyond_the_floats(self):
         logits = np.array([[800.0], [-800.0], [-800.0]])
-        assert np.isfinite(Recovery.of_fit(CrossEntropy(), 0.0, np.ones(3)).of_one_vs_all(logits)).all()
+        assert np.isfinite(OneVsAll().recovered(logits, recovery_of(CrossEntropy(), 0.0, np.ones(3)))).all()
 
     def test_what_smoothing_leaves_below_its_share(self):
         logits = np.log([[0.96], [0.02], [0.02]])  # smoothing by 0.1 gives 1/30 to all
-        recovered = np.exp(Recovery.of_fit(CrossEntropy(), 0.1, np.ones(3)).of_softmax(logits)[:, 0])
+        recovered = np.exp(Softmax().recovered(logits, recovery_of(CrossEntropy(), 0.1, np.ones(3)))[:, 0])
         expected = np.array([0.96 - 1 / 30, 2e-4, 2e-4])
         np.testing.assert_allclose(recovered, expected / expected.sum(), rtol=1e-12)
 
@@ -147,9 +158,9 @@ class TestShape:
     def test_the_arguments_stay_as_they_are(self, rng):
         logits = rng.standard_normal((3, 5))
         before = logits.copy()
-        recovery = Recovery.of_fit(FocalLoss(2.0), 0.1, np.ones(3))
-        recovery.of_softmax(logits)
-        recovery.of_one_vs_all(logits)
+        recovery = recovery_of(FocalLoss(2.0), 0.1, np.ones(3))
+        Softmax().recovered(logits, recovery)
+        OneVsAll().recovered(logits, recovery)
         np.testing.assert_array_equal(logits, before)
 
     @pytest.mark.parametrize("loss_name", RECOVERABLE)
@@ -170,7 +181,7 @@ class TestShape:
 
         check_recoverable(Plain())
         z = np.linspace(-3, 3, 7)[None]
-        np.testing.assert_allclose(Recovery.of_fit(Plain(), 0.0, np.ones(2)).of_two_classes(z), z, atol=1e-12)
+        np.testing.assert_allclose(Binary().recovered(z, recovery_of(Plain(), 0.0, np.ones(2))), z, atol=1e-12)
 
     def test_losses_that_cannot(self, rng):
         class Wavy:

@@ -7,8 +7,8 @@ import pytest
 import scipy.sparse
 
 from skce._labels.kinds_of_y import HardLabels
-from skce._links import softmax as softmax_link
-from skce._links.softmax import SoftmaxTargets
+from skce._links import targets as link_targets
+from skce._links.softmax import Softmax
 from skce._rows import blocks
 from skce._rows.blocks import RowBlocks
 from skce._rows.threads import Workers
@@ -26,7 +26,7 @@ def X(rng):
 def targets(rng):
     """Of twelve rows, three classes and unequal weights, of which row 3 has none."""
     sample_weight = rng.uniform(size=12) * (np.arange(12) != 3)
-    return targets_of(SoftmaxTargets, HardLabels(np.arange(12) % 3, 3), sample_weight, np.array([1.0, 3.0, 1.0]), 0.0)
+    return targets_of(Softmax, HardLabels(np.arange(12) % 3, 3), sample_weight, np.array([1.0, 3.0, 1.0]), 0.0)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def dense(block):
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_blocks_cover_the_rows_and_are_views(container, X, targets):
     rows = RowBlocks(container(X), targets)
-    blocks = [rows.block(some) for some in rows.usual_slices]
+    blocks = [rows.features(some) for some in rows.usual_slices]
     assert [block.shape[0] for block in blocks] == ([1] * 12)
     np.testing.assert_array_equal(np.vstack([dense(block) for block in blocks]), X)
     for block in blocks:
@@ -57,16 +57,16 @@ def test_blocks_cover_the_rows_and_are_views(container, X, targets):
 
 def test_one_block_of_all_rows_is_the_matrix_itself(X):
     matrix = scipy.sparse.csr_array(X)
-    assert RowBlocks(matrix).block(slice(0, 12)) is matrix
+    assert RowBlocks(matrix, None).features(slice(0, 12)) is matrix
 
 
 @pytest.mark.usefixtures("_small_blocks")
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 7])
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_sums_do_not_depend_on_blocks_or_threads(container, n_threads, X, targets):
-    def weighted(targets, some, block):
-        weight = targets.row_weight(some)
-        return weight.sum(), weight @ block
+    def weighted(block):
+        weight = block.targets.row_weight(block.at)
+        return weight.sum(), weight @ block.X
 
     weight = targets.row_weight(slice(0, 12))
     with ThreadPoolExecutor(n_threads) as pool:
@@ -83,19 +83,19 @@ def test_sums_do_not_depend_on_blocks_or_threads(container, n_threads, X, target
 def test_sums_over_chosen_rows(container, X, targets):
     chosen = np.array([0, 0, 3, 4, 7, 11])
     rows = RowBlocks(container(X), targets)
-    (sums,) = rows.summed_of_chosen(lambda _, some, block: (np.ones(len(some)) @ block,), chosen, n_columns=2)
+    (sums,) = rows.summed_of_chosen(lambda block: (np.ones(len(block.at)) @ block.X,), chosen, width=2)
     np.testing.assert_allclose(sums, X[chosen].sum(axis=0), rtol=1e-14)
 
 
 def test_the_lowest_of_all_rows(X, targets):
-    assert RowBlocks(X, targets).lowest(lambda block: block[:, 0]) == X[:, 0].min()
+    assert RowBlocks(X, targets).lowest(lambda block: block.X[:, 0]) == X[:, 0].min()
 
 
 @pytest.mark.parametrize("rows_per_draw", [5, 100])
 class TestDrawnRows:
     @pytest.fixture(autouse=True)
     def _rows_per_draw(self, rows_per_draw, monkeypatch):
-        monkeypatch.setattr(softmax_link, "ROWS_PER_WEIGHT", rows_per_draw)
+        monkeypatch.setattr(link_targets, "ROWS_PER_WEIGHT", rows_per_draw)
 
     def test_in_proportion_to_weight(self, X, targets):
         weight = targets.row_weight(slice(0, 12))
@@ -108,9 +108,9 @@ class TestDrawnRows:
         np.testing.assert_allclose(np.bincount(drawn, minlength=12), 5000 * weight / weight.sum(), atol=2)
 
     def test_sums_over_them_estimate_those_over_all_rows(self, X, targets):
-        def weighted_mean_share(targets, some, block):
-            assert (targets.row_weight(some) > 0).all()
-            return (block.sum(axis=0),)
+        def weighted_mean_share(block):
+            assert (block.targets.row_weight(block.at) > 0).all()
+            return (block.X.sum(axis=0),)
 
         weight, (sums,) = RowBlocks(X, targets).summed_of_drawn(weighted_mean_share, 5000)
         expected = targets.row_weight(slice(0, 12)) @ X
@@ -137,6 +137,6 @@ def test_threads_share_the_rows_of_a_sparse_matrix_evenly(X, targets):
 def test_a_shift_keeps_the_digits_of_the_spread_in_float32(rng):
     X = (rng.standard_normal((12, 2)) + np.array([1e5, 0])).astype(np.float32)
     shift = np.array([X[:, 0].mean(dtype=float), 0.0])
-    block = RowBlocks(X, shift=shift, dtype=np.float32).block(slice(0, 12))
+    block = RowBlocks(X, None, shift=shift, dtype=np.float32).features(slice(0, 12))
     assert block.dtype == np.float32
     np.testing.assert_allclose(block, X.astype(float) - shift, rtol=1e-7)

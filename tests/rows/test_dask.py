@@ -23,7 +23,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skce import OneVsAllClassifier, SoftmaxRegressor, with_prior
-from skce._rows import dask as rows_on_dask
+from skce._rows.dask import graphs
+from skce._rows.dask.rows import DaskRows
 from skce._solver.curvature import diagonal, exact, kronecker
 from skce.metrics import neg_binary_log_loss_scorer, neg_log_loss_scorer
 from tests.problems import TIGHT, overlapping
@@ -521,7 +522,7 @@ class TestOnACluster:
             counted = client.run(lambda dask_worker: dask_worker.transfer_outgoing_bytes_total)
             return sum(counted.values())
 
-        summed = rows_on_dask.DaskRows.summed
+        summed = DaskRows.summed
 
         def counted(rows, function, *args, **kwargs):
             before = bytes_moved()
@@ -531,7 +532,7 @@ class TestOnACluster:
             return sums
 
         SoftmaxRegressor(tol=1e-10).fit(lazy_X, y)  # by which the scheduler learns how little a part takes
-        monkeypatch.setattr(rows_on_dask.DaskRows, "summed", counted)
+        monkeypatch.setattr(DaskRows, "summed", counted)
         SoftmaxRegressor(tol=1e-10).fit(lazy_X, y)
         term = (n_features + 1) * n_classes * 8
         envelope = 10_000  # what pickling a function and a message add
@@ -544,14 +545,14 @@ class TestOnACluster:
 
         def act_in(numbers, act):
             count = iter(range(1, 10**6))
-            computed = rows_on_dask.computed
+            computed = graphs.computed
 
             def acting(*args):
                 if next(count) in numbers:
                     threading.Timer(0.01, act).start()
                 return computed(*args)
 
-            monkeypatch.setattr(rows_on_dask, "computed", acting)
+            monkeypatch.setattr(graphs, "computed", acting)
 
         return act_in
 
@@ -619,14 +620,14 @@ class TestOnACluster:
     def test_an_interrupt_leaves_the_last_iterate(self, data, monkeypatch):
         X, _, lazy_X, lazy_y = data
         counts = iter(range(100))
-        computed = rows_on_dask.computed
+        computed = graphs.computed
 
         def interrupted(*args):
             if next(counts) == 8:
                 raise KeyboardInterrupt
             return computed(*args)
 
-        monkeypatch.setattr(rows_on_dask, "computed", interrupted)
+        monkeypatch.setattr(graphs, "computed", interrupted)
         model = SoftmaxRegressor()
         with pytest.raises(KeyboardInterrupt):
             model.fit(lazy_X, lazy_y)
@@ -639,7 +640,6 @@ def test_skce_does_not_import_dask_until_it_is_given_some():
 
 
 def test_without_the_extra_the_error_says_so(monkeypatch, problem):
-    monkeypatch.setitem(sys.modules, "skce._rows.dask", None)
-    monkeypatch.delattr("skce._rows.dask")
+    monkeypatch.setitem(sys.modules, "skce._rows.dask.engine", None)
     with pytest.raises(ImportError, match=r"pip install 'skce\[dask\]'"):
         SoftmaxRegressor().fit(on_dask(problem[0], 13), problem[1])

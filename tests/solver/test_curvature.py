@@ -6,9 +6,9 @@ import scipy.sparse
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
 from skce._labels.kinds_of_y import HardLabels
-from skce._links.binary import BinaryTargets
-from skce._links.one_vs_all import OneVsAllTargets
-from skce._links.softmax import SoftmaxTargets
+from skce._links.binary import Binary
+from skce._links.one_vs_all import OneVsAll
+from skce._links.softmax import Softmax
 from skce._rows.blocks import RowBlocks
 from skce._solver import lbfgs
 from skce._solver.curvature import diagonal, exact, kronecker
@@ -18,19 +18,19 @@ from skce._solver.curvature.exact import ExactCurvature
 from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature
 from skce._solver.curvature.ladder import Rung
 from skce._solver.objective import LinearObjective
-from skce._solver.standardisation import standardisation_of
+from skce._solver.standardisation import Standardisation
 from skce.losses import CrossEntropy, FocalLoss
 from tests.differences import gradient_by_differences
-from tests.problems import TIGHT, overlapping, targets_of
+from tests.problems import TIGHT, overlapping, problem_of_rows, targets_of
 
 CURVATURES = [ExactCurvature, KroneckerCurvature, RowSpaceCurvature, DiagonalCurvature]
 DRAWING_CURVATURES = [ExactCurvature, KroneckerCurvature, DiagonalCurvature]
 N, D, K = 40, 3, 3
 
 
-@pytest.fixture(params=[SoftmaxTargets, BinaryTargets, OneVsAllTargets])
+@pytest.fixture(params=[Softmax, Binary, OneVsAll])
 def targets(request, rng):
-    n_classes = 2 if request.param is BinaryTargets else K
+    n_classes = 2 if request.param is Binary else K
     return targets_of(
         request.param, HardLabels(np.arange(N) % n_classes, n_classes), rng.uniform(size=N), np.ones(n_classes), 0.1
     )
@@ -44,21 +44,21 @@ def X(rng):
 def problem(X, targets, loss=None, *, C=2.0, fit_intercept=True):
     """An objective on X, and the standardisation of its columns."""
     rows = RowBlocks(X, targets)
-    objective = LinearObjective(rows, loss or CrossEntropy(), C=C, fit_intercept=fit_intercept)
-    return objective, standardisation_of(rows, objective.penalty, fit_intercept)
+    objective = LinearObjective(problem_of_rows(rows, loss or CrossEntropy(), C=C, fit_intercept=fit_intercept))
+    return objective, Standardisation.of(objective.problem)
 
 
 def random_params(objective, standardisation, rng):
     """Parameters that give logits of order 1."""
-    return standardisation.params(0.5 * rng.standard_normal(objective.shape)).reshape(-1)
+    return standardisation.to_params(0.5 * rng.standard_normal(objective.shape)).reshape(-1)
 
 
 def hessian_in_coordinates(objective, curvature, params):
     """Second derivatives (p, p) by the coordinates, by differences of gradients."""
-    size = len(curvature.gradient(params))
+    size = len(curvature.pull_back(params))
 
     def gradient(coordinates):
-        return curvature.gradient(objective(params + curvature.params(coordinates))[1])
+        return curvature.pull_back(objective(params + curvature.to_params(coordinates))[1])
 
     return np.stack([gradient_by_differences(lambda u, i=i: gradient(u)[i], np.zeros(size)) for i in range(size)])
 
@@ -72,11 +72,11 @@ def test_gradients_map_by_the_transpose_of_what_maps_parameters(
     objective, standardisation = problem(container(X), targets, FocalLoss(1.0), fit_intercept=fit_intercept)
     curvature = make_curvature(objective, random_params(objective, standardisation, rng), standardisation)
     gradient = rng.standard_normal(objective.shape)
-    if targets.is_shift_invariant:
+    if targets.link.is_shift_invariant:
         gradient -= gradient.mean(axis=1, keepdims=True)
-    by_coordinates = curvature.gradient(gradient.reshape(-1))
+    by_coordinates = curvature.pull_back(gradient.reshape(-1))
     coordinates = rng.standard_normal(len(by_coordinates))
-    displacement = curvature.params(coordinates)
+    displacement = curvature.to_params(coordinates)
     assert displacement.shape == gradient.reshape(-1).shape
     assert by_coordinates @ coordinates == pytest.approx(gradient.reshape(-1) @ displacement, rel=1e-9)
     decrements = curvature.decrements(by_coordinates)
@@ -109,7 +109,7 @@ def test_without_coefficients_kronecker_is_exact(make_curvature, C, targets, X, 
 def test_kronecker_takes_the_moment_of_columns_as_the_rows_curve(make_curvature, rng):
     # One logit: the product is exact but for what the columns have to do with the intercept, which centring mends.
     X = rng.standard_normal((N, 1)) + 2
-    targets = targets_of(BinaryTargets, HardLabels(np.arange(N) % 2, 2), rng.uniform(size=N), np.ones(2), 0.0)
+    targets = targets_of(Binary, HardLabels(np.arange(N) % 2, 2), rng.uniform(size=N), np.ones(2), 0.0)
     objective, standardisation = problem(X, targets, C=np.inf)
     params = np.array([1.5, -1.0])
     hessian = hessian_in_coordinates(objective, make_curvature(objective, params, standardisation), params)
@@ -123,11 +123,11 @@ def test_of_fewer_rows_than_columns_too(container, fit_intercept, targets, rng):
     objective, standardisation = problem(container(X), targets, fit_intercept=fit_intercept)
     params = np.zeros(objective.shape).reshape(-1)
     curvature = RowSpaceCurvature(objective, params, standardisation)
-    displacement = curvature.params(rng.standard_normal(curvature.gradient(params).shape))
+    displacement = curvature.to_params(rng.standard_normal(curvature.pull_back(params).shape))
     length = 1e-3 / np.abs(displacement).max()
     change = objective(params + length * displacement)[1] - objective(params - length * displacement)[1]
-    by_coordinates = curvature.gradient(change / (2 * length))
-    np.testing.assert_allclose(curvature.params(by_coordinates), displacement, rtol=1e-4, atol=1e-6)
+    by_coordinates = curvature.pull_back(change / (2 * length))
+    np.testing.assert_allclose(curvature.to_params(by_coordinates), displacement, rtol=1e-4, atol=1e-6)
 
 
 def test_without_coefficients_diagonal_has_the_diagonal(targets, X):
@@ -135,7 +135,7 @@ def test_without_coefficients_diagonal_has_the_diagonal(targets, X):
     params = np.zeros(objective.shape).reshape(-1)
     curvature = DiagonalCurvature(objective, params, standardisation)
     hessian = hessian_in_coordinates(objective, curvature, params)
-    if targets.is_shift_invariant:  # what all classes share is taken from the steps
+    if targets.link.is_shift_invariant:  # what all classes share is taken from the steps
         assert (np.diag(hessian) < 1 + 1e-6).all()
         assert np.diag(hessian).min() > 0.1
     else:
@@ -168,7 +168,7 @@ def test_drawn_rows_estimate_what_all_rows_say(make_curvature, targets, X, rng, 
     assert drawn.sweeps == pytest.approx((N - 1) / N)
     np.testing.assert_allclose(drawn.by_class, full.by_class, rtol=0.2, atol=1e-2)
     gradient = objective(params)[1]
-    actual, expected = (c.decrements(c.gradient(gradient)).sum() for c in (drawn, full))
+    actual, expected = (c.decrements(c.pull_back(gradient)).sum() for c in (drawn, full))
     assert actual == pytest.approx(expected, rel=0.3)
     assert actual != expected
 
@@ -180,8 +180,8 @@ def test_columns_without_information_are_harmless(make_curvature, C, targets, X,
     objective, standardisation = problem(odd, targets, C=C)
     params = np.zeros(objective.shape).reshape(-1)
     curvature = make_curvature(objective, params, standardisation)
-    by_coordinates = curvature.gradient(objective(params)[1])
-    displacement = curvature.params(-by_coordinates)
+    by_coordinates = curvature.pull_back(objective(params)[1])
+    displacement = curvature.to_params(-by_coordinates)
     assert np.isfinite(displacement).all()
     assert objective(params + 1e-2 * displacement)[0].sum() < objective(params)[0].sum()
 

@@ -5,17 +5,17 @@ import pytest
 import scipy.sparse
 
 from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
-from skce._links.binary import BinaryTargets
-from skce._links.multilabel import MultilabelTargets
-from skce._links.one_vs_all import OneVsAllTargets
-from skce._links.softmax import SoftmaxTargets
+from skce._links.binary import Binary
+from skce._links.multilabel import Multilabel
+from skce._links.one_vs_all import OneVsAll
+from skce._links.softmax import Softmax
 from skce._rows import blocks
 from skce._rows.blocks import RowBlocks
 from skce._solver.objective import LinearObjective
 from skce.losses import CrossEntropy, FocalLoss
 from tests import reference
 from tests.differences import gradient_by_differences
-from tests.problems import targets_of
+from tests.problems import problem_of_rows, targets_of
 
 N, D, K = 12, 3, 4
 C = 0.7
@@ -28,13 +28,13 @@ def X(rng):
 
 def objective_of(X, targets, loss, *, C=C, fit_intercept=True, **kwargs):
     """The objective on the rows of X, in blocks as ``kwargs`` say."""
-    return LinearObjective(RowBlocks(X, targets, **kwargs), loss, C=C, fit_intercept=fit_intercept)
+    return LinearObjective(problem_of_rows(RowBlocks(X, targets, **kwargs), loss, C=C, fit_intercept=fit_intercept))
 
 
 def made_targets(kind, soft, weighted, rng):
     """Targets of a link, drawn at random."""
-    n_classes = 2 if kind is BinaryTargets else K
-    if kind is MultilabelTargets:
+    n_classes = 2 if kind is Binary else K
+    if kind is Multilabel:
         labels = Indicators(rng.integers(0, 2, size=(N, K)))
         class_weight = rng.uniform(size=(2, K)) if weighted else np.ones((2, K))
     else:
@@ -48,8 +48,8 @@ def made_targets(kind, soft, weighted, rng):
 @pytest.mark.parametrize(
     ("kind", "soft"),
     [
-        (MultilabelTargets, False),
-        *[(kind, soft) for kind in (SoftmaxTargets, BinaryTargets, OneVsAllTargets) for soft in (False, True)],
+        (Multilabel, False),
+        *[(kind, soft) for kind in (Softmax, Binary, OneVsAll) for soft in (False, True)],
     ],
 )
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
@@ -57,12 +57,12 @@ def test_value_and_gradient(kind, soft, weighted, loss, loss_name, X, rng):
     targets = made_targets(kind, soft, weighted, rng)
     objective = objective_of(X, targets, loss)
     params = rng.standard_normal(targets.n_outputs * (D + 1))
-    coef, intercept = objective.coef_intercept(params)
+    coef, intercept = objective.problem.coef_intercept(params)
     values, gradient = objective(params)
-    assert len(values) == objective.n_problems == (1 if kind in (SoftmaxTargets, BinaryTargets) else K)
+    assert len(values) == objective.n_problems == (1 if kind in (Softmax, Binary) else K)
 
     block, phi = targets.block(slice(0, N)), reference.PHI[loss_name]
-    if kind is SoftmaxTargets:
+    if kind is Softmax:
         expected = reference.softmax_objective(X, block.T, phi, coef, intercept, C)
     else:
         expected = reference.sigmoid_objective(X, block.transpose(2, 1, 0), targets.total, phi, coef, intercept, C)
@@ -73,7 +73,7 @@ def test_value_and_gradient(kind, soft, weighted, loss, loss_name, X, rng):
 
 
 def test_without_an_intercept(X, rng):
-    targets = made_targets(SoftmaxTargets, False, True, rng)
+    targets = made_targets(Softmax, False, True, rng)
     with_intercept = objective_of(X, targets, FocalLoss(1.0), C=np.inf, fit_intercept=True)
     without = objective_of(X, targets, FocalLoss(1.0), C=np.inf, fit_intercept=False)
     params = rng.standard_normal(K * D)
@@ -84,14 +84,14 @@ def test_without_an_intercept(X, rng):
 
 
 def test_flat_and_coef_intercept_are_inverse(X, rng):
-    targets = made_targets(SoftmaxTargets, False, False, rng)
+    targets = made_targets(Softmax, False, False, rng)
     objective = objective_of(X, targets, FocalLoss(1.0))
     params = rng.standard_normal(K * (D + 1))
-    np.testing.assert_array_equal(objective.flat(*objective.coef_intercept(params)), params)
+    np.testing.assert_array_equal(objective.problem.flat(*objective.problem.coef_intercept(params)), params)
 
 
 def test_the_size_of_blocks_does_not_matter(X, rng, monkeypatch):
-    targets = made_targets(OneVsAllTargets, True, True, rng)
+    targets = made_targets(OneVsAll, True, True, rng)
     params = rng.standard_normal(K * (D + 1))
     value, gradient = objective_of(X, targets, FocalLoss(1.0))(params)
     for elements in (1, 5 * K, 7 * K):
@@ -107,7 +107,7 @@ def test_the_size_of_blocks_does_not_matter(X, rng, monkeypatch):
 @pytest.mark.parametrize("container", ["fortran", "float32", "csr_matrix", "csr_array", "memmap", "int64 indices"])
 def test_the_kind_of_matrix_does_not_matter(container, X, rng, tmp_path, monkeypatch):
     X = np.round(X, 2).astype(np.float32).astype(float)
-    targets = made_targets(SoftmaxTargets, True, True, rng)
+    targets = made_targets(Softmax, True, True, rng)
     params = rng.standard_normal(K * (D + 1))
     value, gradient = objective_of(X, targets, FocalLoss(1.0))(params)
     if container == "memmap":
@@ -134,20 +134,20 @@ def test_the_kind_of_matrix_does_not_matter(container, X, rng, tmp_path, monkeyp
 
 
 def test_shifted_blocks_change_nothing_but_the_rounding(X, rng):
-    targets = made_targets(SoftmaxTargets, True, True, rng)
+    targets = made_targets(Softmax, True, True, rng)
     coef, intercept = rng.standard_normal((K, D)), rng.standard_normal(K)
     plain, shifted = objective_of(X, targets, FocalLoss(1.0)), objective_of(X, targets, FocalLoss(1.0), shift=X[0])
-    params = shifted.flat(coef, intercept)
-    for actual, expected in zip(shifted.coef_intercept(params), (coef, intercept), strict=True):
+    params = shifted.problem.flat(coef, intercept)
+    for actual, expected in zip(shifted.problem.coef_intercept(params), (coef, intercept), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-13)
-    assert shifted(params)[0] == pytest.approx(plain(plain.flat(coef, intercept))[0], rel=1e-13)
+    assert shifted(params)[0] == pytest.approx(plain(plain.problem.flat(coef, intercept))[0], rel=1e-13)
     differences = gradient_by_differences(lambda params: shifted(params)[0].sum(), params)
     np.testing.assert_allclose(shifted(params)[1], differences, atol=1e-8)
 
 
 def test_products_in_float32_have_its_accuracy(X, rng):
     X = X.astype(np.float32)
-    for kind in (SoftmaxTargets, BinaryTargets, OneVsAllTargets, MultilabelTargets):
+    for kind in (Softmax, Binary, OneVsAll, Multilabel):
         targets = made_targets(kind, False, True, rng)
         for loss in (CrossEntropy(), FocalLoss(1.0)):
             single = objective_of(X, targets, loss, dtype=np.float32)
@@ -160,9 +160,7 @@ def test_products_in_float32_have_its_accuracy(X, rng):
 
 
 def test_columns_without_mass_have_no_parameters(X, rng):
-    targets = targets_of(
-        SoftmaxTargets, HardLabels(np.arange(N) % 3, 5), np.ones(N), np.array([1.0, 0.0, 2.0, 1.0, 1.0]), 0.0
-    )
+    targets = targets_of(Softmax, HardLabels(np.arange(N) % 3, 5), np.ones(N), np.array([1.0, 0.0, 2.0, 1.0, 1.0]), 0.0)
     objective = objective_of(X, targets, CrossEntropy())
     assert targets.columns.tolist() == [0, 2]
     params = rng.standard_normal(objective.shape).reshape(-1)
@@ -172,21 +170,23 @@ def test_columns_without_mass_have_no_parameters(X, rng):
 
 def test_the_certificate_is_the_distance_of_a_quadratic_at_least(X, rng):
     # Strong convexity says F(x) - min F <= |gradient|^2 / (2 penalty), with equality for the penalty alone.
-    targets = made_targets(SoftmaxTargets, False, False, rng)
+    targets = made_targets(Softmax, False, False, rng)
     objective = objective_of(X, targets, CrossEntropy(), C=2.0, fit_intercept=False)
     coef = rng.standard_normal((D, K))
-    gradient = objective.penalty * coef.reshape(-1)
-    assert objective.certified_gap(gradient, np.zeros(D)) == pytest.approx(objective.penalty / 2 * (coef**2).sum())
+    gradient = objective.problem.penalty.ridge * coef.reshape(-1)
+    assert objective.certified_gap(gradient, np.zeros(D)) == pytest.approx(
+        objective.problem.penalty.ridge / 2 * (coef**2).sum()
+    )
 
 
 def test_separated_problems_are_those_whose_rows_are_all_certain(rng):
     X, codes = np.array([[-1.0], [1.0], [2.0]]), np.array([0, 1, 1])
     objective = objective_of(
-        X, targets_of(BinaryTargets, HardLabels(codes, 2), np.ones(3), np.ones(2), 0.0), CrossEntropy(), C=np.inf
+        X, targets_of(Binary, HardLabels(codes, 2), np.ones(3), np.ones(2), 0.0), CrossEntropy(), C=np.inf
     )
     assert objective.separated_problems(np.array([20.0, 0.0])).tolist() == [True]
     assert objective.separated_problems(np.array([10.0, 0.0])).tolist() == [False]
     labels = Indicators(np.array([[0, 1], [1, 0], [1, 1]]))
-    two_labels = targets_of(MultilabelTargets, labels, np.ones(3), np.ones((2, 2)), 0.0)
+    two_labels = targets_of(Multilabel, labels, np.ones(3), np.ones((2, 2)), 0.0)
     objective = objective_of(X, two_labels, CrossEntropy(), C=np.inf)
     assert objective.separated_problems(np.array([[30.0, 1.0], [0.0, 1.0]]).reshape(-1)).tolist() == [True, False]

@@ -1,6 +1,7 @@
 """The solver: where it ends, why, and how honestly it says how far that is from the minimum."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 from sklearn.exceptions import ConvergenceWarning
 
 from skce._labels.kinds_of_y import HardLabels, SoftLabels
-from skce._links.binary import BinaryTargets
-from skce._links.one_vs_all import OneVsAllTargets
-from skce._links.softmax import SoftmaxTargets
+from skce._links.binary import Binary
+from skce._links.one_vs_all import OneVsAll
+from skce._links.softmax import Softmax
 from skce._rows.blocks import RowBlocks
 from skce._solver import lbfgs
 from skce._solver.curvature.diagonal import DiagonalCurvature
@@ -21,99 +22,99 @@ from skce._solver.curvature.ladder import Rung, first_rung, next_rung, rungs_for
 from skce._solver.lbfgs import minimised
 from skce._solver.objective import LinearObjective
 from skce._solver.solution import Solution, warn_unless_converged
-from skce._solver.standardisation import standardisation_of
+from skce._solver.standardisation import Standardisation
 from skce.losses import CrossEntropy, FocalLoss, Poly1Loss
-from tests.problems import overlapping, targets_of
+from tests.problems import overlapping, problem_of_rows, targets_of
 
 
-def problem(X, y, make_targets=SoftmaxTargets, loss=None, *, C=1.0, fit_intercept=True):
-    """The objective of labels y, and the standardisation of its columns."""
+def objective_of(X, y, kind=Softmax, loss=None, *, C=1.0, fit_intercept=True):
+    """The objective of labels y."""
     labels = HardLabels(y, y.max() + 1) if y.ndim == 1 else SoftLabels(y)
     n_classes = y.max() + 1 if y.ndim == 1 else y.shape[1]
-    targets = targets_of(make_targets, labels, np.ones(len(y)), np.ones(n_classes), 0.0)
+    targets = targets_of(kind, labels, np.ones(len(y)), np.ones(n_classes), 0.0)
     rows = RowBlocks(X, targets)
-    objective = LinearObjective(rows, loss or CrossEntropy(), C=C, fit_intercept=fit_intercept)
-    return objective, standardisation_of(rows, objective.penalty, fit_intercept)
+    return LinearObjective(problem_of_rows(rows, loss or CrossEntropy(), C=C, fit_intercept=fit_intercept))
 
 
-def solved(objective, standardisation, *, start=None, tol=1e-7, max_iter=1000, on_iteration=None, on_stage=None):
+def watch_by(on_iteration=None, on_stage=None):
+    """What a minimisation is watched by: nothing, or the functions that are given."""
+    return SimpleNamespace(
+        after_iteration=on_iteration or (lambda iterate: False), after_stage=on_stage or (lambda descent: None)
+    )
+
+
+def solved(objective, *, start=None, tol=1e-7, max_iter=1000, on_iteration=None, on_stage=None):
     """The Solution from zero, or from ``start``."""
     return minimised(
-        objective,
-        standardisation,
+        objective.problem,
         [np.zeros(objective.shape).reshape(-1) if start is None else start],
         tol=tol,
         max_iter=max_iter,
-        on_iteration=on_iteration or (lambda params: False),
-        on_stage=on_stage or (lambda descent: None),
+        watch=watch_by(on_iteration, on_stage),
     )
 
 
 @pytest.fixture
-def overlapping_problem(rng):
-    return problem(*overlapping(rng, n_samples=200))
+def objective(rng):
+    return objective_of(*overlapping(rng, n_samples=200))
 
 
 class TestEnds:
-    def test_the_solution_is_what_the_objective_says(self, overlapping_problem):
-        objective, _ = overlapping_problem
-        solution = solved(*overlapping_problem)
+    def test_the_solution_is_what_the_objective_says(self, objective):
+        solution = solved(objective)
         assert solution.reason == "converged"
         assert solution.value == objective(solution.params)[0].sum() == solution.loss_curve[-1]
         assert solution.suboptimality <= 1e-7
 
-    def test_the_loss_curve_goes_from_the_start_to_the_end(self, overlapping_problem):
-        objective, _ = overlapping_problem
-        solution = solved(*overlapping_problem, tol=1e-12)
+    def test_the_loss_curve_goes_from_the_start_to_the_end(self, objective):
+        solution = solved(objective, tol=1e-12)
         assert solution.loss_curve[0] == objective(np.zeros(objective.shape).reshape(-1))[0].sum()
         assert len(solution.loss_curve) == solution.n_iter + 1
         assert (np.diff(solution.loss_curve) <= 0).all()
         assert solution.n_iter < solution.n_evaluations < solution.n_passes
 
-    def test_the_pass_curve_goes_with_the_loss_curve(self, overlapping_problem):
-        solution = solved(*overlapping_problem, tol=1e-12)
+    def test_the_pass_curve_goes_with_the_loss_curve(self, objective):
+        solution = solved(objective, tol=1e-12)
         assert len(solution.pass_curve) == len(solution.loss_curve)
         assert solution.pass_curve[0] == 1  # the start is evaluated
         assert solution.pass_curve[1] >= 3  # and then a sweep for the curvature, and an evaluation
         assert (np.diff(solution.pass_curve) >= 1).all()  # each iteration evaluates at least once
         assert solution.pass_curve[-1] == solution.n_passes
 
-    def test_every_evaluation_and_sweep_is_counted(self, overlapping_problem, monkeypatch):
-        objective, standardisation = overlapping_problem
+    def test_every_evaluation_and_sweep_is_counted(self, objective, monkeypatch):
         sweeps = []
         summed = RowBlocks.summed
         monkeypatch.setattr(RowBlocks, "summed", lambda *args, **kwargs: sweeps.append(1) or summed(*args, **kwargs))
-        solution = solved(objective, standardisation)
+        solution = solved(objective)
         assert solution.n_passes == len(sweeps)
 
-    def test_a_start_at_the_minimum_is_the_solution(self, overlapping_problem):
-        minimum = solved(*overlapping_problem, tol=1e-13)
-        solution = solved(*overlapping_problem, start=minimum.params)
+    def test_a_start_at_the_minimum_is_the_solution(self, objective):
+        minimum = solved(objective, tol=1e-13)
+        solution = solved(objective, start=minimum.params)
         assert (solution.reason, solution.n_iter) == ("converged", 0)
         assert solution.value == pytest.approx(minimum.value, rel=1e-12)
 
     @pytest.mark.parametrize("max_iter", [1, 2, 7])
     def test_max_iter_bounds_the_iterations_of_all_stages(self, max_iter, rng):
-        solution = solved(*problem(*load_wine(return_X_y=True)), tol=0.0, max_iter=max_iter)
+        solution = solved(objective_of(*load_wine(return_X_y=True)), tol=0.0, max_iter=max_iter)
         assert (solution.reason, solution.n_iter) == ("max_iter", max_iter)
 
     @pytest.mark.parametrize("C", [1.0, np.inf])
-    @pytest.mark.parametrize("make_targets", [SoftmaxTargets, OneVsAllTargets])
-    def test_asking_for_more_than_float64_holds_ends_in_precision_and_quietly(self, make_targets, C, rng):
-        solution = solved(*problem(*overlapping(rng, n_samples=200), make_targets, C=C), tol=0.0)
+    @pytest.mark.parametrize("kind", [Softmax, OneVsAll])
+    def test_asking_for_more_than_float64_holds_ends_in_precision_and_quietly(self, kind, C, rng):
+        solution = solved(objective_of(*overlapping(rng, n_samples=200), kind, C=C), tol=0.0)
         assert solution.reason == "precision"
         assert solution.suboptimality < 1e-12
         warn_unless_converged(solution, tol=0.0)
 
-    def test_a_callback_stops_it_quietly(self, overlapping_problem):
+    def test_a_callback_stops_it_quietly(self, objective):
         iterations = itertools.count(1)
-        solution = solved(*overlapping_problem, on_iteration=lambda params: next(iterations) == 3)
+        solution = solved(objective, on_iteration=lambda iterate: next(iterations) == 3)
         assert (solution.reason, solution.n_iter) == ("stopped", 3)
         warn_unless_converged(solution, tol=1e-7)
 
     @pytest.mark.parametrize("at", [1, 3, 5])
-    def test_an_interrupt_keeps_the_best_point(self, at, overlapping_problem, monkeypatch):
-        objective, standardisation = overlapping_problem
+    def test_an_interrupt_keeps_the_best_point(self, at, objective, monkeypatch):
         evaluations = itertools.count()
 
         def interrupted(self, params):
@@ -123,7 +124,7 @@ class TestEnds:
 
         evaluate = LinearObjective.__call__
         monkeypatch.setattr(LinearObjective, "__call__", interrupted)
-        solution = solved(objective, standardisation)
+        solution = solved(objective)
         monkeypatch.undo()
         assert solution.reason == "interrupted"
         assert solution.value == objective(solution.params)[0].sum() == min(solution.loss_curve)
@@ -138,47 +139,44 @@ class TestEnds:
                 return np.full_like(log_q, bad)
 
         with np.errstate(all="ignore"):
-            solution = solved(*problem(*overlapping(rng), loss=Bad()))
+            solution = solved(objective_of(*overlapping(rng), loss=Bad()))
         assert (solution.reason, solution.n_iter, solution.gap_bound) == ("stalled", 0, None)
 
     @pytest.mark.parametrize("start", [1e6, 1e160, np.nan])
-    def test_the_better_start_of_several_is_taken(self, start, overlapping_problem, rng):
-        objective, standardisation = overlapping_problem
+    def test_the_better_start_of_several_is_taken(self, start, objective, rng):
         cold = np.zeros(objective.shape).reshape(-1)
         with np.errstate(all="ignore"):
             solution = minimised(
-                objective,
-                standardisation,
+                objective.problem,
                 [start * rng.standard_normal(cold.shape), cold],
                 tol=1e-7,
                 max_iter=100,
-                on_iteration=lambda params: False,
-                on_stage=lambda descent: None,
+                watch=watch_by(),
             )
         assert solution.reason == "converged"
         assert solution.loss_curve[0] == objective(cold)[0].sum()
 
     def test_one_separable_column_of_several_does_not_keep_the_others(self):
         X, y = load_iris(return_X_y=True)
-        objective, standardisation = problem(X, y, OneVsAllTargets, C=np.inf)
-        solution = solved(objective, standardisation)
+        objective = objective_of(X, y, OneVsAll, C=np.inf)
+        solution = solved(objective)
         assert solution.reason == "separable"
-        tight = solved(objective, standardisation, tol=1e-13)
+        tight = solved(objective, tol=1e-13)
         values, least = objective(solution.params)[0], objective(tight.params)[0]
         np.testing.assert_allclose(values[1:], least[1:], rtol=1e-6)
         assert values[0] < 1e-6
 
-    def test_stages_are_reported(self, overlapping_problem):
+    def test_stages_are_reported(self, objective):
         stages = []
-        solution = solved(*overlapping_problem, on_stage=lambda descent: stages.append(str(descent)))
+        solution = solved(objective, on_stage=lambda descent: stages.append(str(descent)))
         assert len(stages) >= 1
         assert stages[0].startswith("stage 1, ")
         assert f"{solution.n_iter} iterations" in stages[-1]
 
-    @pytest.mark.parametrize("make_targets", [SoftmaxTargets, OneVsAllTargets])
-    def test_separable_classes_without_a_penalty(self, make_targets, rng):
+    @pytest.mark.parametrize("kind", [Softmax, OneVsAll])
+    def test_separable_classes_without_a_penalty(self, kind, rng):
         X = np.repeat(np.eye(3), 10, axis=0) + 0.1 * rng.standard_normal((30, 3))
-        solution = solved(*problem(X, np.repeat([0, 1, 2], 10), make_targets, C=np.inf))
+        solution = solved(objective_of(X, np.repeat([0, 1, 2], 10), kind, C=np.inf))
         assert solution.reason == "separable"
         assert solution.value < 1e-6
         with pytest.warns(ConvergenceWarning, match="classes are separable and C=inf, so there is no optimum"):
@@ -189,16 +187,16 @@ class TestHonesty:
     """``suboptimality`` against the truth, which is a fit to the end of float64."""
 
     PROBLEMS = [
-        (load, make_targets, C)
+        (load, kind, C)
         for load in (load_iris, load_wine, load_breast_cancer)
-        for make_targets in (SoftmaxTargets, OneVsAllTargets)
+        for kind in (Softmax, OneVsAll)
         for C in (0.01, 1.0, 100.0)
     ]
 
-    @pytest.mark.parametrize(("load", "make_targets", "C"), PROBLEMS)
-    def test_raw_features_end_within_a_millionth_at_the_default(self, load, make_targets, C):
-        objective, standardisation = problem(*load(return_X_y=True), make_targets, C=C)
-        solution, truth = (solved(objective, standardisation, tol=tol) for tol in (1e-7, 0.0))
+    @pytest.mark.parametrize(("load", "kind", "C"), PROBLEMS)
+    def test_raw_features_end_within_a_millionth_at_the_default(self, load, kind, C):
+        objective = objective_of(*load(return_X_y=True), kind, C=C)
+        solution, truth = (solved(objective, tol=tol) for tol in (1e-7, 0.0))
         assert solution.reason == "converged"
         assert solution.value / truth.value - 1 <= 1e-6
 
@@ -207,29 +205,29 @@ class TestHonesty:
         for seed in range(10):
             rng = np.random.default_rng(seed)
             X, y = overlapping(rng, n_samples=150, n_features=4, n_classes=2 + seed % 4)
-            objective, standardisation = problem(X * 10.0 ** rng.integers(-3, 4, size=4), y, C=10.0 ** (seed % 5 - 2))
-            solution, truth = (solved(objective, standardisation, tol=t) for t in (tol, 0.0))
+            objective = objective_of(X * 10.0 ** rng.integers(-3, 4, size=4), y, C=10.0 ** (seed % 5 - 2))
+            solution, truth = (solved(objective, tol=t) for t in (tol, 0.0))
             assert solution.value / truth.value - 1 <= 10 * tol
 
     @pytest.fixture
     def exponential_tail(self):
         """One certain feature and next to no penalty: F falls like an exponential to a far minimum."""
-        return problem(np.array([[-1.0], [1.0]]), np.array([0, 1]), BinaryTargets, C=1e8, fit_intercept=False)
+        return objective_of(np.array([[-1.0], [1.0]]), np.array([0, 1]), Binary, C=1e8, fit_intercept=False)
 
     @pytest.mark.parametrize("tol", [1e-2, 1e-3, 1e-5])
     def test_a_curvature_that_is_a_stage_old_is_not_believed_along_a_tail(self, tol, exponential_tail):
-        solution, truth = (solved(*exponential_tail, tol=t) for t in (tol, 0.0))
+        solution, truth = (solved(exponential_tail, tol=t) for t in (tol, 0.0))
         assert solution.value / truth.value - 1 <= 2 * tol
 
     def test_estimates_are_raised_after_a_fall_by_more_than_was_promised(self, exponential_tail):
-        objective, standardisation = exponential_tail
+        objective = exponential_tail
         start = np.array([2.0])
         descent = lbfgs.Descent.from_best_of([start], objective)
-        curvature = ExactCurvature(objective, start, standardisation)
-        stage = lbfgs.Stage(descent, curvature, 0.0, lambda params: False, n_iter=2, patience=0)
+        curvature = ExactCurvature(objective, start, Standardisation.of(objective.problem))
+        stage = lbfgs.Stage(descent, curvature, 0.0, watch_by(), n_iter=2, patience=0)
         promised = stage.decrements.sum()
         stage.run(2)
-        promised -= curvature.decrements(curvature.gradient(objective(descent.best.params)[1])).sum()
+        promised -= curvature.decrements(curvature.pull_back(objective(descent.best.params)[1])).sum()
         fall = objective(start)[0].sum() - descent.best.value
         assert fall > 1.3 * promised
         assert descent.correction == pytest.approx(min((fall / promised) ** 2, 10))
@@ -242,8 +240,8 @@ class TestHonesty:
         y = (X[:, 0] > 0).astype(int)
         y[rng.choice(2000, size=100)] ^= 1
         y[:5] = 2
-        objective, standardisation = problem(X, y, OneVsAllTargets)
-        solution, truth = (solved(objective, standardisation, tol=tol) for tol in (1e-5, 0.0))
+        objective = objective_of(X, y, OneVsAll)
+        solution, truth = (solved(objective, tol=tol) for tol in (1e-5, 0.0))
         values, least = objective(solution.params)[0], objective(truth.params)[0]
         assert least[2] < 0.1 * least[0]
         assert (values / least - 1 <= 1e-5).all()
@@ -254,35 +252,31 @@ class TestHonesty:
             n_features, n_classes = int(rng.integers(1, 6)), int(rng.integers(2, 5))
             X, y = overlapping(rng, int(rng.integers(20, 80)), n_features, n_classes)
             X = X * 10.0 ** rng.uniform(-2, 2, size=n_features) + rng.uniform(-3, 3, size=n_features)
-            make_targets = rng.choice([BinaryTargets if n_classes == 2 else SoftmaxTargets, OneVsAllTargets])
+            kind = rng.choice([Binary if n_classes == 2 else Softmax, OneVsAll])
             loss = [CrossEntropy(), Poly1Loss(1.0)][seed % 2]
-            objective, standardisation = problem(
-                X, y, make_targets, loss, C=10.0 ** rng.uniform(-2, 2), fit_intercept=bool(seed % 5)
-            )
-            solution = solved(
-                objective, standardisation, tol=10.0 ** rng.uniform(-8, 0), max_iter=int(rng.integers(1, 20))
-            )
-            least = solved(objective, standardisation, tol=0.0).value
+            objective = objective_of(X, y, kind, loss, C=10.0 ** rng.uniform(-2, 2), fit_intercept=bool(seed % 5))
+            solution = solved(objective, tol=10.0 ** rng.uniform(-8, 0), max_iter=int(rng.integers(1, 20)))
+            least = solved(objective, tol=0.0).value
             assert solution.gap_bound >= solution.value - least - 1e-13 * abs(least)
 
     def test_there_is_no_certificate_without_strong_convexity(self, rng):
         X, y = overlapping(rng)
-        assert solved(*problem(X, y, C=np.inf)).gap_bound is None
-        assert solved(*problem(X, y, loss=FocalLoss(1.0))).gap_bound is None
-        assert solved(*problem(X, y)).gap_bound > 0
+        assert solved(objective_of(X, y, C=np.inf)).gap_bound is None
+        assert solved(objective_of(X, y, loss=FocalLoss(1.0))).gap_bound is None
+        assert solved(objective_of(X, y)).gap_bound > 0
 
 
 class TestLadder:
-    def test_rungs_from_cheap_to_dear(self, overlapping_problem):
-        rungs = rungs_for(overlapping_problem[0])
+    def test_rungs_from_cheap_to_dear(self, objective):
+        rungs = rungs_for(objective)
         assert [rung.curvature for rung in rungs] == [DiagonalCurvature, KroneckerCurvature, ExactCurvature]
 
     def test_what_does_not_fit_is_no_rung(self, rng):
-        long = problem(rng.standard_normal((900, 800)), np.arange(900) % 3)[0]
+        long = objective_of(rng.standard_normal((900, 800)), np.arange(900) % 3)
         assert [rung.curvature for rung in rungs_for(long)] == [DiagonalCurvature, KroneckerCurvature]
-        wide = problem(rng.standard_normal((20, 800)), np.arange(20) % 3)[0]
+        wide = objective_of(rng.standard_normal((20, 800)), np.arange(20) % 3)
         assert [rung.curvature for rung in rungs_for(wide)] == [RowSpaceCurvature]
-        wider = problem(scipy.sparse.eye(2000, 10_000, format="csr"), np.arange(2000) % 3)[0]
+        wider = objective_of(scipy.sparse.eye(2000, 10_000, format="csr"), np.arange(2000) % 3)
         assert [rung.curvature for rung in rungs_for(wider)] == [DiagonalCurvature]
 
     def test_starts_with_the_dearest_that_is_cheap(self):
@@ -299,7 +293,7 @@ class TestLadder:
 
     def test_digits_climb_to_the_exact_hessian(self):
         kinds = []
-        objective, standardisation = problem(*load_digits(return_X_y=True))
+        objective = objective_of(*load_digits(return_X_y=True))
         make_stage = lbfgs.Stage.__init__
 
         def recording(self, descent, curvature, *args):
@@ -308,7 +302,7 @@ class TestLadder:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(lbfgs.Stage, "__init__", recording)
-            solution = solved(objective, standardisation)
+            solution = solved(objective)
         assert kinds[0] is KroneckerCurvature
         assert kinds[-1] is ExactCurvature
         assert solution.n_passes <= 52

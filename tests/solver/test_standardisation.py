@@ -5,17 +5,28 @@ import pytest
 import scipy.sparse
 
 from skce._labels.kinds_of_y import HardLabels
-from skce._links.one_vs_all import OneVsAllTargets
-from skce._links.softmax import SoftmaxTargets
+from skce._links.one_vs_all import OneVsAll
+from skce._links.softmax import Softmax
 from skce._rows import blocks
 from skce._rows.blocks import RowBlocks
-from skce._solver.standardisation import Standardisation, standardisation_of
+from skce._solver.standardisation import Moments, Standardisation, moments_of
 from tests.problems import targets_of
 
 CONTAINERS = [np.asarray, np.asfortranarray, scipy.sparse.csr_array, scipy.sparse.csr_matrix]
 
 
-@pytest.fixture(params=[SoftmaxTargets, OneVsAllTargets])
+def standardisation_of(rows, ridge, fit_intercept):
+    """The standardisation of the columns of rows."""
+    moments = moments_of(rows)
+    return Standardisation(moments if fit_intercept else moments.about_zero(), ridge, fit_intercept)
+
+
+def standardisation_by(mean, scale, fit_intercept):
+    """The standardisation that takes ``mean`` from columns, and divides them by ``scale``."""
+    return Standardisation(Moments(mean, scale**2), 0.0, fit_intercept)
+
+
+@pytest.fixture(params=[Softmax, OneVsAll])
 def targets(request, rng):
     return targets_of(
         request.param, HardLabels(np.arange(20) % 3, 3), rng.uniform(size=20), np.array([1.0, 2.0, 0.5]), 0.1
@@ -72,29 +83,27 @@ def test_a_mean_far_from_zero_does_not_cost_the_digits_of_the_spread(container, 
 def test_rows_without_weight_do_not_count(rng):
     X = rng.standard_normal((30, 2))
     X[:10] = 1e30
-    targets = targets_of(
-        SoftmaxTargets, HardLabels(np.arange(30) % 3, 3), np.repeat([0.0, 1.0], [10, 20]), np.ones(3), 0.0
-    )
+    targets = targets_of(Softmax, HardLabels(np.arange(30) % 3, 3), np.repeat([0.0, 1.0], [10, 20]), np.ones(3), 0.0)
     standardisation = standardisation_of(RowBlocks(X, targets), 0.0, True)
     np.testing.assert_allclose(standardisation.spread, X[10:].std(axis=0), rtol=1e-12)
 
 
 def test_columns_of_a_block(X):
-    standardisation = Standardisation(np.arange(4.0), np.ones(4), np.array([1.0, 2.0, 3.0, 4.0]), True)
+    standardisation = standardisation_by(np.arange(4.0), np.array([1.0, 2.0, 3.0, 4.0]), True)
     expected = np.vstack([((X - np.arange(4.0)) / [1, 2, 3, 4]).T, np.ones(20)])
     for block in (X, scipy.sparse.csr_array(X)):
         np.testing.assert_allclose(standardisation.columns_of(block), expected, rtol=1e-15)
-    assert Standardisation(np.zeros(4), np.ones(4), np.ones(4), False).columns_of(X).shape == (4, 20)
+    assert standardisation_by(np.zeros(4), np.ones(4), False).columns_of(X).shape == (4, 20)
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_logits_of_standardised_columns_are_those_of_the_parameters(fit_intercept, X, rng):
     mean = rng.standard_normal(4) if fit_intercept else np.zeros(4)
-    standardisation = Standardisation(mean, np.ones(4), rng.uniform(0.5, 2, size=4), fit_intercept)
+    standardisation = standardisation_by(mean, rng.uniform(0.5, 2, size=4), fit_intercept)
     standardised = rng.standard_normal((4 + fit_intercept, 3))
     logits = standardisation.columns_of(X).T @ standardised
-    params = standardisation.params(standardised.copy())
+    params = standardisation.to_params(standardised.copy())
     np.testing.assert_allclose(X @ params[:4] + (params[4] if fit_intercept else 0), logits, rtol=1e-12, atol=1e-12)
     # The gradient maps by the transpose.
     gradient = rng.standard_normal((4 + fit_intercept, 3))
-    assert np.vdot(standardisation.gradient(gradient), standardised) == pytest.approx(np.vdot(gradient, params))
+    assert np.vdot(standardisation.pull_back(gradient), standardised) == pytest.approx(np.vdot(gradient, params))

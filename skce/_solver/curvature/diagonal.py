@@ -4,12 +4,12 @@ import numpy as np
 
 from skce._solver.curvature.directions import (
     ROWS_OF_CLASSES,
-    _class_directions,
-    _diagonal,
-    _half_squared_norms,
-    _ridge,
-    _sums_over_rows,
-    _with_floor,
+    class_directions,
+    diagonal_of,
+    half_squared_norms,
+    ridge_of,
+    sums_over_rows,
+    with_floor,
 )
 
 
@@ -20,31 +20,32 @@ class DiagonalCurvature:
 
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
-        self.classes = _class_directions(objective)
+        self.classes = class_directions(objective.problem)
+        self.is_shift_invariant = objective.problem.is_shift_invariant
         width = None if objective.rows.is_sparse else objective.rows.shape[1] // 8
-        self.sweeps, (self.by_class,) = _sums_over_rows(
+        self.sweeps, (self.by_class,) = sums_over_rows(
             lambda _, curvature: (curvature.total(),), objective, params, ROWS_OF_CLASSES, width
         )
         by_column = np.append(
-            (standardisation.spread / standardisation.scale) ** 2, np.ones(int(objective.fit_intercept))
+            (standardisation.spread / standardisation.scale) ** 2, np.ones(int(objective.problem.fit_intercept))
         )
-        by_output = _with_floor(_diagonal(self.by_class))
-        square = np.multiply.outer(by_column, by_output) + _ridge(objective, standardisation)[:, None]
+        by_output = with_floor(diagonal_of(self.by_class))
+        square = np.multiply.outer(by_column, by_output) + ridge_of(objective.problem, standardisation)[:, None]
         # In terms of the parameters themselves, as there may be very many.
         self.scale = 1 / np.sqrt(np.where(square > 0, square, 1.0))
         self.scale[: len(standardisation.scale)] /= standardisation.scale[:, None]
 
-    def params(self, coordinates):
+    def to_params(self, coordinates):
         """Displacement of the parameters for ``coordinates``, both flat."""
         matrix = coordinates.reshape(self.scale.shape) * self.scale
-        if not self.classes.are_separate:
+        if self.is_shift_invariant:
             # A shift of all classes, which the gradient has none of, is nothing but a penalty.
             matrix -= matrix.mean(axis=1, keepdims=True)
         if self.standardisation.fit_intercept:
             matrix[-1] -= self.standardisation.mean @ matrix[:-1]
         return matrix.reshape(-1)
 
-    def gradient(self, gradient):
+    def pull_back(self, gradient):
         """Gradient by the coordinates, given that by the parameters, both flat."""
         gradient = gradient.reshape(self.scale.shape)
         if not self.standardisation.fit_intercept:
@@ -58,4 +59,4 @@ class DiagonalCurvature:
 
     def decrements(self, gradient):
         """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
-        return _half_squared_norms(gradient.reshape(self.scale.shape), axis=0 if self.classes.are_separate else None)
+        return half_squared_norms(gradient.reshape(self.scale.shape), axis=0 if self.classes.are_separate else None)

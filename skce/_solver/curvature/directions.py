@@ -27,7 +27,7 @@ from skce._solver.curvature.factorisation import RIDGES
 # Eigenvalues of the curvature by class, relative to the largest, below which a Kronecker product is not to be believed.
 LEAST_CLASS_CURVATURE = 1e-2
 
-
+# Above this many rows, a class matrix draws this many.
 ROWS_OF_CLASSES = 2**14
 
 
@@ -39,7 +39,7 @@ def intercept_step(curvature, intercept_gradient):
 
 
 @dataclass(frozen=True)
-class _ClassDirections:
+class ClassDirections:
     """Orthonormal directions by class, the rows of ``vectors`` (k, K); None for K separate problems."""
 
     vectors: np.ndarray | None
@@ -68,52 +68,53 @@ class _ClassDirections:
         if self.are_separate:
             return by_class, self
         values, rotation = np.linalg.eigh(self.vectors @ by_class @ self.vectors.T)
-        return values, _ClassDirections(rotation.T @ self.vectors, self.size)
+        return values, ClassDirections(rotation.T @ self.vectors, self.size)
 
 
-def _class_directions(objective):
-    """The _ClassDirections that an objective sees: of a softmax, those orthogonal to a shift of all its classes."""
-    n_outputs = objective.shape[1]
-    if objective.targets.is_shift_invariant:
-        return _ClassDirections(scipy.linalg.helmert(n_outputs), n_outputs - 1)
-    return _ClassDirections(None, n_outputs)
+def class_directions(problem):
+    """The ClassDirections that a problem sees: of a softmax, those orthogonal to a shift of all its classes."""
+    n_outputs = problem.shape[1]
+    if problem.are_separate:
+        return ClassDirections(None, n_outputs)
+    vectors = scipy.linalg.helmert(n_outputs, full=not problem.is_shift_invariant)
+    return ClassDirections(vectors, len(vectors))
 
 
-def _diagonal(by_class):
+def diagonal_of(by_class):
     """The diagonal (K,) of a curvature by class, (K, K) or (K,)."""
     return by_class if by_class.ndim == 1 else np.diag(by_class)
 
 
-def _with_floor(curvatures):
+def with_floor(curvatures):
     """Curvatures (k,) by class, none of them much smaller than the largest, and none 0."""
     return np.maximum(curvatures, max(LEAST_CLASS_CURVATURE * curvatures.max(), np.finfo(float).tiny))
 
 
-def _sums_over_rows(function, objective, params, n_draws, width=None):
+def sums_over_rows(function, objective, params, n_draws, width=None):
     """Sweeps, and sums over the rows, divided by S, of the tuple that ``function`` makes of a block and its curvatures.
 
     Of more than ``n_draws`` rows that many are drawn in proportion to their weight. ``width`` is the numbers a row that
     ``function`` computes.
     """
-    rows, total = objective.rows, objective.targets.total
+    rows, total = objective.rows, objective.problem.total
     n_rows, curvature_of = rows.shape[0], objective.curvature_at(params)
     if n_rows <= n_draws:
-        sums = rows.summed(lambda targets, some, block: function(block, curvature_of(targets, some, block)), width)
+        sums = rows.summed(lambda block: function(block, curvature_of(block)), width)
         return 1.0, [term / total for term in sums]
 
-    def terms_of_drawn(targets, drawn, block):
-        return function(block, curvature_of(targets, drawn, block).times(1 / targets.row_weight(drawn)))
+    def terms_of_drawn(block):
+        return function(block, curvature_of(block).times(1 / block.targets.row_weight(block.at)))
 
     weight, sums = rows.summed_of_drawn(terms_of_drawn, n_draws, width)
     return n_draws / n_rows, [term * (weight / n_draws / total) for term in sums]
 
 
-def _ridge(objective, standardisation):
+def ridge_of(problem, standardisation):
     """What the penalty adds to the diagonal of H for each standardised column, and for the intercept (0)."""
-    return np.append(objective.penalty / standardisation.scale**2, np.zeros(int(objective.fit_intercept)))
+    return np.append(problem.penalty.ridge / standardisation.scale**2, np.zeros(int(problem.fit_intercept)))
 
 
-def _half_squared_norms(gradient, axis):
+def half_squared_norms(gradient, axis):
     """Half the squared norms, one for each problem, of a gradient by the coordinates."""
     if axis is None or gradient.shape[1 - axis] == 1:
         return np.array([np.vdot(gradient, gradient) / 2])

@@ -4,22 +4,20 @@ import numpy as np
 
 from skce._solver.curvature.directions import (
     ROWS_OF_CLASSES,
-    _class_directions,
-    _diagonal,
-    _half_squared_norms,
-    _ridge,
-    _sums_over_rows,
-    _with_floor,
+    class_directions,
+    diagonal_of,
+    half_squared_norms,
+    ridge_of,
+    sums_over_rows,
+    with_floor,
 )
 from skce._solver.curvature.factorisation import RIDGES, relative_eigenvectors
 
 # Ridge, relative to the variance of a column, where there is no penalty and more columns than rows.
 LEAST_ROW_SPACE_RIDGE = 1e-8
 
-
 # A second moment draws as many rows as make so many numbers, but no fewer than this for each column.
 NUMBERS_OF_MOMENT = 2**22
-
 
 ROWS_PER_COLUMN = 10
 
@@ -35,30 +33,30 @@ class KroneckerCurvature:
 
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
-        self.classes = _class_directions(objective)
+        self.classes = class_directions(objective.problem)
         n_features = objective.rows.shape[1]
         n_draws = rows_of_moment(n_features)
 
         def sums(block, curvature):
-            columns = standardisation.columns_of(block)
+            columns = standardisation.columns_of(block.X)
             weighted = curvature.trace() * columns
             return curvature.total(), weighted.sum(axis=1), weighted @ columns.T
 
-        self.sweeps, (self.by_class, first, second) = _sums_over_rows(sums, objective, params, n_draws, n_features // 8)
-        weight = max(_diagonal(self.by_class).sum(), np.finfo(float).tiny)
+        self.sweeps, (self.by_class, first, second) = sums_over_rows(sums, objective, params, n_draws, n_features // 8)
+        weight = max(diagonal_of(self.by_class).sum(), np.finfo(float).tiny)
         moment = second[:n_features, :n_features] / weight
         self.mean = np.zeros(n_features)
-        if objective.fit_intercept:
+        if objective.problem.fit_intercept:
             self.mean = first[:n_features] / weight
             moment -= np.multiply.outer(self.mean, self.mean)
-        ridge = _ridge(objective, standardisation)
+        ridge = ridge_of(objective.problem, standardisation)
         by_column, self.vectors = relative_eigenvectors(moment, ridge[:n_features])
-        by_column = np.append(by_column, np.ones(int(objective.fit_intercept)))
+        by_column = np.append(by_column, np.ones(int(objective.problem.fit_intercept)))
         by_direction, self.directions = self.classes.principal(self.by_class)
-        by_direction = _with_floor(by_direction)
+        by_direction = with_floor(by_direction)
         self.scale = 1 / np.sqrt(np.multiply.outer(by_column, by_direction) + (1 - by_column)[:, None])
 
-    def params(self, coordinates):
+    def to_params(self, coordinates):
         """Displacement of the parameters for ``coordinates``, both flat."""
         scaled = coordinates.reshape(self.scale.shape) * self.scale
         n_features = len(self.mean)
@@ -66,12 +64,12 @@ class KroneckerCurvature:
         np.matmul(self.vectors, scaled[:n_features], out=matrix[:n_features])
         if len(matrix) > n_features:
             matrix[-1] = scaled[-1] - self.mean @ matrix[:n_features]
-        return self.standardisation.params(self.directions.expanded(matrix)).reshape(-1)
+        return self.standardisation.to_params(self.directions.expanded(matrix)).reshape(-1)
 
-    def gradient(self, gradient):
+    def pull_back(self, gradient):
         """Gradient by the coordinates, given that by the parameters, both flat."""
         by_output = gradient.reshape(len(self.scale), -1)
-        matrix = self.directions.reduced(self.standardisation.gradient(by_output))
+        matrix = self.directions.reduced(self.standardisation.pull_back(by_output))
         n_features = len(self.mean)
         if len(matrix) > n_features:
             matrix[:n_features] -= np.multiply.outer(self.mean, matrix[-1])
@@ -81,7 +79,7 @@ class KroneckerCurvature:
 
     def decrements(self, gradient):
         """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
-        return _half_squared_norms(gradient.reshape(self.scale.shape), axis=0 if self.classes.are_separate else None)
+        return half_squared_norms(gradient.reshape(self.scale.shape), axis=0 if self.classes.are_separate else None)
 
 
 class RowSpaceCurvature:
@@ -95,36 +93,36 @@ class RowSpaceCurvature:
 
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
-        self.classes = _class_directions(objective)
+        self.classes = class_directions(objective.problem)
         n_features = objective.rows.shape[1]
         self.sweeps = 1.0
         curvature_of = objective.curvature_at(params)
 
-        def curvatures_and_columns(targets, rows, block):
-            curvature = curvature_of(targets, rows, block)
-            return curvature.total()[..., None], curvature.trace(), standardisation.columns_of(block)[:n_features]
+        def curvatures_and_columns(block):
+            curvature = curvature_of(block)
+            return curvature.total()[..., None], curvature.trace(), standardisation.columns_of(block.X)[:n_features]
 
         by_class, trace, columns = objective.rows.stacked(curvatures_and_columns)
-        self.by_class = by_class.sum(axis=-1) / objective.targets.total
+        self.by_class = by_class.sum(axis=-1) / objective.problem.total
         weight = trace / max(trace.sum(), np.finfo(float).tiny)
         self.mean = np.zeros(n_features)
-        if objective.fit_intercept:
+        if objective.problem.fit_intercept:
             self.mean = columns @ weight
             columns -= self.mean[:, None]
         columns *= np.sqrt(weight)
         variance = np.einsum("dn,dn->d", columns, columns)
-        ridge = np.maximum(_ridge(objective, standardisation)[:n_features], LEAST_ROW_SPACE_RIDGE * variance)
+        ridge = np.maximum(ridge_of(objective.problem, standardisation)[:n_features], LEAST_ROW_SPACE_RIDGE * variance)
         self.root = 1 / np.sqrt(np.where(ridge > 0, ridge, 1.0))
         columns *= self.root[:, None]
         by_row, vectors = np.linalg.eigh(columns.T @ columns)
         is_seen = by_row > RIDGES[0] * by_row.max()
         self.vectors = columns @ (vectors[:, is_seen] / np.sqrt(by_row[is_seen]))
         by_direction, self.directions = self.classes.principal(self.by_class)
-        by_direction = _with_floor(by_direction)
+        by_direction = with_floor(by_direction)
         self.scale = 1 / np.sqrt(np.multiply.outer(by_row[is_seen], by_direction) + 1)
         self.intercept_scale = 1 / np.sqrt(by_direction)
 
-    def params(self, coordinates):
+    def to_params(self, coordinates):
         """Displacement of the parameters for ``coordinates``, both flat."""
         matrix = coordinates.reshape(-1, len(self.intercept_scale)).copy()
         coef = matrix[: len(self.mean)]
@@ -132,12 +130,12 @@ class RowSpaceCurvature:
         coef *= self.root[:, None]
         if len(matrix) > len(coef):
             matrix[-1] = matrix[-1] * self.intercept_scale - self.mean @ coef
-        return self.standardisation.params(self.directions.expanded(matrix)).reshape(-1)
+        return self.standardisation.to_params(self.directions.expanded(matrix)).reshape(-1)
 
-    def gradient(self, gradient):
+    def pull_back(self, gradient):
         """Gradient by the coordinates, given that by the parameters, both flat."""
-        n_columns = len(self.mean) + self.standardisation.fit_intercept
-        matrix = self.directions.reduced(self.standardisation.gradient(gradient.reshape(n_columns, -1)))
+        n_params = len(self.mean) + self.standardisation.fit_intercept
+        matrix = self.directions.reduced(self.standardisation.pull_back(gradient.reshape(n_params, -1)))
         coef = matrix[: len(self.mean)]
         if len(matrix) > len(coef):
             coef -= np.multiply.outer(self.mean, matrix[-1])
@@ -149,7 +147,7 @@ class RowSpaceCurvature:
     def decrements(self, gradient):
         """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
         by_class = gradient.reshape(-1, len(self.intercept_scale))
-        return _half_squared_norms(by_class, axis=0 if self.classes.are_separate else None)
+        return half_squared_norms(by_class, axis=0 if self.classes.are_separate else None)
 
 
 def rows_of_moment(n_features):

@@ -13,16 +13,12 @@ from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvatu
 # Sizes whose cubes are still worth factorising: of an exact Hessian, and of a second moment of columns, or rows.
 LARGEST_FACTOR = 1500
 
-
 NUMBERS_OF_FACTORS = 2**24
-
 
 MOST_COLUMNS = 4096
 
-
 # Evaluations that a first curvature may cost; and those that a change to a dearer one costs before it shows.
 CHEAP = 20
-
 
 EVALUATIONS_TO_CLIMB = 10
 
@@ -39,7 +35,7 @@ class Rung:
 def rungs_for(objective):
     """The rungs that an objective may climb, from the cheapest curvature to the dearest."""
     n_rows, n_features = objective.rows.shape
-    n_columns, n_outputs = objective.shape
+    n_params, n_outputs = objective.shape
     evaluation = n_rows * n_outputs * (4 * objective.rows.numbers_per_row + 60)
     if n_rows < n_features and n_rows * n_features <= objective.rows.numbers_to_stack:
         work = 2 * n_rows**2 * n_features + 25 * n_rows**3
@@ -50,12 +46,12 @@ def rungs_for(objective):
         n_drawn = min(n_rows, rows_of_moment(n_features))
         work = n_drawn * n_features * (2 * n_features + 60) + 25 * n_features**3
         rungs.append(Rung(KroneckerCurvature, work / evaluation, 10))
-    is_softmax = objective.targets.is_shift_invariant
-    size = n_columns * (n_outputs - 1 if is_softmax else 1)
-    n_factors = 1 if is_softmax else n_outputs
+    are_separate = objective.problem.are_separate
+    size = n_params * (1 if are_separate else n_outputs - objective.problem.is_shift_invariant)
+    n_factors = n_outputs if are_separate else 1
     if size <= LARGEST_FACTOR and n_factors * size**2 <= NUMBERS_OF_FACTORS:
-        n_pairs = n_outputs * (n_outputs - 1) // 2 if is_softmax else n_outputs
-        work = min(n_rows, ROWS_OF_EXACT) * n_columns**2 * n_pairs + n_factors * size**3
+        n_pairs = n_outputs if are_separate else n_outputs * (n_outputs - 1) // 2
+        work = min(n_rows, ROWS_OF_EXACT) * n_params**2 * n_pairs + n_factors * size**3
         cost = work / evaluation
         rungs.append(Rung(ExactCurvature, cost, 5))
     return rungs

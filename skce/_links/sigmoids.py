@@ -1,0 +1,83 @@
+"""What sigmoids share, a problem each: losses and targets (2, k, m), [for, against]."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skce._kernels.sigmoid import (
+    sigmoid_cross_entropy_gradient,
+    sigmoid_curvature,
+    sigmoid_loss_gradient,
+    sigmoid_losses_gradient,
+)
+from skce._links.targets import Targets
+from skce._types import Loss, RowLoss
+from skce.losses import CrossEntropy
+
+
+def targets_of_sigmoids(link, class_weight, label_smoothing, mass, total):
+    """Targets of a link whose outputs have mass (2, K) for and against, optimised where they have both."""
+    columns = np.flatnonzero(mass.all(axis=0))
+    return Targets(link, class_weight, label_smoothing, mass, mass[0], total, columns, mass.shape[1])
+
+
+def log_odds_of_sigmoids(targets):
+    """Logarithms (k,) of the mass for over that against."""
+    log_mass_for, log_mass_against = np.log(targets.mass[:, targets.columns])
+    return log_mass_for - log_mass_against
+
+
+def loss_of_sigmoids(loss):
+    """The loss of a row, by the quicker kernel if it is cross-entropy."""
+    cross_entropy = CrossEntropyOfSigmoids()
+    return cross_entropy if type(loss) is CrossEntropy else LossOfSigmoids(loss, cross_entropy)
+
+
+@dataclass(frozen=True)
+class LossOfSigmoids:
+    """Any loss phi(q) of the two outcomes of each of k sigmoids; cross-entropy is its ``convex_neighbour``."""
+
+    loss: Loss
+    convex_neighbour: RowLoss
+
+    @property
+    def is_convex(self):
+        """Whether it is convex in the logits."""
+        return self.loss.is_convex
+
+    def losses_gradient(self, logits, block):
+        """Losses and gradient, each (k, m), for the logits (k, m) and a block of T (2, k, m)."""
+        return sigmoid_losses_gradient(logits, block, self.loss)
+
+    def values_gradient(self, logits, targets, at):
+        """Values (k,) and gradient (k, m), not divided by S, for the logits (k, m) of some rows."""
+        return sigmoid_loss_gradient(logits, targets.block_like(logits, at), self.loss)
+
+    def curvature(self, logits, targets, at):
+        """SigmoidCurvature, not divided by S, for the logits (k, m) of some rows."""
+        return sigmoid_curvature(logits, targets.block_like(logits, at), self.loss)
+
+
+@dataclass(frozen=True)
+class CrossEntropyOfSigmoids:
+    """Cross-entropy of sigmoids: the methods of ``LossOfSigmoids``, by a quicker kernel."""
+
+    loss = CrossEntropy()
+    is_convex = True
+
+    @property
+    def convex_neighbour(self):
+        """Itself."""
+        return self
+
+    def losses_gradient(self, logits, block):
+        """As that of any loss."""
+        return sigmoid_losses_gradient(logits, block, self.loss)
+
+    def values_gradient(self, logits, targets, at):
+        """As that of any loss."""
+        return sigmoid_cross_entropy_gradient(logits, targets.block_like(logits, at))
+
+    def curvature(self, logits, targets, at):
+        """As that of any loss."""
+        return sigmoid_curvature(logits, targets.block_like(logits, at), self.loss)

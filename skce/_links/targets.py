@@ -1,0 +1,113 @@
+"""Targets: labels, sample weights, class weights and label smoothing in one non-negative array T, a block at a time.
+
+With y_i the label of row i, one-hot or any distribution over the classes, s sample weights, w class weights and eps
+smoothing:
+
+    softmax            T_i = s_i [ (1 - eps) (w * y_i) + (eps / K) (w . y_i) 1 ]
+
+    K sigmoids         for_ik = s_i w_k y_ik,  against_ik = s_i w . y_i - for_ik,  smoothed over these two outcomes
+
+Weight first, then smooth: T stays linear in y, and smoothing moves no weight between rows. Blocks are (K, m) for a
+softmax and (2, K, m) for sigmoids, [for, against], and the outcomes that share the weight of a row come first. What
+the outcomes are is the link's to say.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
+from skce._slices import row_slices
+from skce._types import Link
+
+# Rows whose weights are cumulated together: few enough to draw from, so many that their sums are few.
+ROWS_PER_WEIGHT = 2**16
+
+
+def smoothed(block, label_smoothing):
+    """``block`` with a share of each row's weight spread evenly over its outcomes, the first axis."""
+    if not label_smoothing:
+        return block
+    return (1 - label_smoothing) * block + label_smoothing / len(block) * block.sum(axis=0)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """T of a ``link``, for those of its ``n_outputs`` logits that have an optimum: ``columns`` (k,).
+
+    ``mass`` is the total weight of each outcome in T, (K,) or (2, K), ``class_mass`` (K,) that for each class, and
+    ``total`` S, that of the rows. ``labels`` and ``sample_weight`` are those of the rows that blocks are of, None where
+    there are none.
+    """
+
+    link: Link
+    class_weight: np.ndarray
+    label_smoothing: float
+    mass: np.ndarray
+    class_mass: np.ndarray
+    total: float
+    columns: np.ndarray
+    n_outputs: int
+    labels: HardLabels | SoftLabels | Indicators | None = None
+    sample_weight: np.ndarray | None = None
+
+    def of_rows(self, labels, sample_weight):
+        """The same with rows: all of them, or a part, of which blocks can be made."""
+        return replace(self, labels=labels, sample_weight=sample_weight)
+
+    @property
+    def log_odds(self):
+        """The intercepts (k,) that are best for coefficients of zero and cross-entropy."""
+        return self.link.log_odds(self)
+
+    def block(self, at):
+        """T, (k, m) or (2, k, m), of some rows, a slice or an array of indices."""
+        weighted = self.labels.weighted_block(at, self.sample_weight, self.class_weight)
+        block = smoothed(self.link.outcomes(weighted), self.label_smoothing)
+        # Not copied if that is all of them.
+        return block if len(self.columns) == block.shape[-2] else block[..., self.columns, :]
+
+    def block_like(self, logits, at):
+        """The block of some rows in the dtype of their logits."""
+        return self.block(at).astype(logits.dtype, copy=False)
+
+    def row_weight(self, at):
+        """Weight (m,) of some rows, up to a factor that all rows share."""
+        return self.link.row_weight(self, at)
+
+    def row_weight_like(self, logits, at):
+        """The weight (m,) of some rows in the dtype of their logits; None if every row weighs 1."""
+        return None if self._is_unweighted else self.row_weight(at).astype(logits.dtype, copy=False)
+
+    @property
+    def slices_of_weights(self):
+        """The slices of the rows whose weights are cumulated together."""
+        return row_slices(len(self.labels), ROWS_PER_WEIGHT)
+
+    @cached_property
+    def cumulated_weights(self):
+        """Weight of the rows before each of these slices, and of all of them, up to a factor that all rows share."""
+        return np.cumsum([0.0, *(self.row_weight(at).sum() for at in self.slices_of_weights)])
+
+    @cached_property
+    def is_one_a_row(self):
+        """Whether T has one entry a row."""
+        return isinstance(self.labels, HardLabels) and not self.label_smoothing
+
+    @cached_property
+    def column_of_class(self):
+        """Position in ``columns`` of each class (K,); of a class without mass, any."""
+        column_of_class = np.zeros(self.n_outputs, dtype=np.intp)
+        column_of_class[self.columns] = np.arange(len(self.columns))
+        return column_of_class
+
+    @cached_property
+    def _is_unweighted(self):
+        """Whether every row and every class weighs 1."""
+        return self.sample_weight.min() == self.sample_weight.max() == 1 and bool((self.class_weight == 1).all())
+
+
+def weight_of_labels(targets, at):
+    """Weight s_i w . y_i (m,) of some rows whose outcomes exclude each other."""
+    return targets.labels.row_weight(at, targets.sample_weight, targets.class_weight)

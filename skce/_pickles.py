@@ -1,0 +1,44 @@
+"""Pickles: which version they are of, and where those of 0.1.0 find what has moved since.
+
+A pickle, or a file of skops, holds parameters, arrays and losses: public types and nothing else, and the version.
+"""
+
+import sys
+import warnings
+from types import ModuleType
+from typing import Any
+
+# Losses that pickles of 0.1.0 hold in the private objects of their recovered posteriors.
+RECOVERY_OF_0_1 = "_recovery"
+
+
+def stamped(state: dict[str, Any], version: str) -> dict[str, Any]:
+    """A state to be pickled, with the version of skce."""
+    return {**state, "_skce_version": version}
+
+
+def checked(state: dict[str, Any], name: str, version: str) -> dict[str, Any]:
+    """A state that was pickled, as this version has it; a warning if another minor version has made it."""
+    state = dict(state)
+    of_pickle = state.pop("_skce_version", "0.1.0")
+    if of_pickle.split(".")[:2] != version.split(".")[:2]:
+        warnings.warn(
+            f"This {name} was pickled by skce {of_pickle}, and is read by {version}: it may not work, or predict "
+            "something else. Fit it again, or install the version that has made it.",
+            UserWarning,
+            stacklevel=3,
+        )
+    recovery = state.pop(RECOVERY_OF_0_1, None)
+    if recovery is not None:
+        state["_fitted_loss"] = recovery.loss
+        state["_fitted_smoothing"] = recovery.label_smoothing
+        state["_log_weight"] = recovery.log_weight
+    return state
+
+
+def keep_names_of_0_1(**modules: dict[str, Any]) -> None:
+    """Let pickles of 0.1.0 import their classes from the private modules where these were."""
+    for name, members in modules.items():
+        module = ModuleType(f"skce.{name}", "Where pickles of skce 0.1.0 look for what has moved.")
+        vars(module).update(members)
+        sys.modules[module.__name__] = module

@@ -1,0 +1,155 @@
+"""Rows on Dask: the sums of ``_rows`` where X is a Dask array or DataFrame, whose chunks or partitions are its parts.
+
+One sum is one graph: the function goes out once, each part is summed where it lies, the terms are added in a tree,
+first those of a worker and then those of the workers, and what comes back is one term. L-BFGS runs here.
+"""
+
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+
+import numpy as np
+from dask.delayed import Delayed
+from distributed import futures_of
+
+from skce._rows import parts as _parts
+from skce._rows.blocks import points_between
+from skce._rows.dask import graphs
+from skce._rows.threads import workers_for
+
+# Terms that are added at once.
+TERMS_OF_SUM = 16
+
+# Numbers that a program of all rows at once may return, which come here.
+NUMBERS_TO_STACK = 2**21
+
+
+@dataclass(frozen=True)
+class DaskRows:
+    """The rows of X (n, d) on Dask, minus ``shift`` (d,) unless that is None; to the objective what RowBlocks are.
+
+    ``targets`` know the totals. ``parts`` are pairs of the keys that a block of X and its targets have in ``graph``;
+    ``client`` has persisted these, None on threads. ``weights`` are those before each part, and of all. ``by_worker``
+    has the numbers of the parts that lie on each worker.
+    """
+
+    targets: object
+    parts: list
+    graph: dict
+    client: object
+    weights: np.ndarray
+    by_worker: list
+    shape: tuple
+    numbers_per_row: float
+    is_sparse: bool
+    dtype_of_X: type
+    shift: np.ndarray | None = None
+    dtype: type = np.float64
+
+    numbers_to_stack = NUMBERS_TO_STACK
+
+    @classmethod
+    def of_parts(cls, blocks, parts, summaries, n_features, targets):
+        """The rows of ``parts``, none of them empty, for the ``targets`` of all."""
+        targets_sent = graphs.sent(targets)
+        targets_of_part = graphs.delayed(_parts.targets_of_part)
+        part_targets = graphs.persisted([targets_of_part(part, targets_sent) for part in parts])
+        weights = graphs.of_each(_parts.weight_of_part, part_targets)
+        n_rows = sum(summary.n_rows for summary in summaries)
+        is_single = all(summary.dtype == np.float32 for summary in summaries)
+        futures = futures_of(part_targets)
+        return cls(
+            targets,
+            [(block.key, some.key) for block, some in zip(blocks, part_targets, strict=True)],
+            _graph_of([*blocks, *part_targets]),
+            futures[0].client if futures else None,
+            np.cumsum([0.0, *weights]),
+            _by_worker(part_targets, futures),
+            shape=(n_rows, n_features),
+            numbers_per_row=sum(summary.n_numbers for summary in summaries) / n_rows,
+            is_sparse=any(summary.is_sparse for summary in summaries),
+            dtype_of_X=np.float32 if is_single else np.float64,
+        )
+
+    @contextmanager
+    def at_work(self):
+        """These rows, while BLAS runs on one thread: parts are threads enough where Dask runs them in this process."""
+        with workers_for(work=0):
+            yield self
+
+    def multiplied_in(self, dtype, shift=None):
+        """The same rows, with products in ``dtype`` and minus ``shift``."""
+        return replace(self, dtype=dtype, shift=shift)
+
+    def stacked(self, program):
+        """The arrays (..., n) that ``program`` returns for the parts, joined."""
+        return self._over_parts(_parts.Stack(program, self.shift, self.dtype), _parts.joined)
+
+    def lowest(self, program):
+        """The lowest of the numbers (m,) that ``program`` returns for a Block."""
+        return float(self._over_parts(_parts.Lowest(program), _parts.least)[0])
+
+    def summed(self, program, width=None):
+        """Sums, one for each entry of the tuple that ``program`` returns for a Block."""
+        return self._over_parts(_parts.Sum(program, width, self.shift, self.dtype), _parts.added)
+
+    def summed_of_drawn(self, program, n_draws, width=None):
+        """The weight of all rows, and sums over ``n_draws`` of them, drawn in proportion to their weight."""
+        total = self.weights[-1]
+        weight_before = {
+            number: (before,)
+            for number, (before, end) in enumerate(zip(self.weights[:-1], self.weights[1:], strict=True))
+            if len(points_between(before, end, total, n_draws))
+        }
+        draw = _parts.Sum(program, width, self.shift, self.dtype, n_draws, total)
+        return total, self._over_parts(draw, _parts.added, weight_before)
+
+    def _over_parts(self, task, combine, arguments=None):
+        """What ``task`` returns for the parts, or for those that ``arguments`` number, combined."""
+        if arguments is None:
+            arguments = dict.fromkeys(range(len(self.parts)), ())
+        name = f"{type(task).__name__.lower()}-{uuid.uuid4().hex}"
+        # Written out, as Delayed calls take as long to make as to schedule.
+        graph = self.graph | {name: (graphs.same, task)}
+        further_numbers = count(len(self.parts))
+
+        def combined_in_graph(keys):
+            while len(keys) > 1:
+                groups = [keys[start : start + TERMS_OF_SUM] for start in range(0, len(keys), TERMS_OF_SUM)]
+                keys = [(name, next(further_numbers)) for _ in groups]
+                graph.update((key, (combine, *group)) for key, group in zip(keys, groups, strict=True))
+            return keys
+
+        terms = []
+        for numbers in self.by_worker:
+            keys = [(name, number) for number in numbers if number in arguments]
+            graph.update((key, (graphs.over_part, name, *self.parts[key[1]], *arguments[key[1]])) for key in keys)
+            terms += combined_in_graph(keys)
+        (key,) = combined_in_graph(terms)
+        # What comes from elsewhere may be read-only.
+        return [np.array(term, dtype=np.float64) for term in graphs.computed(Delayed(key, graph), self.client)]
+
+
+def _graph_of(values):
+    """The tasks of all of several Delayed values, which may share layers of tasks."""
+    layers = {}
+    for value in values:
+        graph = value.__dask_graph__()
+        layers.update((id(layer), layer) for layer in getattr(graph, "layers", {"": graph}).values())
+    tasks = {}
+    for layer in layers.values():
+        tasks.update(layer)
+    return tasks
+
+
+def _by_worker(parts, futures):
+    """Lists of the numbers of the ``parts``, one for each worker that holds some of their ``futures``."""
+    if not futures:
+        return [list(range(len(parts)))]
+    holders = futures[0].client.who_has(futures)
+    numbers = {}
+    for number, part in enumerate(parts):
+        holder = next(iter(holders.get(part.key, ())), None)
+        numbers.setdefault(holder, []).append(number)
+    return list(numbers.values())

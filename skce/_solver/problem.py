@@ -1,0 +1,116 @@
+"""The problem: all that is minimised, as a value.
+
+With targets T, logits Z = X coef + intercept and S the total weight of the targets,
+
+    F(coef, intercept) = (1/S) sum_ik T_ik phi(Q_ik)  +  penalty(coef)
+
+Here coef is (d, K), a row a column of X, so that the parameters are one matrix (d + 1, K) whose last row is the
+intercept; (d, K) without one. Flat, it is what the solver works on.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from skce._solver.standardisation import Moments, moments_of
+from skce._types import Array, Penalty, RowLoss, Rows
+
+# Spreads of a column between its mean and zero, above which its blocks are shifted by the mean.
+FAR_FROM_ZERO = {np.float64: 1e3, np.float32: 10.0}
+
+# Spreads that leave room, in float32, for what coefficients and columns multiply to.
+SPREADS_FOR_FLOAT32 = 1e-12, 1e12
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The rows with their targets, the loss of a row, the penalty, and the moments of the columns of X.
+
+    ``dataclasses.replace`` makes another of the same rows. ``rows`` are as they are multiplied: in the dtype and with
+    the shift that the moments ask for.
+    """
+
+    rows: Rows
+    row_loss: RowLoss
+    penalty: Penalty
+    fit_intercept: bool
+    moments: Moments
+
+    @classmethod
+    def of(cls, rows, row_loss, penalty, fit_intercept):
+        """The problem of rows as they were read: one pass finds the moments."""
+        moments = moments_of(rows.multiplied_in(rows.dtype_of_X))
+        if not fit_intercept:
+            moments = moments.about_zero()
+        dtype, spread = rows.dtype_of_X, moments.spread
+        smallest, largest = SPREADS_FOR_FLOAT32
+        if dtype == np.float32 and ((spread > largest) | ((spread > 0) & (spread < smallest))).any():
+            dtype = np.float64
+        is_far = np.abs(moments.mean) > FAR_FROM_ZERO[dtype] * spread
+        if rows.is_sparse or not is_far.any():
+            return cls(rows.multiplied_in(dtype), row_loss, penalty, fit_intercept, moments)
+        shift = np.where(is_far, moments.mean, 0.0)
+        return cls(rows.multiplied_in(dtype, shift), row_loss, penalty, fit_intercept, moments.shifted(shift))
+
+    @property
+    def total(self):
+        """S, the total weight of the targets."""
+        return self.rows.targets.total
+
+    @cached_property
+    def shape(self):
+        """Parameters of an output, and outputs that are optimised: d + 1 or d, and K."""
+        return self.rows.shape[1] + self.fit_intercept, len(self.rows.targets.columns)
+
+    @cached_property
+    def are_separate(self):
+        """Whether outputs have nothing in common but X, so that F is the sum of theirs."""
+        return not self.rows.targets.link.is_shift_invariant
+
+    @cached_property
+    def is_shift_invariant(self):
+        """Whether a shift of all outputs changes nothing but the penalty, which is least where it is none."""
+        return self.rows.targets.link.is_shift_invariant and self.penalty.is_shift_averse
+
+    @cached_property
+    def is_strongly_convex(self):
+        """Whether the penalty curves F in every coefficient, so that it has a minimum."""
+        return bool(np.all(self.penalty.ridge > 0))
+
+    def flat(self, coef: Array, intercept: Array):
+        """Parameters as one vector: coef (K, d) and intercept (K,), in terms of X without its shift."""
+        if self.rows.shift is not None:
+            intercept = intercept + coef @ self.rows.shift
+        return np.vstack([coef.T, intercept]).ravel() if self.fit_intercept else coef.T.ravel()
+
+    def coef_intercept(self, params: Array):
+        """The inverse of ``flat``; the intercept is zeros if it is not fitted."""
+        coef, intercept = self.split(params)
+        if self.rows.shift is not None:
+            intercept = intercept - self.rows.shift @ coef
+        return np.ascontiguousarray(coef.T), intercept
+
+    def split(self, params: Array):
+        """Views of coef (d, K) and intercept (K,), which is zeros if it is not fitted."""
+        matrix = params.reshape(self.shape)
+        return (matrix[:-1], matrix[-1]) if self.fit_intercept else (matrix, np.zeros(self.shape[1]))
+
+    def centred(self, coef: Array, intercept: Array):
+        """Coef (K, d) and intercept (K,) without what all classes share, if the loss does not see it."""
+        if not self.is_shift_invariant:
+            return coef, intercept
+        return coef - coef.mean(axis=0), intercept - intercept.mean()
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """Parameters of a problem on the way to its solution, or there."""
+
+    problem: Problem
+    params: Array
+
+    @cached_property
+    def coef_intercept(self):
+        """Coef (k, d) and intercept (k,) of the outputs that are optimised."""
+        return self.problem.centred(*self.problem.coef_intercept(self.params))

@@ -1,0 +1,315 @@
+"""The protocols on which the rooms of skce meet, and the types that its public face is written in.
+
+A fit is a Problem: rows with targets, the loss of a row, a penalty. Who minimises it knows of X and y only what
+:class:`Rows`, :class:`Targets` and :class:`Block` say here; what kind of problem it is (one softmax, two classes, a
+sigmoid a class or a label) is a :class:`Link`; where X lies is an :class:`Engine`.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+# What numpy takes as an array, and DataFrames, Series, sparse matrices and Dask collections, of which types say little.
+ArrayLike: TypeAlias = npt.ArrayLike | Any
+Averaged: TypeAlias = Literal["mean", "batch_mean", "sum"]
+Reduction: TypeAlias = Averaged | Literal["none"]
+NamedClassWeight: TypeAlias = Literal["balanced", "effective"] | tuple[Literal["effective"], float]
+ClassWeight: TypeAlias = dict[Any, float] | dict[Any, int] | NamedClassWeight | None
+ArrayOrClassWeight: TypeAlias = ClassWeight | Sequence[float] | Array
+LossName: TypeAlias = Literal["cross_entropy", "focal"]
+Posterior: TypeAlias = Literal["model", "recovered"]
+BinStrategy: TypeAlias = Literal["uniform", "quantile"]
+# Which rows: a slice, or indices.
+At: TypeAlias = slice | Array
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """A loss phi(q) of the probability q that is given to one class, and g(q) = -q phi'(q).
+
+    Both are asked for by ``log_q = log(q)`` and ``rest = 1 - q``, each exact where q has rounded away.
+    """
+
+    @property
+    def is_convex(self) -> bool:
+        """Whether the loss is convex in the logits, for all targets."""
+        ...
+
+    def value(self, log_q: Array, rest: Array) -> Array:
+        """phi(q), of the shape of ``log_q``."""
+        ...
+
+    def g(self, log_q: Array, rest: Array) -> Array:
+        """-q phi'(q), of the shape of ``log_q``."""
+        ...
+
+
+class RowCurvature(Protocol):
+    """The second derivatives of some rows' losses by their logits, or what stands in for them."""
+
+    def times(self, factor: Array) -> "RowCurvature":
+        """The curvatures times ``factor`` (m,)."""
+        ...
+
+    def trace(self) -> Array:
+        """Their traces (m,)."""
+        ...
+
+    def total(self) -> Array:
+        """Their sum: (K, K), or (K,) of separate logits."""
+        ...
+
+    def entries(self, basis: Array, first: Array, second: Array) -> Array:
+        """Entries (p, m) in a basis (k, K) of the classes."""
+        ...
+
+
+class Targets(Protocol):
+    """T, a block at a time, for those outputs that have an optimum."""
+
+    link: "Link"
+    columns: Array
+    total: float
+
+    def of_rows(self, labels: Any, sample_weight: Array) -> "Targets":
+        """The same with rows."""
+        ...
+
+    def block(self, at: At) -> Array:
+        """T of some rows, (k, m) or (2, k, m)."""
+        ...
+
+    def row_weight(self, at: At) -> Array:
+        """Weight (m,) of some rows, up to a factor that all rows share."""
+        ...
+
+
+class RowLoss(Protocol):
+    """A loss of the logits (k, m) of rows, given their targets; logits may be overwritten."""
+
+    @property
+    def is_convex(self) -> bool:
+        """Whether it is convex in the logits."""
+        ...
+
+    @property
+    def convex_neighbour(self) -> "RowLoss":
+        """A convex loss near whose minimum to start, where this one is not convex."""
+        ...
+
+    def losses_gradient(self, logits: Array, block: Array) -> tuple[Array, Array]:
+        """Losses, one a row or an element, and their gradient (k, m), for a block of T."""
+        ...
+
+    def values_gradient(self, logits: Array, targets: Targets, at: At) -> tuple[Any, Array]:
+        """Sums of the losses, one of each problem, and their gradient (k, m)."""
+        ...
+
+    def curvature(self, logits: Array, targets: Targets, at: At) -> RowCurvature:
+        """The RowCurvature of the rows."""
+        ...
+
+
+class Link(Protocol):
+    """What kind of problem a fit is: what its targets are, and what its logits mean."""
+
+    is_shift_invariant: bool
+    is_multilabel: bool
+
+    def targets(self, counts: Array, class_weight: Array, label_smoothing: float) -> Targets:
+        """Targets without rows, by the counts of the labels."""
+        ...
+
+    def row_loss(self, loss: Loss) -> RowLoss:
+        """The loss of a row: the only choice of a kernel."""
+        ...
+
+    def log_scores(self, logits: Array) -> Array:
+        """Logarithms (K, m) of the probabilities, up to a shift of each row."""
+        ...
+
+    def log_proba(self, logits: Array) -> Array:
+        """Logarithms (K, m) of the probabilities."""
+        ...
+
+    def predicted(self, logits: Array, classes: Array) -> Array:
+        """Labels (m,), or an indicator (m, L)."""
+        ...
+
+    def recovered(self, logits: Array, recovery: Any) -> Array:
+        """Logits of the probabilities that those of a model stand for."""
+        ...
+
+
+class Penalty(Protocol):
+    """A penalty on the coefficients (d, K), whose quadratic part is ``ridge`` / 2 times their squares."""
+
+    @property
+    def ridge(self) -> Any:
+        """Curvature of the quadratic part: a number, or one for each column of X (d,)."""
+        ...
+
+    @property
+    def is_shift_averse(self) -> bool:
+        """Whether coefficients of mean 0 over the classes cost the least among those that predict the same."""
+        ...
+
+    def value(self, coef: Array) -> float:
+        """The penalty."""
+        ...
+
+    def value_by_output(self, coef: Array) -> Array:
+        """The penalty (K,) of each output."""
+        ...
+
+    def gradient(self, coef: Array, out: Array) -> Array:
+        """Its gradient (d, K), written to ``out``."""
+        ...
+
+    def conjugate(self, gradient: Array) -> float:
+        """Its convex conjugate at a gradient (d, K)."""
+        ...
+
+
+class Block(Protocol):
+    """Some rows: their part ``X`` (m, d), and where they are in ``targets``: ``at``."""
+
+    X: Any
+    targets: Targets
+    at: At
+
+    def logits(self, coef: Array, intercept: Array) -> Array:
+        """Logits (K, m), in C order, for coef (d, K) and intercept (K,)."""
+        ...
+
+    def pull_back(self, gradient: Array) -> Array:
+        """Gradient (d, K) by coef, given that by the logits (K, m)."""
+        ...
+
+
+RowProgram: TypeAlias = Callable[[Any], tuple[Any, ...]]
+
+
+@runtime_checkable
+class Rows(Protocol):
+    """Rows of X (n, d) with their targets, wherever they lie, and sums over them of what a program makes of a Block.
+
+    A program knows of no rows but those of its block, so that it can be sent to where they are.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """n and d."""
+        ...
+
+    @property
+    def targets(self) -> Any:
+        """The targets."""
+        ...
+
+    @property
+    def shift(self) -> Array | None:
+        """What blocks of X have been taken minus, (d,)."""
+        ...
+
+    @property
+    def dtype(self) -> type:
+        """The dtype of products."""
+        ...
+
+    @property
+    def dtype_of_X(self) -> type:
+        """float32 or float64."""
+        ...
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether blocks are CSR."""
+        ...
+
+    @property
+    def numbers_per_row(self) -> float:
+        """Stored numbers of a row, on average."""
+        ...
+
+    @property
+    def numbers_to_stack(self) -> int:
+        """Numbers that a program of all rows at once may return."""
+        ...
+
+    def at_work(self) -> AbstractContextManager["Rows"]:
+        """The same rows while threads are as a fit wants them."""
+        ...
+
+    def multiplied_in(self, dtype: type, shift: Array | None = None) -> "Rows":
+        """The same rows with products in ``dtype``, minus ``shift``."""
+        ...
+
+    def summed(self, program: RowProgram, width: int | None = None) -> list[Array]:
+        """Sums of what a program returns; ``width`` numbers are computed for a row, else as many as logits."""
+        ...
+
+    def summed_of_drawn(self, program: RowProgram, n_draws: int, width: int | None = None) -> tuple[float, list[Array]]:
+        """The weight of all rows, and sums over a stratified sample of them."""
+        ...
+
+    def stacked(self, program: RowProgram) -> list[Array]:
+        """Arrays (..., n) of all rows at once."""
+        ...
+
+    def lowest(self, program: Callable[[Any], Array]) -> float:
+        """The lowest of the numbers (m,) of all blocks."""
+        ...
+
+
+class Data(Protocol):
+    """What was read of X, y and weights."""
+
+    @property
+    def classes(self) -> Array:
+        """Classes or labels, sorted (K,)."""
+        ...
+
+    @property
+    def counts(self) -> Array:
+        """Their weight: (K,), or (2, L) for and against each label."""
+        ...
+
+    def rows(self, targets: Any) -> Rows:
+        """The rows of X with these targets."""
+        ...
+
+
+class Engine(Protocol):
+    """What works on X where it lies: in memory, on Dask."""
+
+    def check(self, X: Any) -> None:
+        """Warn of what makes a fit to X slow."""
+        ...
+
+    def read(self, estimator: Any, X: Any, y: Any, sample_weight: Any, read_y: Any) -> Data:
+        """X, y and weights, checked; sets the estimator's columns."""
+        ...
+
+    def predicted(self, method: Callable[..., Any], estimator: Any, X: Any) -> Any:
+        """What a method of a fitted estimator returns for X."""
+        ...
+
+    def averaged(self, score: Callable[..., float], estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
+        """The mean, by weight, of what ``score(estimator, X, y, sample_weight)`` returns."""
+        ...
+
+
+class Watch(Protocol):
+    """What is told of a fit while it runs."""
+
+    def after_iteration(self, iterate: Any) -> bool:
+        """Whether to stop, after an iteration whose Iterate is given."""
+        ...
+
+    def after_stage(self, descent: Any) -> None:
+        """What a stage has come to."""
+        ...

@@ -1,0 +1,114 @@
+"""The training set of an estimator: what a fit reads, the problem that it poses, and what its parameters stand for."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skce._checks import InvalidParameterError
+from skce._labels.class_weight import class_weights
+from skce._labels.reading import LabelReader
+from skce._rows.engines import engine_of
+from skce._solver.problem import Iterate, Problem
+from skce._types import Array, Data, Link, Rows
+from skce.estimators.validation import loss_object
+from skce.penalties import Ridge
+
+# Intercept of classes without mass where rows are lost, below whose logits it should be.
+WITHOUT_ROWS = -1e4
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What an estimator has read: the data, their link, the class weights, and the rows with their targets."""
+
+    estimator: Any
+    data: Data
+    link: Link
+    class_weight: Array
+    rows: Rows
+
+    @classmethod
+    def read(cls, estimator: Any, X: Any, y: Any, sample_weight: Any) -> "TrainingSet":
+        """The TrainingSet of X, y and weights; sets the columns of the estimator."""
+        read_y = LabelReader(estimator.classes, estimator._takes_indicators)
+        data = engine_of(X).read(estimator, X, y, sample_weight, read_y)
+        link = estimator._link(data.counts)
+        class_weight = class_weights(estimator.class_weight, data.classes, data.counts)
+        targets = link.targets(data.counts, class_weight, float(estimator.label_smoothing))
+        rows = data.rows(targets)
+        if not link.is_multilabel and (targets.class_mass > 0).sum() < 2:
+            raise ValueError(
+                f"{type(estimator).__name__} needs samples of two classes or more, but y has one class, or none, of "
+                f"positive weight: {data.classes[targets.class_mass > 0].tolist()}."
+            )
+        if float(estimator.C) * float(targets.total) < np.finfo(float).tiny:
+            raise InvalidParameterError(
+                f"C={estimator.C!r} times the total weight {targets.total:.3g} is too small for a float."
+            )
+        return cls(estimator, data, link, class_weight, rows)
+
+    @contextmanager
+    def problem(self) -> Iterator[Problem]:
+        """The problem that the estimator poses, while threads are as a fit wants them."""
+        row_loss = self.link.row_loss(loss_object(self.estimator))
+        penalty = Ridge(1 / (float(self.estimator.C) * float(self.rows.targets.total)))
+        # Trial steps may overflow: the solver goes back from numbers that are not finite.
+        with np.errstate(over="ignore", invalid="ignore"), self.rows.at_work() as rows:
+            yield Problem.of(rows, row_loss, penalty, self.estimator.fit_intercept)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """That of ``coef_``."""
+        return self.rows.targets.n_outputs, self.rows.shape[1]
+
+    @property
+    def constant(self) -> Array:
+        """Indices of the outputs that have no optimum."""
+        return np.delete(np.arange(self.shape[0]), self.rows.targets.columns)
+
+    def attributes(self, iterate: Iterate, are_rows_lost: bool = False) -> dict[str, Any]:
+        """The fitted attributes for an Iterate of the problem."""
+        counts, constant = self.data.counts, self.constant
+        coef, intercept = np.zeros(self.shape), np.zeros(self.shape[0])
+        columns = self.rows.targets.columns
+        coef[columns], intercept[columns] = iterate.coef_intercept
+        if len(constant):
+            intercept[constant] = WITHOUT_ROWS if are_rows_lost else self._constant_intercepts(iterate)
+            if self.link.is_shift_invariant and self.estimator.fit_intercept:
+                intercept -= intercept.mean()
+        frequencies = counts / counts.sum(axis=0)
+        return {
+            "classes_": self.data.classes,
+            **({"multilabel_": self.link.is_multilabel} if self.estimator._takes_indicators else {}),
+            "class_weight_": self.class_weight,
+            "class_prior_": frequencies[0] if self.link.is_multilabel else frequencies,
+            "coef_": coef.astype(self.rows.dtype_of_X),
+            "intercept_": intercept.astype(self.rows.dtype_of_X),
+            "_fitted_loss": loss_object(self.estimator),
+            "_fitted_smoothing": float(self.estimator.label_smoothing),
+            # An outcome that weighs nothing was not fitted, and stays as it is.
+            "_log_weight": np.log(np.where(self.class_weight > 0, self.class_weight, 1.0)),
+        }
+
+    def _constant_intercepts(self, iterate):
+        """Intercepts of the outputs that have no optimum."""
+        coef, intercept = iterate.coef_intercept
+        log_scores = self.link.log_scores
+
+        def lowest_score():
+            return self.rows.lowest(lambda block: log_scores(block.logits(coef.T, intercept)).max(axis=0))
+
+        eps = np.finfo(self.rows.dtype_of_X).eps
+        return self.link.constant_intercepts(self.rows.targets.class_mass[self.constant], eps, lowest_score)
+
+
+def problem_of(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> AbstractContextManager[Problem]:
+    """A context of the Problem that a fitted estimator has solved, if X, y and weights are what it was fitted to."""
+    as_fitted = copy.copy(estimator)
+    if not estimator._fitted_link.is_multilabel:
+        as_fitted.classes = estimator.classes_
+    return TrainingSet.read(as_fitted, X, y, sample_weight).problem()

@@ -1,0 +1,57 @@
+"""Parameters that there are not: the error names the estimator and says what to do instead."""
+
+import inspect
+
+import pytest
+from sklearn.base import clone
+
+from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce.estimators.parameters import INSTEAD
+
+
+@pytest.fixture(params=[SoftmaxRegressor, OneVsAllClassifier])
+def make_estimator(request):
+    return request.param
+
+
+@pytest.mark.parametrize("name", sorted(INSTEAD))
+def test_of_those_of_logistic_regression_it_says_what_to_do(name, make_estimator):
+    message = rf"^{make_estimator.__name__} has no parameter '{name}': "
+    with pytest.raises(TypeError, match=message) as of_constructor:
+        make_estimator(**{name: None})
+    with pytest.raises(ValueError, match=message) as of_set_params:
+        make_estimator().set_params(**{name: None})
+    for caught in (of_constructor, of_set_params):
+        assert str(caught.value).endswith(f"{INSTEAD[name]}.")
+
+
+def test_of_others_it_names_those_that_there_are(make_estimator):
+    with pytest.raises(TypeError, match=rf"{make_estimator.__name__} has no parameter 'c': it has C, loss, gamma"):
+        make_estimator(c=1.0)
+    with pytest.raises(ValueError, match="has no parameter 'c'"):
+        make_estimator().set_params(c__d=1.0)
+
+
+def test_parameters_go_by_name(make_estimator):
+    with pytest.raises(TypeError, match=rf"{make_estimator.__name__} takes no positional parameters: name them \(C=..., loss=...\)"):
+        make_estimator(1.0, "focal")
+
+
+def test_a_parameter_that_a_subclass_adds_is_one():
+    class Named(SoftmaxRegressor):
+        def __init__(self, *, name="none", C=1.0):
+            super().__init__(C=C)
+            self.name = name
+
+    assert Named().set_params(name="some").name == "some"
+    assert clone(Named(name="some")).name == "some"
+    with pytest.raises(ValueError, match="Named has no parameter 'solver'"):
+        Named().set_params(solver="lbfgs")
+
+
+def test_signature_and_source_are_those_of_the_constructor(make_estimator):
+    parameters = inspect.signature(make_estimator).parameters
+    assert list(parameters)[:3] == ["C", "loss", "gamma"]
+    assert {parameter.kind for parameter in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
+    assert "self.label_smoothing = label_smoothing" in inspect.getsource(make_estimator.__init__)
+    assert f"class {make_estimator.__name__}" in inspect.getsource(make_estimator)

@@ -1,0 +1,81 @@
+"""Pickles: those of older versions load and predict, and all say which version they are of."""
+
+import copy
+import pickle
+import pickletools
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+
+from skce import OneVsAllClassifier, SoftmaxRegressor, with_prior
+from skce.estimators import base
+from skce.losses import FocalLoss
+
+OF_0_1 = Path(__file__).parents[1] / "data" / "pickles-0.1.0.pkl"
+
+
+@pytest.fixture(scope="module")
+def pickled():
+    with OF_0_1.open("rb") as file:
+        return pickle.load(file)
+
+
+@pytest.mark.parametrize("name", ["softmax", "binary", "recovered", "one_vs_all", "multilabel", "prior"])
+def test_a_pickle_of_0_1_predicts_what_it_did(name, pickled):
+    model = pickled[name]
+    np.testing.assert_allclose(model.predict_proba(pickled["X"]), pickled["probabilities"][name], rtol=1e-12)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(pickled["X"]), model.predict_proba(pickled["X"]))
+
+
+def test_a_pickle_of_0_1_takes_another_prior(pickled):
+    moved = with_prior(pickled["recovered"], prior="balanced")
+    np.testing.assert_allclose(moved.class_prior_, np.full(3, 1 / 3))
+
+
+@pytest.fixture
+def model():
+    return SoftmaxRegressor(loss=FocalLoss(1.0), class_weight="balanced").fit(*load_iris(return_X_y=True))
+
+
+@pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
+def test_pickles_hold_public_types_alone(make_estimator):
+    model = make_estimator(loss=FocalLoss(1.0), posterior="recovered").fit(*load_iris(return_X_y=True))
+    names = [arg for _, arg, _ in pickletools.genops(pickle.dumps(model, protocol=0)) if isinstance(arg, str)]
+    modules = {name.split(" ")[0] for name in names if name.startswith("skce")}
+    assert modules == {make_estimator.__module__, "skce.losses"}
+    assert not any("._" in module for module in modules)
+
+
+def test_another_minor_version_warns(model, monkeypatch):
+    data = pickle.dumps(model)
+    monkeypatch.setattr(base, "__version__", "9.1.0")
+    with pytest.warns(UserWarning, match=r"SoftmaxRegressor was pickled by skce .* and is read by 9.1.0"):
+        loaded = pickle.loads(data)
+    np.testing.assert_array_equal(loaded.coef_, model.coef_)
+
+
+def test_another_patch_does_not(model, monkeypatch):
+    data = pickle.dumps(model)
+    monkeypatch.setattr(base, "__version__", ".".join([*base.__version__.split(".")[:2], "77"]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pickle.loads(data)
+
+
+def test_the_stamp_is_on_the_pickle_and_not_on_the_model(model):
+    assert "_skce_version" in model.__getstate__()
+    for same in (model, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert "_skce_version" not in vars(same)
+
+
+@pytest.mark.parametrize("name", ["SoftmaxRegressor", "OneVsAllClassifier", "with_prior"])
+def test_modules_are_public_paths(name):
+    import skce
+
+    thing = getattr(skce, name)
+    assert not any(part.startswith("_") for part in thing.__module__.split("."))
+    assert thing.__module__.startswith("skce.estimators.")
