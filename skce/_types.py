@@ -96,8 +96,8 @@ class RowLoss(Protocol):
         ...
 
     @property
-    def convex_neighbour(self) -> "RowLoss":
-        """A convex loss near whose minimum to start, where this one is not convex."""
+    def convex_neighbour(self) -> "RowLoss | None":
+        """A convex loss near whose minimum to start, where this one is not convex; else None."""
         ...
 
     def losses_gradient(self, logits: Array, block: Array) -> tuple[Array, Array]:

@@ -12,6 +12,7 @@ from scipy.special import xlogy
 
 from skce._checks import InvalidParameterError, check_number
 
+# The middle of the values that Cui et al. (2019) tried: 0.9, 0.99, 0.999, 0.9999.
 EFFECTIVE_BETA = 0.999
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse
 
 from skce._slices import row_slices
+from skce._types import Array, At
 
 # Rows whose labels are counted together, and those whose weights are cumulated together.
 ROWS_PER_COUNT = 2**16
@@ -15,28 +16,28 @@ ROWS_PER_COUNT = 2**16
 class HardLabels:
     """One class a row: ``codes`` (n,) of integers below ``n_classes``."""
 
-    codes: np.ndarray
+    codes: Array
     n_classes: int
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.codes)
 
-    def of_rows(self, at):
+    def of_rows(self, at: At) -> "HardLabels":
         """The labels of a slice of the rows."""
         return HardLabels(self.codes[at], self.n_classes)
 
-    def counts(self, sample_weight):
+    def counts(self, sample_weight: Array) -> Array:
         """Weight (K,) of the rows of each class."""
         return sum(
             np.bincount(self.codes[at], weights=sample_weight[at], minlength=self.n_classes)
             for at in row_slices(len(self.codes), ROWS_PER_COUNT)
         )
 
-    def row_weight(self, at, sample_weight, class_weight):
+    def row_weight(self, at: At, sample_weight: Array, class_weight: Array) -> Array:
         """Weight s_i w . y_i (m,) of some rows."""
         return sample_weight[at] * class_weight[self.codes[at]]
 
-    def weighted_block(self, at, sample_weight, class_weight):
+    def weighted_block(self, at: At, sample_weight: Array, class_weight: Array) -> Array:
         """The block s_i w_k y_ik (K, m)."""
         codes = self.codes[at]
         block = np.zeros((self.n_classes, len(codes)))
@@ -48,24 +49,24 @@ class HardLabels:
 class SoftLabels:
     """A distribution over the classes a row: ``probabilities`` (n, K)."""
 
-    probabilities: np.ndarray
+    probabilities: Array
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.probabilities)
 
-    def of_rows(self, at):
+    def of_rows(self, at: At) -> "SoftLabels":
         """The labels of a slice of the rows."""
         return SoftLabels(self.probabilities[at])
 
-    def counts(self, sample_weight):
+    def counts(self, sample_weight: Array) -> Array:
         """Weight (K,) that the rows give to each class."""
         return sample_weight @ self.probabilities
 
-    def row_weight(self, at, sample_weight, class_weight):
+    def row_weight(self, at: At, sample_weight: Array, class_weight: Array) -> Array:
         """Weight s_i w . y_i (m,) of some rows."""
         return sample_weight[at] * (self.probabilities[at] @ class_weight)
 
-    def weighted_block(self, at, sample_weight, class_weight):
+    def weighted_block(self, at: At, sample_weight: Array, class_weight: Array) -> Array:
         """The block s_i w_k y_ik (K, m)."""
         weighted = self.probabilities[at] * class_weight * sample_weight[at, None]
         return np.ascontiguousarray(weighted.T)
@@ -75,26 +76,26 @@ class SoftLabels:
 class Indicators:
     """Any number of labels a row: ``indicator`` (n, L) of zeros and ones, dense or CSR."""
 
-    indicator: np.ndarray
+    indicator: Array
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.indicator.shape[0]
 
-    def of_rows(self, at):
+    def of_rows(self, at: At) -> "Indicators":
         """The labels of a slice of the rows."""
         return Indicators(self.indicator[at])
 
-    def counts(self, sample_weight):
+    def counts(self, sample_weight: Array) -> Array:
         """Weight (2, L) of the rows for and against each label."""
         blocks = ((self.toarray(at), sample_weight[at]) for at in row_slices(self.indicator.shape[0], ROWS_PER_COUNT))
         return sum(np.stack([weight @ block, weight @ (1 - block)]) for block, weight in blocks)
 
-    def toarray(self, at=slice(None)):
+    def toarray(self, at: At = slice(None)) -> Array:
         """A slice of the rows, dense (m, L) and float."""
         block = self.indicator[at]
         return (block.toarray() if scipy.sparse.issparse(block) else block).astype(float)
 
-    def weighted_block(self, at, sample_weight, class_weight):
+    def weighted_block(self, at: At, sample_weight: Array, class_weight: Array) -> Array:
         """The block (2, L, m) for and against each label, class_weight (2, L)."""
         indicator = np.ascontiguousarray(self.toarray(at).T)
         return np.stack([indicator, 1 - indicator]) * class_weight[:, :, None] * sample_weight[at]

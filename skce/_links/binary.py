@@ -74,11 +74,7 @@ class CrossEntropyOfBinary:
 
     loss = CrossEntropy()
     is_convex = True
-
-    @property
-    def convex_neighbour(self):
-        """Itself."""
-        return self
+    convex_neighbour = None
 
     def losses_gradient(self, logits, block):
         """As that of sigmoids."""

@@ -27,7 +27,6 @@ LEAST_SHARE = 0.01
 
 # Logits, to either side of 0, over which q / g(q) has to rise; rounding may have it fall by a little.
 LOGITS_OF_CHECK = np.linspace(-10, 10, 400)
-
 ROUNDING_OF_CHECK, LEAST_RISE = 1e-12, 1e-6
 
 

@@ -15,7 +15,7 @@ from skce._kernels.softmax import (
 )
 from skce._links.constants import unreachable_intercepts
 from skce._links.targets import Targets, smoothed, weight_of_labels
-from skce._types import Loss
+from skce._types import Loss, RowLoss
 from skce.losses import CrossEntropy
 
 
@@ -47,7 +47,8 @@ class Softmax:
 
     def row_loss(self, loss):
         """The loss of a row, by the quicker kernels if it is cross-entropy."""
-        return CrossEntropyOfSoftmax() if type(loss) is CrossEntropy else LossOfSoftmax(loss)
+        cross_entropy = CrossEntropyOfSoftmax()
+        return cross_entropy if type(loss) is CrossEntropy else LossOfSoftmax(loss, cross_entropy)
 
     def log_scores(self, logits):
         """The logits (K, m) themselves."""
@@ -77,19 +78,15 @@ class Softmax:
 
 @dataclass(frozen=True)
 class LossOfSoftmax:
-    """Any loss phi(q) of the probabilities of a softmax."""
+    """Any loss phi(q) of the probabilities of a softmax; cross-entropy is its ``convex_neighbour``."""
 
     loss: Loss
+    convex_neighbour: RowLoss
 
     @property
     def is_convex(self):
         """Whether it is convex in the logits."""
         return self.loss.is_convex
-
-    @property
-    def convex_neighbour(self):
-        """Cross-entropy, near whose minimum a loss that is not convex starts."""
-        return CrossEntropyOfSoftmax()
 
     def losses_gradient(self, logits, block):
         """Losses (m,) and gradient (k, m) for the logits (k, m), which are overwritten, and a block of T (k, m)."""
@@ -110,11 +107,7 @@ class CrossEntropyOfSoftmax:
 
     loss = CrossEntropy()
     is_convex = True
-
-    @property
-    def convex_neighbour(self):
-        """Itself."""
-        return self
+    convex_neighbour = None
 
     def losses_gradient(self, logits, block):
         """As that of any loss."""

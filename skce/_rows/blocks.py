@@ -20,11 +20,12 @@ from skce._types import Targets
 # Numbers that a program of all rows at once may return.
 NUMBERS_TO_STACK = 2**24
 
+# Numbers of a block where threads share the rows: they hand the interpreter's lock to each other between calls, so that
+# there should be fewer calls than where there is one thread.
 ELEMENTS_PER_THREADED_BLOCK = 2**16
 
 # Stored numbers of a sparse block; more for many columns, as scipy's product allocates a dense (d, K) gradient.
 NUMBERS_PER_SPARSE_BLOCK = 2**19
-
 NUMBERS_PER_SPARSE_COLUMN = 32
 
 # Multiplications that a logit of a row takes besides those of its product.

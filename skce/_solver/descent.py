@@ -12,6 +12,7 @@ ROUNDING_OF_ESTIMATE = 2.0**12
 # Of several problems, the share of F that one has at least, where its own estimate is taken relative to that.
 LEAST_SHARE = 1e-8
 
+# Iterations whose gains are taken together: single ones of L-BFGS are too uneven to extrapolate.
 ITERATIONS_OF_TAIL = 5
 
 # Loss above which classes are not looked at for being separable.

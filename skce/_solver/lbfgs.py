@@ -20,18 +20,15 @@ from skce._solver.standardisation import Standardisation
 
 # Corrections that L-BFGS keeps; of very many parameters they take longer than the evaluations that they save.
 CORRECTIONS, CORRECTIONS_OF_MANY = 10, 6
-
 MANY_PARAMS = 10**6
 
 # F that falls by what the decrement promised to within this factor is a quadratic. Where it falls by more, as along the
 # tail of an exponential, the decrement promises too little by about the square of that, but for an outlier.
 GAIN_OF_QUADRATIC = 1.15
-
 MOST_CORRECTION = 10.0
 
 # A relative gain, and a relative estimate, that rounding may hide.
 ROUNDING_OF_GAIN = 4 * np.finfo(float).eps
-
 LEAST_ESTIMATE = ROUNDING_OF_ESTIMATE * np.finfo(float).eps
 
 # Where F was not seen to be a quadratic, the estimate by an exact curvature that is a stage old has been too small by
@@ -45,6 +42,7 @@ SLOWING = 3.0
 # curvature does not know.
 COST_OF_STAGE, COST_OF_INEXACT_STAGE = 3.0, 10.0
 
+# Iterations that the rate of a stage is taken over.
 ITERATIONS_OF_RATE = 4
 
 # At most this many Newton steps in the intercepts bring their gradient to where a certificate needs it.

@@ -22,7 +22,6 @@ QUANTILE_OF_COLOURS = 0.995
 
 # Images longer than this in proportion are drawn narrower than the others.
 MOST_LONG_SIDE = 4
-
 PANELS_A_ROW = {"image": 5, "bars": 3}
 
 

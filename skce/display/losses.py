@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # Probabilities of the curves; the first is above 0, where most losses are infinite.
 PROBABILITIES = np.linspace(0.001, 1, 1000)
-
 LOSS_LIMIT, SLOPE_LIMIT = 5.0, 6.0
 
 

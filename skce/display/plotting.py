@@ -8,7 +8,6 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, which colour-blind eyes tell apart, without the yellow, which is faint on white.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
-
 LONGEST_NAME = 32
 
 

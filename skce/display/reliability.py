@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 CONFIDENCE_OF_BAND = 0.95
-
 PANELS_A_ROW = 4
 
 # Bins of equal weight may be as narrow as a number that many predictions share.

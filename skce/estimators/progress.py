@@ -1,6 +1,10 @@
 """What a fit tells while it runs: a line for each stage, and each iteration to scikit-learn's callbacks."""
 
+from collections.abc import Callable
+from typing import Any
+
 from skce._compat import callback_context
+from skce._types import ArrayLike
 
 
 class Progress:
@@ -9,15 +13,15 @@ class Progress:
     ``attributes_of``, set when the data have been read, makes fitted attributes of an Iterate.
     """
 
-    def __init__(self, estimator, X, y, sample_weight):
+    def __init__(self, estimator: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> None:
         self.estimator = estimator
-        self.data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
-        self.attributes_of = None
-        self.context = callback_context(estimator)
+        self.data: dict[str, Any] = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+        self.attributes_of: Callable[[Any], dict[str, Any]] | None = None
+        self.context: Any = callback_context(estimator)
         if self.context is not None:
             self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
 
-    def after_iteration(self, iterate):
+    def after_iteration(self, iterate: Any) -> bool:
         """Whether a callback asks to stop, after an iteration that came to an Iterate."""
         if self.context is None:
             return False
@@ -29,12 +33,12 @@ class Progress:
             reconstruction_attributes=lambda: self.attributes_of(iterate),
         )
 
-    def after_stage(self, descent):
+    def after_stage(self, descent: Any) -> None:
         """Print what a stage of the minimisation has come to, if the estimator is verbose."""
         if self.estimator.verbose:
             print(f"skce, {descent.objective.problem.row_loss.loss!r}: {descent}", flush=True)
 
-    def end(self):
+    def end(self) -> None:
         """Tell the callbacks that the fit is over, and the estimator fitted."""
         if self.context is not None:
             self.context.call_on_fit_task_end(estimator=self.estimator, **self.data, reconstruction_attributes={})

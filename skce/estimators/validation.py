@@ -1,6 +1,8 @@
 """What a fit checks before it begins, its promise that an error changes nothing, and where it is in a pipeline."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
@@ -8,13 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skce._checks import InvalidParameterError, check_boolean, check_integer, check_loss_object, check_number
 from skce._links.recovery import check_recoverable
+from skce._types import Loss
 from skce.losses import CrossEntropy, FocalLoss
 
 # Losses that an estimator takes by their names.
 LOSS_NAMES = ("cross_entropy", "focal")
 
 
-def check_parameters(estimator):
+def check_parameters(estimator: Any) -> None:
     """Raise unless every parameter that needs no data is allowed."""
     check_number("C", estimator.C, lambda C: C > 0, "a number above 0, or inf")
     check_number("gamma", estimator.gamma, lambda gamma: 0 <= gamma < np.inf, "a finite number of at least 0")
@@ -30,26 +33,26 @@ def check_parameters(estimator):
         check_recoverable(loss_object(estimator))
 
 
-def loss_object(estimator):
+def loss_object(estimator: Any) -> Loss:
     """The loss that the parameters ``loss`` and ``gamma`` name."""
     if not isinstance(estimator.loss, str):
         return estimator.loss
     return FocalLoss(estimator.gamma) if estimator.loss == "focal" else CrossEntropy()
 
 
-def check_posterior(posterior):
+def check_posterior(posterior: Any) -> None:
     """Raise unless ``posterior`` says of what predictions are to speak."""
     if not (isinstance(posterior, str) and posterior in ("model", "recovered")):
         raise InvalidParameterError(f"posterior must be 'model' or 'recovered', got {posterior!r}.")
 
 
-def check_loss(loss):
+def check_loss(loss: Any) -> None:
     """Raise unless ``loss`` is a name or an object that can be minimised."""
     if not (isinstance(loss, str) and loss in LOSS_NAMES):
         check_loss_object("loss", loss, names=LOSS_NAMES)
 
 
-def classifier_in(estimator):
+def classifier_in(estimator: Any) -> Any:
     """The fitted classifier that a search or a pipeline ends in, that is frozen, or that is given."""
     check_is_fitted(estimator)
     if isinstance(estimator, FrozenEstimator):
@@ -62,7 +65,7 @@ def classifier_in(estimator):
 
 
 @contextmanager
-def unchanged_on_error(estimator):
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
     """Put the attributes of ``estimator`` back to what they were if the block raises."""
     before = vars(estimator).copy()
     try:

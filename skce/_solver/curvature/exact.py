@@ -10,7 +10,7 @@ from skce._solver.curvature.directions import (
 )
 from skce._solver.curvature.factorisation import inverse_factor, weighted_moments
 
-# Rows, at most, whose curvature an exact Hessian sums, and a class matrix; of more, as many are drawn.
+# Above this many rows, an exact Hessian draws this many.
 ROWS_OF_EXACT = 2**19
 
 

@@ -18,7 +18,6 @@ LEAST_ROW_SPACE_RIDGE = 1e-8
 
 # A second moment draws as many rows as make so many numbers, but no fewer than this for each column.
 NUMBERS_OF_MOMENT = 2**22
-
 ROWS_PER_COLUMN = 10
 
 

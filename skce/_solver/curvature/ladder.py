@@ -10,16 +10,21 @@ from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.exact import ROWS_OF_EXACT, ExactCurvature
 from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature, rows_of_moment
 
-# Sizes whose cubes are still worth factorising: of an exact Hessian, and of a second moment of columns, or rows.
+# The largest exact Hessian, or block of it, that is worth factorising; the numbers that all blocks may hold (128 MB).
 LARGEST_FACTOR = 1500
-
 NUMBERS_OF_FACTORS = 2**24
 
+# The most columns whose second moment is worth the eigenvectors of (25 d^3 multiplications).
 MOST_COLUMNS = 4096
+
+# Multiplications of an evaluation, as timed: for each product of a row, and for each logit of it.
+WORK_PER_PRODUCT, WORK_PER_LOGIT = 4, 60
+
+# Multiplications, as timed, of the eigenvectors of a matrix of size d: this times d^3.
+WORK_OF_EIGENVECTORS = 25
 
 # Evaluations that a first curvature may cost; and those that a change to a dearer one costs before it shows.
 CHEAP = 20
-
 EVALUATIONS_TO_CLIMB = 10
 
 
@@ -36,15 +41,15 @@ def rungs_for(objective):
     """The rungs that an objective may climb, from the cheapest curvature to the dearest."""
     n_rows, n_features = objective.rows.shape
     n_params, n_outputs = objective.shape
-    evaluation = n_rows * n_outputs * (4 * objective.rows.numbers_per_row + 60)
+    evaluation = n_rows * n_outputs * (WORK_PER_PRODUCT * objective.rows.numbers_per_row + WORK_PER_LOGIT)
     if n_rows < n_features and n_rows * n_features <= objective.rows.numbers_to_stack:
-        work = 2 * n_rows**2 * n_features + 25 * n_rows**3
+        work = 2 * n_rows**2 * n_features + WORK_OF_EIGENVECTORS * n_rows**3
         rungs = [Rung(RowSpaceCurvature, work / evaluation, 10)]
     else:
         rungs = [Rung(DiagonalCurvature, 1.0, 10)]
     if n_rows >= n_features and n_features <= MOST_COLUMNS:
         n_drawn = min(n_rows, rows_of_moment(n_features))
-        work = n_drawn * n_features * (2 * n_features + 60) + 25 * n_features**3
+        work = n_drawn * n_features * (2 * n_features + WORK_PER_LOGIT) + WORK_OF_EIGENVECTORS * n_features**3
         rungs.append(Rung(KroneckerCurvature, work / evaluation, 10))
     are_separate = objective.problem.are_separate
     size = n_params * (1 if are_separate else n_outputs - objective.problem.is_shift_invariant)
