@@ -71,8 +71,15 @@ class Targets(Protocol):
     """T, a block at a time, for those outputs that have an optimum."""
 
     link: "Link"
-    columns: Array
+    outputs: Array
+    n_outputs: int
+    class_mass: Array
     total: float
+
+    @property
+    def log_odds(self) -> Array:
+        """The intercepts (k,) that are best for coefficients of zero."""
+        ...
 
     def of_rows(self, labels: Any, sample_weight: Array) -> "Targets":
         """The same with rows."""
@@ -114,13 +121,29 @@ class RowLoss(Protocol):
 
 
 class Link(Protocol):
-    """What kind of problem a fit is: what its targets are, and what its logits mean."""
+    """What kind of problem a fit is, with coefficients of its own for each output: its targets, and its logits.
 
+    ``are_separate``: outputs have nothing in common but X. ``is_shift_invariant``: the loss does not see their mean.
+    """
+
+    are_separate: bool
     is_shift_invariant: bool
     is_multilabel: bool
 
     def targets(self, counts: Array, class_weight: Array, label_smoothing: float) -> Targets:
         """Targets without rows, by the counts of the labels."""
+        ...
+
+    def outcomes(self, weighted: Array) -> Array:
+        """What a weighted block of labels (K, m) says of the outcomes that share a row's weight, the first axis."""
+        ...
+
+    def row_weight(self, targets: Any, at: At) -> Array:
+        """Weight (m,) of some rows, up to a factor that all rows share."""
+        ...
+
+    def log_odds(self, targets: Any) -> Array:
+        """The intercepts (k,) that are best for coefficients of zero."""
         ...
 
     def row_loss(self, loss: Loss) -> RowLoss:
@@ -143,9 +166,22 @@ class Link(Protocol):
         """Logits of the probabilities that those of a model stand for."""
         ...
 
+    def is_recovered_by_intercepts(self, recovery: Any) -> bool:
+        """Whether that is a shift of the logits."""
+        ...
+
+    def constant_intercepts(self, mass: Array, eps: Any, lowest_score: Callable[[], float]) -> Any:
+        """Intercepts of outputs of that mass which have no optimum."""
+        ...
+
 
 class Penalty(Protocol):
-    """A penalty on the coefficients (d, K), whose quadratic part is ``ridge`` / 2 times their squares."""
+    """A smooth penalty on the coefficients (d, K), whose quadratic part is ``ridge`` / 2 times their squares."""
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether there is no penalty."""
+        ...
 
     @property
     def ridge(self) -> Any:

@@ -48,6 +48,11 @@ class Ridge:
     def __post_init__(self) -> None:
         check_number("ridge", self.ridge, lambda ridge: 0 <= ridge < np.inf, "a finite number of at least 0")
 
+    @property
+    def is_zero(self) -> bool:
+        """Whether there is no penalty."""
+        return self.ridge == 0
+
     def value(self, coef: Array) -> float:
         """Return the penalty on coefficients.
 

@@ -20,6 +20,7 @@ class RidgeByColumn:
 
     ridge: np.ndarray
     is_shift_averse = True
+    is_zero = False
 
     def value(self, coef):
         return float(self.value_by_output(coef).sum())
@@ -123,5 +124,5 @@ def test_a_ridge_by_column_is_a_ridge_on_scaled_columns(problem):
 
 def test_a_penalty_that_keeps_no_mean_at_zero_is_solved_too(problem):
     free = replace(problem, penalty=FreeRidge(problem.penalty.ridge))
-    assert not free.is_shift_invariant
+    assert not free.is_centred
     assert solved(free).value == pytest.approx(solved(problem).value, rel=1e-10)

@@ -15,6 +15,7 @@ from skce.losses import CrossEntropy
 class Binary:
     """One logit, that of the second class."""
 
+    are_separate = True
     is_shift_invariant = False
     is_multilabel = False
 

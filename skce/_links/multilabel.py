@@ -12,6 +12,7 @@ from skce._links.targets import smoothed
 class Multilabel:
     """L logits (L, m) of each row, each a problem by itself."""
 
+    are_separate = True
     is_shift_invariant = False
     is_multilabel = True
 

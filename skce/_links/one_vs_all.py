@@ -16,6 +16,7 @@ from skce._links.targets import smoothed, weight_of_labels
 class OneVsAll:
     """K logits (K, m) of each row, whose sigmoids are normalised to probabilities of classes."""
 
+    are_separate = True
     is_shift_invariant = False
     is_multilabel = False
 

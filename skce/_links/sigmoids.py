@@ -17,13 +17,13 @@ from skce.losses import CrossEntropy
 
 def targets_of_sigmoids(link, class_weight, label_smoothing, mass, total):
     """Targets of a link whose outputs have mass (2, K) for and against, optimised where they have both."""
-    columns = np.flatnonzero(mass.all(axis=0))
-    return Targets(link, class_weight, label_smoothing, mass, mass[0], total, columns, mass.shape[1])
+    outputs = np.flatnonzero(mass.all(axis=0))
+    return Targets(link, class_weight, label_smoothing, mass, mass[0], total, outputs, mass.shape[1])
 
 
 def log_odds_of_sigmoids(targets):
     """Logarithms (k,) of the mass for over that against."""
-    log_mass_for, log_mass_against = np.log(targets.mass[:, targets.columns])
+    log_mass_for, log_mass_against = np.log(targets.mass[:, targets.outputs])
     return log_mass_for - log_mass_against
 
 

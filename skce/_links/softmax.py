@@ -23,14 +23,15 @@ from skce.losses import CrossEntropy
 class Softmax:
     """K logits (K, m) of each row, which a shift of all of them leaves what they are."""
 
+    are_separate = False
     is_shift_invariant = True
     is_multilabel = False
 
     def targets(self, counts, class_weight, label_smoothing):
         """Targets of labels that have ``counts`` (K,), for those classes that have mass; the others have no optimum."""
         mass = smoothed(counts * class_weight, label_smoothing)
-        columns = np.flatnonzero(mass)
-        return Targets(self, class_weight, label_smoothing, mass, mass, mass.sum(), columns, len(mass))
+        outputs = np.flatnonzero(mass)
+        return Targets(self, class_weight, label_smoothing, mass, mass, mass.sum(), outputs, len(mass))
 
     def outcomes(self, weighted):
         """The classes: a weighted block (K, m) as it is."""
@@ -42,7 +43,7 @@ class Softmax:
 
     def log_odds(self, targets):
         """Logarithms (k,) of the mass of the classes, of mean 0."""
-        log_mass = np.log(targets.mass[targets.columns])
+        log_mass = np.log(targets.mass[targets.outputs])
         return log_mass - log_mass.mean()
 
     def row_loss(self, loss):
@@ -117,8 +118,8 @@ class CrossEntropyOfSoftmax:
         """As that of any loss; with labels that nothing smooths, T is never made."""
         if not targets.is_one_a_row:
             return cross_entropy_gradient(logits, targets.block_like(logits, at))
-        columns = targets.column_of_class[targets.labels.codes[at]]
-        return label_cross_entropy_gradient(logits, columns, targets.row_weight_like(logits, at))
+        outputs = targets.output_of_class[targets.labels.codes[at]]
+        return label_cross_entropy_gradient(logits, outputs, targets.row_weight_like(logits, at))
 
     def curvature(self, logits, targets, at):
         """As that of any loss; T matters by the weight of its rows alone."""

@@ -34,7 +34,7 @@ def smoothed(block, label_smoothing):
 
 @dataclass(frozen=True)
 class Targets:
-    """T of a ``link``, for those of its ``n_outputs`` logits that have an optimum: ``columns`` (k,).
+    """T of a ``link``, for those of its ``n_outputs`` logits that have an optimum: ``outputs`` (k,).
 
     ``mass`` is the total weight of each outcome in T, (K,) or (2, K), ``class_mass`` (K,) that for each class, and
     ``total`` S, that of the rows. ``labels`` and ``sample_weight`` are those of the rows that blocks are of, None where
@@ -47,7 +47,7 @@ class Targets:
     mass: np.ndarray
     class_mass: np.ndarray
     total: float
-    columns: np.ndarray
+    outputs: np.ndarray
     n_outputs: int
     labels: HardLabels | SoftLabels | Indicators | None = None
     sample_weight: np.ndarray | None = None
@@ -66,7 +66,7 @@ class Targets:
         weighted = self.labels.weighted_block(at, self.sample_weight, self.class_weight)
         block = smoothed(self.link.outcomes(weighted), self.label_smoothing)
         # Not copied if that is all of them.
-        return block if len(self.columns) == block.shape[-2] else block[..., self.columns, :]
+        return block if len(self.outputs) == block.shape[-2] else block[..., self.outputs, :]
 
     def block_like(self, logits, at):
         """The block of some rows in the dtype of their logits."""
@@ -96,11 +96,11 @@ class Targets:
         return isinstance(self.labels, HardLabels) and not self.label_smoothing
 
     @cached_property
-    def column_of_class(self):
-        """Position in ``columns`` of each class (K,); of a class without mass, any."""
-        column_of_class = np.zeros(self.n_outputs, dtype=np.intp)
-        column_of_class[self.columns] = np.arange(len(self.columns))
-        return column_of_class
+    def output_of_class(self):
+        """Position in ``outputs`` of each class (K,); of a class without mass, any."""
+        output_of_class = np.zeros(self.n_outputs, dtype=np.intp)
+        output_of_class[self.outputs] = np.arange(len(self.outputs))
+        return output_of_class
 
     @cached_property
     def _is_unweighted(self):

@@ -85,7 +85,7 @@ class RowBlocks:
     @property
     def n_outputs(self):
         """Logits of a row that are optimised."""
-        return len(self.targets.columns)
+        return len(self.targets.outputs)
 
     @property
     def numbers_per_row(self):

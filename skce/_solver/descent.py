@@ -87,7 +87,7 @@ class Descent:
     def look_for_separated_problems(self):
         """Note the problems without a penalty, and so without a minimum, that have nothing left to learn."""
         is_candidate = (self.best.values <= MOST_LOSS_OF_SEPARATED) & ~self.is_separated
-        if not self.objective.problem.is_strongly_convex and is_candidate.any():
+        if not self.objective.problem.is_every_coef_penalised and is_candidate.any():
             self.n_passes += 1
             self.is_separated |= is_candidate & self.objective.separated_problems(self.best.params)
 

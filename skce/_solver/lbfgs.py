@@ -232,7 +232,7 @@ def _iterations_to(target, estimates):
 def _certified_gap(descent, curvature):
     """Upper bound on F - min F of the best point, moved to where the intercepts' gradient is next to nothing."""
     objective, mean = descent.objective, curvature.standardisation.mean
-    if not (objective.problem.row_loss.is_convex and objective.problem.is_strongly_convex):
+    if not (objective.problem.row_loss.is_convex and objective.problem.is_every_coef_penalised):
         return None
     if not objective.problem.fit_intercept:
         return objective.certified_gap(descent.best.gradient, mean)

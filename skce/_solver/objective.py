@@ -24,7 +24,6 @@ class LinearObjective:
         self.shape = problem.shape
         self.resolution = np.finfo(problem.rows.dtype).eps
         self.n_problems = problem.shape[1] if problem.are_separate else 1
-        self.is_penalised = bool(np.any(problem.penalty.ridge))
 
     def __call__(self, params):
         """Values (n_problems,), whose sum is F, and gradient of F at ``params``."""
@@ -43,8 +42,8 @@ class LinearObjective:
         by_coef = gradient[: len(coef)]
         np.divide(coef_gradient, problem.total, out=by_coef)
         values = np.atleast_1d(values) / problem.total
-        if self.is_penalised:
-            penalty = problem.penalty
+        penalty = problem.penalty
+        if not penalty.is_zero:
             by_coef += penalty.gradient(coef, out=coef_gradient)
             values += penalty.value(coef) if self.n_problems == 1 else penalty.value_by_output(coef)
         if problem.fit_intercept:

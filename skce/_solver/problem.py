@@ -4,8 +4,9 @@ With targets T, logits Z = X coef + intercept and S the total weight of the targ
 
     F(coef, intercept) = (1/S) sum_ik T_ik phi(Q_ik)  +  penalty(coef)
 
-Here coef is (d, K), a row a column of X, so that the parameters are one matrix (d + 1, K) whose last row is the
-intercept; (d, K) without one. Flat, it is what the solver works on.
+Here coef is (d, k), a row for each feature and a column for each of the k outputs that are optimised, so that the
+parameters are one matrix (d + 1, k) whose last row is the intercept; (d, k) without one. Flat, it is what the solver
+works on. Where rows are multiplied minus a shift, so are these: their intercept is that of X - shift.
 """
 
 from dataclasses import dataclass
@@ -60,26 +61,26 @@ class Problem:
 
     @cached_property
     def shape(self):
-        """Parameters of an output, and outputs that are optimised: d + 1 or d, and K."""
-        return self.rows.shape[1] + self.fit_intercept, len(self.rows.targets.columns)
+        """Parameters of an output, and outputs that are optimised: d + 1 or d, and k."""
+        return self.rows.shape[1] + self.fit_intercept, len(self.rows.targets.outputs)
 
-    @cached_property
+    @property
     def are_separate(self):
         """Whether outputs have nothing in common but X, so that F is the sum of theirs."""
-        return not self.rows.targets.link.is_shift_invariant
+        return self.rows.targets.link.are_separate
 
     @cached_property
-    def is_shift_invariant(self):
-        """Whether a shift of all outputs changes nothing but the penalty, which is least where it is none."""
+    def is_centred(self):
+        """Whether the mean over the outputs, which the loss does not see, is 0 at the optimum: the gauge."""
         return self.rows.targets.link.is_shift_invariant and self.penalty.is_shift_averse
 
     @cached_property
-    def is_strongly_convex(self):
-        """Whether the penalty curves F in every coefficient, so that it has a minimum."""
+    def is_every_coef_penalised(self):
+        """Whether the penalty curves F in every coefficient, so that F has a minimum if the loss has a bound."""
         return bool(np.all(self.penalty.ridge > 0))
 
     def flat(self, coef: Array, intercept: Array):
-        """Parameters as one vector: coef (K, d) and intercept (K,), in terms of X without its shift."""
+        """Parameters as one vector, for coef (k, d) and intercept (k,) of X as it was given."""
         if self.rows.shift is not None:
             intercept = intercept + coef @ self.rows.shift
         return np.vstack([coef.T, intercept]).ravel() if self.fit_intercept else coef.T.ravel()
@@ -92,13 +93,13 @@ class Problem:
         return np.ascontiguousarray(coef.T), intercept
 
     def split(self, params: Array):
-        """Views of coef (d, K) and intercept (K,), which is zeros if it is not fitted."""
+        """Views of coef (d, k) and intercept (k,), which is zeros if it is not fitted."""
         matrix = params.reshape(self.shape)
         return (matrix[:-1], matrix[-1]) if self.fit_intercept else (matrix, np.zeros(self.shape[1]))
 
     def centred(self, coef: Array, intercept: Array):
-        """Coef (K, d) and intercept (K,) without what all classes share, if the loss does not see it."""
-        if not self.is_shift_invariant:
+        """Coef (k, d) and intercept (k,) without what all classes share, if the loss does not see it."""
+        if not self.is_centred:
             return coef, intercept
         return coef - coef.mean(axis=0), intercept - intercept.mean()
 

@@ -90,7 +90,7 @@ class Standardisation:
 
 def moments_of(rows):
     """The Moments of the columns of X, given by Rows; zeros where no output of theirs is optimised."""
-    if not len(rows.targets.columns):
+    if not len(rows.targets.outputs):
         return Moments(np.zeros(rows.shape[1]), np.zeros(rows.shape[1]))
     _, (total_of_drawn,) = rows.summed_of_drawn(
         lambda block: (np.asarray(block.X.sum(axis=0, dtype=np.float64)).ravel(),), ROWS_OF_PILOT

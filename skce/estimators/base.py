@@ -273,7 +273,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         progress = Progress(self, X, y, sample_weight)
         training_set = TrainingSet.read(self, X, y, sample_weight)
         progress.attributes_of = training_set.attributes
-        start = self._warm_start(training_set.data.classes, training_set.shape, training_set.rows.targets.columns)
+        start = self._warm_start(training_set.data.classes, training_set.shape, training_set.rows.targets.outputs)
         with training_set.problem() as problem:
             solve = solver_for(problem)
             solution = solve(problem, start, tol=self.tol, max_iter=self.max_iter, watch=progress)
@@ -286,9 +286,9 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         vars(self).update(attributes | _attributes_of(solution))
         progress.end()
         is_multilabel = training_set.link.is_multilabel
-        return solution, training_set.data.classes[training_set.constant].tolist() if is_multilabel else []
+        return solution, training_set.data.classes[training_set.constant_outputs].tolist() if is_multilabel else []
 
-    def _warm_start(self, classes, shape, columns):
+    def _warm_start(self, classes, shape, outputs):
         """Coef and intercept of the last fit for the given outputs, in the order of ``classes``; None if cold."""
         if not (self.warm_start and hasattr(self, "coef_")):
             return None
@@ -304,8 +304,8 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
                 f"{classes.tolist()}."
             )
         order = [self.classes_.tolist().index(label) for label in classes.tolist()] if len(self.coef_) > 1 else [0]
-        rows = np.array(order)[columns]
-        return self.coef_[rows].astype(float), self.intercept_[rows].astype(float)
+        outputs_before = np.array(order)[outputs]
+        return self.coef_[outputs_before].astype(float), self.intercept_[outputs_before].astype(float)
 
     @property
     def _fitted_link(self):

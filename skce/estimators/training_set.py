@@ -33,7 +33,7 @@ class TrainingSet:
 
     @classmethod
     def read(cls, estimator: Any, X: Any, y: Any, sample_weight: Any) -> "TrainingSet":
-        """The TrainingSet of X, y and weights; sets the columns of the estimator."""
+        """The TrainingSet of X, y and weights; sets its ``n_features_in_`` and ``feature_names_in_``."""
         read_y = LabelReader(estimator.classes, estimator._takes_indicators)
         data = engine_of(X).read(estimator, X, y, sample_weight, read_y)
         link = estimator._link(data.counts)
@@ -66,16 +66,16 @@ class TrainingSet:
         return self.rows.targets.n_outputs, self.rows.shape[1]
 
     @property
-    def constant(self) -> Array:
+    def constant_outputs(self) -> Array:
         """Indices of the outputs that have no optimum."""
-        return np.delete(np.arange(self.shape[0]), self.rows.targets.columns)
+        return np.delete(np.arange(self.shape[0]), self.rows.targets.outputs)
 
     def attributes(self, iterate: Iterate, are_rows_lost: bool = False) -> dict[str, Any]:
         """The fitted attributes for an Iterate of the problem."""
-        counts, constant = self.data.counts, self.constant
+        counts, constant = self.data.counts, self.constant_outputs
         coef, intercept = np.zeros(self.shape), np.zeros(self.shape[0])
-        columns = self.rows.targets.columns
-        coef[columns], intercept[columns] = iterate.coef_intercept
+        outputs = self.rows.targets.outputs
+        coef[outputs], intercept[outputs] = iterate.coef_intercept
         if len(constant):
             intercept[constant] = WITHOUT_ROWS if are_rows_lost else self._constant_intercepts(iterate)
             if self.link.is_shift_invariant and self.estimator.fit_intercept:
@@ -103,12 +103,17 @@ class TrainingSet:
             return self.rows.lowest(lambda block: log_scores(block.logits(coef.T, intercept)).max(axis=0))
 
         eps = np.finfo(self.rows.dtype_of_X).eps
-        return self.link.constant_intercepts(self.rows.targets.class_mass[self.constant], eps, lowest_score)
+        return self.link.constant_intercepts(self.rows.targets.class_mass[self.constant_outputs], eps, lowest_score)
 
 
 def problem_of(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> AbstractContextManager[Problem]:
-    """A context of the Problem that a fitted estimator has solved, if X, y and weights are what it was fitted to."""
+    """A context of the Problem that a fitted estimator has solved.
+
+    It is, if X, y and weights are what the estimator was fitted to, and its C, ``class_weight`` and ``fit_intercept``
+    are what they were.
+    """
     as_fitted = copy.copy(estimator)
+    as_fitted.loss, as_fitted.label_smoothing = estimator._fitted_loss, estimator._fitted_smoothing
     if not estimator._fitted_link.is_multilabel:
         as_fitted.classes = estimator.classes_
     return TrainingSet.read(as_fitted, X, y, sample_weight).problem()

@@ -33,7 +33,8 @@ def test_of_others_it_names_those_that_there_are(make_estimator):
 
 
 def test_parameters_go_by_name(make_estimator):
-    with pytest.raises(TypeError, match=rf"{make_estimator.__name__} takes no positional parameters: name them \(C=..., loss=...\)"):
+    message = rf"{make_estimator.__name__} takes no positional parameters: name them \(C=..., loss=...\)"
+    with pytest.raises(TypeError, match=message):
         make_estimator(1.0, "focal")
 
 

@@ -107,11 +107,11 @@ def test_weights_and_smoothing_together_do_not_flip_a_label():
 
 def test_classes_without_mass_are_left_out_of_the_columns():
     weight = np.array([1, 0, 1, 1, 1, 0.0])
-    assert targets_of(Softmax, HardLabels(CODES, K), weight, np.ones(K), 0.0).columns.tolist() == [0, 1]
-    assert targets_of(Softmax, HardLabels(CODES, K), weight, np.ones(K), 0.1).columns.tolist() == [0, 1, 2]
-    assert targets_of(Softmax, HardLabels(CODES, K), np.ones(N), np.array([1, 0, 1.0]), 0.0).columns.tolist() == [0, 2]
+    assert targets_of(Softmax, HardLabels(CODES, K), weight, np.ones(K), 0.0).outputs.tolist() == [0, 1]
+    assert targets_of(Softmax, HardLabels(CODES, K), weight, np.ones(K), 0.1).outputs.tolist() == [0, 1, 2]
+    assert targets_of(Softmax, HardLabels(CODES, K), np.ones(N), np.array([1, 0, 1.0]), 0.0).outputs.tolist() == [0, 2]
     one_vs_all = targets_of(OneVsAll, HardLabels(CODES, K), weight, np.ones(K), 0.0)
-    assert one_vs_all.columns.tolist() == [0, 1]
+    assert one_vs_all.outputs.tolist() == [0, 1]
     assert one_vs_all.block(ALL).shape == (2, 2, N)
 
 

@@ -162,7 +162,7 @@ def test_products_in_float32_have_its_accuracy(X, rng):
 def test_columns_without_mass_have_no_parameters(X, rng):
     targets = targets_of(Softmax, HardLabels(np.arange(N) % 3, 5), np.ones(N), np.array([1.0, 0.0, 2.0, 1.0, 1.0]), 0.0)
     objective = objective_of(X, targets, CrossEntropy())
-    assert targets.columns.tolist() == [0, 2]
+    assert targets.outputs.tolist() == [0, 2]
     params = rng.standard_normal(objective.shape).reshape(-1)
     differences = gradient_by_differences(lambda params: objective(params)[0].sum(), params)
     np.testing.assert_allclose(objective(params)[1], differences, atol=1e-8)

@@ -21,7 +21,7 @@ class DiagonalCurvature:
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
         self.classes = class_directions(objective.problem)
-        self.is_shift_invariant = objective.problem.is_shift_invariant
+        self.is_centred = objective.problem.is_centred
         width = None if objective.rows.is_sparse else objective.rows.shape[1] // 8
         self.sweeps, (self.by_class,) = sums_over_rows(
             lambda _, curvature: (curvature.total(),), objective, params, ROWS_OF_CLASSES, width
@@ -38,7 +38,7 @@ class DiagonalCurvature:
     def to_params(self, coordinates):
         """Displacement of the parameters for ``coordinates``, both flat."""
         matrix = coordinates.reshape(self.scale.shape) * self.scale
-        if self.is_shift_invariant:
+        if self.is_centred:
             # A shift of all classes, which the gradient has none of, is nothing but a penalty.
             matrix -= matrix.mean(axis=1, keepdims=True)
         if self.standardisation.fit_intercept:

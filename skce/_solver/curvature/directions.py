@@ -76,7 +76,7 @@ def class_directions(problem):
     n_outputs = problem.shape[1]
     if problem.are_separate:
         return ClassDirections(None, n_outputs)
-    vectors = scipy.linalg.helmert(n_outputs, full=not problem.is_shift_invariant)
+    vectors = scipy.linalg.helmert(n_outputs, full=not problem.is_centred)
     return ClassDirections(vectors, len(vectors))
 
 

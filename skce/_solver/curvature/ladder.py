@@ -52,7 +52,7 @@ def rungs_for(objective):
         work = n_drawn * n_features * (2 * n_features + WORK_PER_LOGIT) + WORK_OF_EIGENVECTORS * n_features**3
         rungs.append(Rung(KroneckerCurvature, work / evaluation, 10))
     are_separate = objective.problem.are_separate
-    size = n_params * (1 if are_separate else n_outputs - objective.problem.is_shift_invariant)
+    size = n_params * (1 if are_separate else n_outputs - objective.problem.is_centred)
     n_factors = n_outputs if are_separate else 1
     if size <= LARGEST_FACTOR and n_factors * size**2 <= NUMBERS_OF_FACTORS:
         n_pairs = n_outputs if are_separate else n_outputs * (n_outputs - 1) // 2
