@@ -1,8 +1,8 @@
 """Cross-entropy classifiers for scikit-learn: weighted, label-smoothed, focal, soft-labelled, one-vs-all."""
 
-from skce import display, functional, losses, metrics, penalties
-from skce._links.recovery import Recovery as _Recovery
-from skce._pickles import keep_names_of_0_1
+from skce import _checks, display, estimators, functional, losses, metrics, penalties
+from skce._links import recovery as _recovery
+from skce._pickles import keep_names_of_0_1 as _keep_names_of_0_1
 from skce._version import __version__ as __version__
 from skce.estimators import OneVsAllClassifier, SoftmaxRegressor, with_prior
 
@@ -17,7 +17,15 @@ __all__ = [
     "with_prior",
 ]
 
-keep_names_of_0_1(
-    _estimators={"SoftmaxRegressor": SoftmaxRegressor, "OneVsAllClassifier": OneVsAllClassifier},
-    _posterior={"Recovery": _Recovery},
+_keep_names_of_0_1(
+    _estimators=estimators,
+    _posterior=_recovery,
+    _scorers=metrics.scorers,
+    _parameters=_checks,
+    _loss_display=display.losses,
+    _convergence_display=display.convergence,
+    _coefficient_display=display.coefficients,
+    _reliability_display=display.reliability,
+    _calibration=metrics.calibration,
+    _bins=metrics.bins,
 )

@@ -8,7 +8,7 @@ import warnings
 from types import ModuleType
 from typing import Any
 
-# Losses that pickles of 0.1.0 hold in the private objects of their recovered posteriors.
+# The attribute by which models of 0.1.0 hold a private object: how their fit bends probabilities.
 RECOVERY_OF_0_1 = "_recovery"
 
 
@@ -36,9 +36,6 @@ def checked(state: dict[str, Any], name: str, version: str) -> dict[str, Any]:
     return state
 
 
-def keep_names_of_0_1(**modules: dict[str, Any]) -> None:
-    """Let pickles of 0.1.0 import their classes from the private modules where these were."""
-    for name, members in modules.items():
-        module = ModuleType(f"skce.{name}", "Where pickles of skce 0.1.0 look for what has moved.")
-        vars(module).update(members)
-        sys.modules[module.__name__] = module
+def keep_names_of_0_1(**modules: ModuleType) -> None:
+    """Let pickles of 0.1.0 find what was in its private modules where that has moved to."""
+    sys.modules.update({f"skce.{name}": module for name, module in modules.items()})

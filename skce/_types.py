@@ -89,8 +89,22 @@ class Targets(Protocol):
         """T of some rows, (k, m) or (2, k, m)."""
         ...
 
+    def block_like(self, logits: Array, at: At) -> Array:
+        """The block of some rows in the dtype of their logits."""
+        ...
+
     def row_weight(self, at: At) -> Array:
         """Weight (m,) of some rows, up to a factor that all rows share."""
+        ...
+
+    @property
+    def slices_of_weights(self) -> list[slice]:
+        """The slices of the rows whose weights are cumulated together."""
+        ...
+
+    @property
+    def cumulated_weights(self) -> Array:
+        """Weight of the rows before each of these slices, and of all of them."""
         ...
 
 

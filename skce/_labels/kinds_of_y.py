@@ -8,7 +8,7 @@ import scipy.sparse
 from skce._slices import row_slices
 from skce._types import Array, At
 
-# Rows whose labels are counted together, and those whose weights are cumulated together.
+# Rows whose labels are counted together: their weights, as floats, stay small.
 ROWS_PER_COUNT = 2**16
 
 

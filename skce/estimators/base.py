@@ -23,7 +23,7 @@ from skce._rows.memory import checked_features, logits_of
 from skce._solver.problem import Iterate
 from skce._solver.solution import warn_unless_converged
 from skce._solver.training import solver_for
-from skce._types import Array, ArrayLike, ClassWeight, Loss, LossName, Posterior
+from skce._types import Array, ArrayLike, ClassWeight, Link, Loss, LossName, Posterior
 from skce._version import __version__
 from skce.estimators.parameters import check_expected, unexpected_parameters_explained
 from skce.estimators.progress import Progress
@@ -100,7 +100,8 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         ValueError
             If there is no such parameter; of those of LogisticRegression the message says what to do instead.
         """
-        check_expected(type(self), (name.partition("__")[0] for name in params), ValueError)
+        names = (name.partition("__")[0] for name in params)
+        check_expected(type(self).__name__, self.get_params(deep=False), names, ValueError)
         return super().set_params(**params)
 
     def __sklearn_tags__(self) -> Tags:
@@ -208,7 +209,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             label that is more probable than not.
         """
         logits = self._logits(X)
-        return self._fitted_link.predicted(logits, self.classes_)
+        return self._link_of(logits).predicted(logits, self.classes_)
 
     @where_X_is
     def predict_log_proba(self, X: ArrayLike) -> Array:
@@ -225,7 +226,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             In the order of ``classes_``.
         """
         logits = self._logits(X)
-        return self._fitted_link.log_proba(logits).T
+        return self._link_of(logits).log_proba(logits).T
 
     @where_X_is
     def predict_proba(self, X: ArrayLike) -> Array:
@@ -307,10 +308,14 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         outputs_before = np.array(order)[outputs]
         return self.coef_[outputs_before].astype(float), self.intercept_[outputs_before].astype(float)
 
+    def _link_of(self, outputs: Array) -> Link:
+        """The link of the last fit, by its outputs: the rows of coef, or logits."""
+        return self._link(len(outputs), getattr(self, "multilabel_", False))
+
     @property
-    def _fitted_link(self):
-        """The link of the last fit: class weights are one of each class, or two of each label."""
-        return self._link(self.class_weight_)
+    def _fitted_link(self) -> Link:
+        """The link of the last fit."""
+        return self._link_of(self.coef_)
 
     @property
     def _recovery(self):

@@ -5,7 +5,7 @@ from sklearn.utils import Tags
 from skce._links.binary import Binary
 from skce._links.multilabel import Multilabel
 from skce._links.one_vs_all import OneVsAll
-from skce._types import Array, Link
+from skce._types import Link
 from skce.estimators.base import CrossEntropyClassifier
 
 
@@ -127,8 +127,8 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _link(self, counts: Array) -> Link:
-        """The link for labels that have ``counts`` (K,) or (2, L): one sigmoid a class, or a label."""
-        if counts.ndim == 2:
+    def _link(self, n_logits: int, is_multilabel: bool) -> Link:
+        """The link for so many logits: one logit of two classes, or one sigmoid a class, or a label."""
+        if is_multilabel:
             return Multilabel()
-        return Binary() if len(counts) == 2 else OneVsAll()
+        return Binary() if n_logits == 1 else OneVsAll()

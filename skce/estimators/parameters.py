@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,27 +23,28 @@ INSTEAD = {
 
 def unexpected_parameters_explained(init: Callable[P, R]) -> Callable[P, R]:
     """The same constructor, whose error for a parameter that it does not have says what to do instead."""
+    known = list(inspect.signature(init).parameters)[1:]
 
     @wraps(init)
     def explained(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return init(*args, **kwargs)
         except TypeError:
-            estimator = type(args[0])
-            if len(args) > 1:
-                names = ", ".join(f"{name}=..." for name in list(inspect.signature(init).parameters)[1 : len(args)])
-                message = f"{estimator.__name__} takes no positional parameters: name them ({names}), got {args[1:]!r}."
-                raise TypeError(message) from None
-            check_expected(estimator, kwargs, TypeError)
-            raise
+            name = type(args[0]).__name__
+            check_expected(name, known, kwargs, TypeError)
+            if len(args) == 1 or type(args[0]).__init__ is not explained:
+                raise
+            names = ", ".join(f"{parameter}=..." for parameter in known[: len(args) - 1])
+            message = f"{name} takes no positional parameters: name them ({names}), got {args[1:]!r}."
+        raise TypeError(message)
 
     return explained
 
 
-def check_expected(estimator: type, names: Iterable[str], error: type[Exception]) -> None:
-    """Raise ``error`` if one of ``names`` is no parameter of a class of estimators."""
-    known: Any = inspect.signature(estimator).parameters
+def check_expected(estimator: str, known: Iterable[str], names: Iterable[str], error: type[Exception]) -> None:
+    """Raise ``error`` if one of ``names`` is none of the ``known`` parameters of an estimator."""
+    known = list(known)
     for name in names:
         if name not in known:
             instead = INSTEAD.get(name, f"it has {', '.join(known)}")
-            raise error(f"{estimator.__name__} has no parameter {name!r}: {instead}.")
+            raise error(f"{estimator} has no parameter {name!r}: {instead}.")

@@ -2,7 +2,7 @@
 
 from skce._links.binary import Binary
 from skce._links.softmax import Softmax
-from skce._types import Array, Link
+from skce._types import Link
 from skce.estimators.base import CrossEntropyClassifier
 
 
@@ -118,6 +118,6 @@ class SoftmaxRegressor(CrossEntropyClassifier):
 
     _takes_indicators = False
 
-    def _link(self, counts: Array) -> Link:
-        """The link for labels that have ``counts`` (K,): one softmax over the classes, or one logit for two."""
-        return Binary() if len(counts) == 2 else Softmax()
+    def _link(self, n_logits: int, is_multilabel: bool) -> Link:
+        """The link for so many logits: one logit of two classes, or one softmax over the classes."""
+        return Binary() if n_logits == 1 else Softmax()

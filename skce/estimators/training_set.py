@@ -36,7 +36,9 @@ class TrainingSet:
         """The TrainingSet of X, y and weights; sets its ``n_features_in_`` and ``feature_names_in_``."""
         read_y = LabelReader(estimator.classes, estimator._takes_indicators)
         data = engine_of(X).read(estimator, X, y, sample_weight, read_y)
-        link = estimator._link(data.counts)
+        # Two classes are one logit; (2, L) are the sides of L labels.
+        n_logits, is_multilabel = data.counts.shape[-1], data.counts.ndim == 2
+        link = estimator._link(1 if n_logits == 2 and not is_multilabel else n_logits, is_multilabel)
         class_weight = class_weights(estimator.class_weight, data.classes, data.counts)
         targets = link.targets(data.counts, class_weight, float(estimator.label_smoothing))
         rows = data.rows(targets)

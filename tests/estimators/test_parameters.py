@@ -50,6 +50,20 @@ def test_a_parameter_that_a_subclass_adds_is_one():
         Named().set_params(solver="lbfgs")
 
 
+def test_a_subclass_may_pass_its_parameters_on():
+    class Passing(SoftmaxRegressor):
+        def __init__(self, **parameters):
+            super().__init__(**parameters)
+
+        @classmethod
+        def _get_param_names(cls):
+            return SoftmaxRegressor._get_param_names()
+
+    assert clone(Passing(C=3.0)).set_params(C=2.0).C == 2.0
+    with pytest.raises(TypeError, match="Passing has no parameter 'penalty'"):
+        Passing(penalty="l2")
+
+
 def test_signature_and_source_are_those_of_the_constructor(make_estimator):
     parameters = inspect.signature(make_estimator).parameters
     assert list(parameters)[:3] == ["C", "loss", "gamma"]

@@ -1,6 +1,7 @@
 """Pickles: those of older versions load and predict, and all say which version they are of."""
 
 import copy
+import importlib
 import pickle
 import pickletools
 import warnings
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-from skce import OneVsAllClassifier, SoftmaxRegressor, with_prior
+from skce import OneVsAllClassifier, SoftmaxRegressor, display, with_prior
 from skce.estimators import base
 from skce.losses import FocalLoss
+from skce.metrics import neg_binary_log_loss_scorer, neg_log_loss_scorer
 
 OF_0_1 = Path(__file__).parents[1] / "data" / "pickles-0.1.0.pkl"
 
@@ -34,6 +36,20 @@ def test_a_pickle_of_0_1_predicts_what_it_did(name, pickled):
 def test_a_pickle_of_0_1_takes_another_prior(pickled):
     moved = with_prior(pickled["recovered"], prior="balanced")
     np.testing.assert_allclose(moved.class_prior_, np.full(3, 1 / 3))
+
+
+def test_scorers_and_errors_of_0_1_load_too():
+    with (OF_0_1.parent / "scorers-0.1.0.pkl").open("rb") as file:
+        pickled = pickle.load(file)
+    assert pickled["scorer"] == neg_log_loss_scorer
+    assert pickled["routed"] == neg_binary_log_loss_scorer.set_score_request(sample_weight=True)
+    assert str(pickled["error"]) == "C must be a number above 0, or inf, got -1."
+
+
+@pytest.mark.parametrize("name", ["Loss", "Convergence", "Coefficient", "Reliability"])
+def test_displays_of_0_1_find_their_modules(name):
+    module = importlib.import_module(f"skce._{name.lower()}_display")
+    assert getattr(module, f"{name}Display") is getattr(display, f"{name}Display")
 
 
 @pytest.fixture

@@ -373,3 +373,27 @@ class TestLosses:
             X, targets, reference.PHI["focal_2"], start.coef_, start.intercept_, np.inf
         )
         assert focal.loss_ < at_start
+
+
+def test_a_model_made_by_hand_predicts(rng):
+    # Weights that come from elsewhere: nothing but what predictions need.
+    X, y = overlapping(rng)
+    for n_classes in (2, 3):
+        fitted = SoftmaxRegressor().fit(X, np.minimum(y, n_classes - 1))
+        by_hand = SoftmaxRegressor()
+        for name in ("classes_", "coef_", "intercept_", "n_features_in_"):
+            setattr(by_hand, name, getattr(fitted, name))
+        np.testing.assert_array_equal(by_hand.predict_proba(X), fitted.predict_proba(X))
+        np.testing.assert_array_equal(by_hand.predict(X), fitted.predict(X))
+
+
+def test_a_subclass_may_return_a_logit_for_each_of_two_classes(rng):
+    class TwoColumns(SoftmaxRegressor):
+        def decision_function(self, X):
+            logits = super().decision_function(X)
+            return np.stack([-logits / 2, logits / 2], axis=1)
+
+    X, y = overlapping(rng)
+    two, one = TwoColumns().fit(X, np.minimum(y, 1)), SoftmaxRegressor().fit(X, np.minimum(y, 1))
+    np.testing.assert_array_equal(two.predict(X), one.predict(X))
+    np.testing.assert_allclose(two.predict_proba(X), one.predict_proba(X), rtol=1e-12)

@@ -48,7 +48,7 @@ class DaskEngine:
         check_is_fitted(estimator)
         estimator = without_callbacks(estimator)
         set_columns(estimator, X, reset=False)
-        of_one_row = method(estimator, _row_like(X))
+        of_one_row = getattr(estimator, method.__name__)(_row_like(X))
         of_no_rows = of_one_row[:0]
         call = {"method": method.__name__, "of_no_rows": of_no_rows, "meta": of_no_rows}
         call["estimator"] = graphs.sent(estimator)
