@@ -36,7 +36,7 @@ class RowsLostError(RuntimeError):
     """Rows that lie elsewhere cannot be reached any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which takes three times as long to make
 class Block:
     """Some rows: their part ``X`` (m, d), dense or CSR; and ``at``, a slice or indices, where ``targets`` have them."""
 
@@ -124,6 +124,8 @@ class RowBlocks:
 
     def multiplied_in(self, dtype, shift=None):
         """The same rows, with products in ``dtype`` and minus ``shift``."""
+        if dtype is self.dtype and shift is self.shift:
+            return self
         return replace(self, dtype=dtype, shift=shift)
 
     def block(self, at):

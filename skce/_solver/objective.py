@@ -22,6 +22,8 @@ class LinearObjective:
         self.problem = problem
         self.rows = problem.rows
         self.shape = problem.shape
+        self.total = problem.total
+        self.values_gradient = problem.row_loss.values_gradient
         self.resolution = np.finfo(problem.rows.dtype).eps
         self.n_problems = problem.shape[1] if problem.are_separate else 1
 
@@ -30,7 +32,7 @@ class LinearObjective:
         problem = self.problem
         coef, intercept = problem.split(params)
         coef_of_blocks = coef.astype(self.rows.dtype, copy=False)
-        values_gradient = problem.row_loss.values_gradient
+        values_gradient = self.values_gradient
 
         def loss_gradient(block):
             logits = block.logits(coef_of_blocks, intercept)
@@ -40,14 +42,14 @@ class LinearObjective:
         values, coef_gradient, intercept_gradient = self.rows.summed(loss_gradient)
         gradient = np.empty(self.shape)
         by_coef = gradient[: len(coef)]
-        np.divide(coef_gradient, problem.total, out=by_coef)
-        values = np.atleast_1d(values) / problem.total
+        np.divide(coef_gradient, self.total, out=by_coef)
+        values = np.atleast_1d(values) / self.total
         penalty = problem.penalty
         if not penalty.is_zero:
             by_coef += penalty.gradient(coef, out=coef_gradient)
             values += penalty.value(coef) if self.n_problems == 1 else penalty.value_by_output(coef)
         if problem.fit_intercept:
-            gradient[-1] = intercept_gradient / problem.total
+            gradient[-1] = intercept_gradient / self.total
         return values, gradient.reshape(-1)
 
     def is_without_coef(self, params):
