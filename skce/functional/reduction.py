@@ -1,6 +1,6 @@
 """Reductions: from arrays of logits or probabilities and their weighted targets to one number, or one a row.
 
-Targets T are those of ``_targets``: weighted first, then smoothed. Rows go through a kernel of ``_links`` a block at a
+Targets T are those of the estimators: weighted first, then smoothed. Rows go through the loss of a link a block at a
 time, and their losses l_i, of weight m_i = the sum of T over the outcomes of row i, are reduced to
 
     mean  sum l_i / sum m_i        batch_mean  sum l_i / n        sum  sum l_i        none  l_i

@@ -98,6 +98,13 @@ def test_a_rule_that_is_broken_is_seen(where, statement):
     assert list(broken_rules(where, ast.parse(statement)))
 
 
+def test_the_map_names_every_room():
+    contributing = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text("utf-8")
+    for path in PACKAGE.iterdir():
+        if path.name not in ("__init__.py", "__pycache__", "py.typed"):
+            assert f"`{path.name}{'/' * path.is_dir()}`" in contributing
+
+
 def test_no_imports_run_in_a_circle():
     imports = {
         place(path): {

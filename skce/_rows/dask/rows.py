@@ -1,4 +1,4 @@
-"""Rows on Dask: the sums of ``_rows`` where X is a Dask array or DataFrame, whose chunks or partitions are its parts.
+"""Rows on Dask: the sums of RowBlocks where X is a Dask array or DataFrame, whose chunks or partitions are its parts.
 
 One sum is one graph: the function goes out once, each part is summed where it lies, the terms are added in a tree,
 first those of a worker and then those of the workers, and what comes back is one term. L-BFGS runs here.
