@@ -16,6 +16,7 @@ from skce.estimators import base
 from skce.losses import FocalLoss
 from skce.metrics import neg_binary_log_loss_scorer, neg_log_loss_scorer
 
+# Made by the commit before the modules moved, with numpy 1.26, whose names numpy 2 still reads.
 OF_0_1 = Path(__file__).parents[1] / "data" / "pickles-0.1.0.pkl"
 
 
