@@ -121,6 +121,11 @@ class RowLoss(Protocol):
         """A convex loss near whose minimum to start, where this one is not convex; else None."""
         ...
 
+    @property
+    def dual_point(self) -> Callable[[Array, Array, Targets, At], tuple[Array, Array, Array, Array]] | None:
+        """Of logits and a step of them: targets, log q, p and KL(p, q); None where there is no such certificate."""
+        ...
+
     def losses_gradient(self, logits: Array, block: Array) -> tuple[Array, Array]:
         """Losses, one a row or an element, and their gradient (k, m), for a block of T."""
         ...

@@ -17,6 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Below this, four terms of a series in e are exact to rounding.
+SMALL = 1e-4
+
 
 def softmax_losses_gradient(logits, targets, loss):
     """Losses (m,) and gradient (K, m) of a softmax over ``logits`` (K, m), which are overwritten; targets (K, m)."""
@@ -124,6 +127,26 @@ def softmax_curvature(logits, targets, loss):
     """SoftmaxCurvature of rows with ``logits`` (K, m), which are overwritten, and targets (K, m)."""
     log_q, q, rest = softmax(logits)
     return SoftmaxCurvature(np.maximum(targets * loss.g(log_q, rest), 0).sum(axis=0), q)
+
+
+def dual_point(log_q, q, step):
+    """Probabilities p, and the divergences KL(p, q) (..., m), of outcomes along the first axis that a step moves.
+
+    p = q (1 + e) with e = step - sum q step, the linearised probabilities, where none of them is negative; elsewhere
+    those of the step itself, a softmax. Any p will do for a bound: these are near the best.
+    """
+    e = step - (q * step).sum(axis=0)
+    far = e.min(axis=0) <= -1
+    e[:, far] = 0
+    p = q * (1 + e)
+    # (1 + e) log(1 + e) - e keeps no digits where e is small.
+    exact = (1 + e) * np.log1p(e) - e
+    divergence = (q * np.where(np.abs(e) < SMALL, e * e * (1 / 2 - e * (1 / 6 - e / 12)), exact)).sum(axis=0)
+    if far.any():
+        log_p, p_far, _ = softmax(log_q[:, far] + step[:, far])
+        p[:, far] = p_far
+        divergence[far] = (p_far * (log_p - log_q[:, far])).sum(axis=0)
+    return p, np.maximum(divergence, 0)
 
 
 def softmax(logits):

@@ -91,3 +91,7 @@ class CrossEntropyOfBinary:
     def curvature(self, logits, targets, at):
         """As that of sigmoids."""
         return CrossEntropyOfSigmoids().curvature(logits, targets, at)
+
+    def dual_point(self, logits, step, targets, at):
+        """As that of sigmoids."""
+        return CrossEntropyOfSigmoids().dual_point(logits, step, targets, at)

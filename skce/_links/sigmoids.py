@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from skce._kernels.sigmoid import (
+    sigmoid,
     sigmoid_cross_entropy_gradient,
     sigmoid_curvature,
     sigmoid_loss_gradient,
     sigmoid_losses_gradient,
 )
+from skce._kernels.softmax import dual_point
 from skce._links.targets import Targets
 from skce._types import Loss, RowLoss
 from skce.losses import CrossEntropy
@@ -39,6 +41,8 @@ class LossOfSigmoids:
 
     loss: Loss
     convex_neighbour: RowLoss
+
+    dual_point = None
 
     @property
     def is_convex(self):
@@ -77,3 +81,9 @@ class CrossEntropyOfSigmoids:
     def curvature(self, logits, targets, at):
         """As that of any loss."""
         return sigmoid_curvature(logits, targets.block_like(logits, at), self.loss)
+
+    def dual_point(self, logits, step, targets, at):
+        """Targets, log q and p (2, k, m), KL(p, q) (k, m) of the rows, whose logits (k, m) a step (k, m) moves."""
+        (log_p, p), (log_rest, rest) = sigmoid(logits), sigmoid(-logits)
+        log_q = np.stack([log_p, log_rest])
+        return targets.block(at), log_q, *dual_point(log_q, np.stack([p, rest]), np.stack([step, np.zeros_like(step)]))

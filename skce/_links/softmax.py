@@ -7,6 +7,7 @@ import numpy as np
 from skce._kernels.softmax import (
     SoftmaxCurvature,
     cross_entropy_gradient,
+    dual_point,
     label_cross_entropy_gradient,
     softmax,
     softmax_curvature,
@@ -84,6 +85,8 @@ class LossOfSoftmax:
     loss: Loss
     convex_neighbour: RowLoss
 
+    dual_point = None
+
     @property
     def is_convex(self):
         """Whether it is convex in the logits."""
@@ -127,3 +130,9 @@ class CrossEntropyOfSoftmax:
         np.exp(logits, out=logits)
         logits /= logits.sum(axis=0)
         return SoftmaxCurvature(targets.row_weight(at), logits)
+
+    def dual_point(self, logits, step, targets, at):
+        """Targets (k, m), log q and p (k, m), KL(p, q) (1, m) of the rows, whose logits (k, m) a step (k, m) moves."""
+        log_q, q, _ = softmax(logits)
+        p, divergence = dual_point(log_q, q, step)
+        return targets.block(at)[:, None], log_q[:, None], p[:, None], divergence[None]

@@ -43,6 +43,7 @@ class Descent:
     n_passes: float
     is_separated: np.ndarray
     suboptimality: float = np.inf
+    gap_bound: float | None = None
     correction: float = 1.0
     n_stages: int = 0
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from skce._rows.blocks import RowsLostError
-from skce._solver.curvature.directions import intercept_step
+from skce._solver.certificate import ROUNDING_OF_GAIN, certified_gap
 from skce._solver.curvature.ladder import first_rung, next_rung, rungs_for
 from skce._solver.descent import ROUNDING_OF_ESTIMATE, Descent
 from skce._solver.objective import LinearObjective
@@ -27,8 +27,7 @@ MANY_PARAMS = 10**6
 GAIN_OF_QUADRATIC = 1.15
 MOST_CORRECTION = 10.0
 
-# A relative gain, and a relative estimate, that rounding may hide.
-ROUNDING_OF_GAIN = 4 * np.finfo(float).eps
+# A relative estimate that rounding may hide.
 LEAST_ESTIMATE = ROUNDING_OF_ESTIMATE * np.finfo(float).eps
 
 # Where F was not seen to be a quadratic, the estimate by an exact curvature that is a stage old has been too small by
@@ -45,14 +44,8 @@ COST_OF_STAGE, COST_OF_INEXACT_STAGE = 3.0, 10.0
 # Iterations that the rate of a stage is taken over.
 ITERATIONS_OF_RATE = 4
 
-# At most this many Newton steps in the intercepts bring their gradient to where a certificate needs it.
-INTERCEPT_EVALUATIONS = 10
-
-# They stop when the intercepts' Newton decrement is this share of the bound.
-NEGLIGIBLE = 0.01
-
-# Safety factor on the root of that decrement, for what it may still hide of the other gradients.
-MARGIN = 4.0
+# A relative bound that rounding may hide.
+ROUNDING_OF_BOUND = 1e-13
 
 
 def minimised(problem, starts, *, tol, max_iter, watch):
@@ -66,32 +59,40 @@ def minimised(problem, starts, *, tol, max_iter, watch):
     rungs = rungs_for(objective)
     rung = first_rung(rungs, is_cold=objective.is_without_coef(descent.best.params))
     interruption = None
-    reason, gap_bound = None if np.isfinite(descent.best.gradient).all() else "stalled", None
+    reason = None if np.isfinite(descent.best.gradient).all() else "stalled"
+    is_doubted = False
     try:
         while reason is None:
             curvature = rungs[rung].curvature(objective, descent.best.params, standardisation)
             descent.n_passes += curvature.sweeps
             n_iter = rungs[rung].n_iter * (1 if curvature.is_exact else 2**descent.n_stages)
             patience = rungs[rung].cost + (COST_OF_STAGE if curvature.is_exact else COST_OF_INEXACT_STAGE)
-            stage = Stage(descent, curvature, tol, watch, n_iter, patience)
+            stage = Stage(descent, curvature, 0.0 if is_doubted else tol, watch, n_iter, patience)
             reason = stage.run(max_iter + 1 - len(descent.loss_curve))
             descent.n_stages += 1
             watch.after_stage(descent)
             descent.look_for_separated_problems()
             if descent.is_separated.all() or (reason == "converged" and descent.is_separated.any()):
                 reason = "separable"
+            elif reason == "converged" and not _is_certified(descent, curvature, tol):
+                # Not even a fresh curvature is believed where its own step says otherwise.
+                is_doubted = descent.best is stage.start
+                reason = "max_iter" if len(descent.loss_curve) > max_iter else None
             elif reason is None:
+                is_doubted = False
                 higher = next_rung(rungs, rung, SLOWING * stage.iterations_left())
                 if higher == rung and not stage.gain > ROUNDING_OF_GAIN * abs(descent.best.value):
                     reason = "precision" if descent.is_at_rounding() else "stalled"
                 elif len(descent.loss_curve) > max_iter:
                     reason = "max_iter"
                 rung = higher
-        if np.isfinite(descent.best.gradient).all():
-            gap_bound = _certified_gap(descent, curvature)
+        if reason != "converged" and np.isfinite(descent.best.gradient).all():
+            descent.gap_bound = certified_gap(descent, curvature, tol * abs(descent.best.value))
     except (KeyboardInterrupt, RowsLostError) as error:
         reason, interruption = "interrupted", error
-    suboptimality = descent.suboptimality
+    suboptimality, gap_bound = descent.suboptimality, descent.gap_bound
+    if reason == "interrupted":
+        gap_bound = None
     if gap_bound is not None and gap_bound < suboptimality * abs(descent.best.value):
         suboptimality = gap_bound / abs(descent.best.value)
         if suboptimality <= tol and reason in ("precision", "stalled", "max_iter"):
@@ -229,28 +230,11 @@ def _iterations_to(target, estimates):
     return (len(estimates) - 1) * np.log(last / max(target, LEAST_ESTIMATE)) / np.log(first / last)
 
 
-def _certified_gap(descent, curvature):
-    """Upper bound on F - min F of the best point, moved to where the intercepts' gradient is next to nothing."""
-    objective, mean = descent.objective, curvature.standardisation.mean
-    if not (objective.problem.row_loss.is_convex and objective.problem.is_every_coef_penalised):
-        return None
-    if not objective.problem.fit_intercept:
-        return objective.certified_gap(descent.best.gradient, mean)
-    rounding = np.finfo(float).eps * abs(descent.best.value)
-    length = 1.0
-    for _ in range(INTERCEPT_EVALUATIONS):
-        point = descent.best
-        intercept_gradient = point.gradient.reshape(objective.shape)[-1]
-        step = intercept_step(curvature, intercept_gradient)
-        decrement = max(-intercept_gradient @ step / 2, 0.0)
-        bound = objective.certified_gap(point.gradient, mean)
-        if decrement <= NEGLIGIBLE * max(bound, rounding):
-            return (np.sqrt(bound) + MARGIN * np.sqrt(decrement)) ** 2 + 2 * decrement
-        params = point.params.copy()
-        params.reshape(objective.shape)[-1] += length * step
-        moved = descent.evaluated(params)
-        if moved.value <= point.value + ROUNDING_OF_GAIN * abs(point.value):
-            descent.best, length = moved, 1.0
-        else:
-            length /= 4
-    return np.inf
+def _is_certified(descent, curvature, tol):
+    """Whether the certificate says so too, where an exact curvature and float64 can be asked for one."""
+    descent.gap_bound = certified_gap(descent, curvature, tol * abs(descent.best.value))
+    is_asked = curvature.is_exact and descent.objective.problem.rows.dtype == np.float64
+    is_dual = descent.objective.problem.row_loss.dual_point is not None
+    if descent.gap_bound is None or not (is_asked and is_dual):
+        return True
+    return descent.gap_bound <= max(tol, ROUNDING_OF_BOUND) * abs(descent.best.value)

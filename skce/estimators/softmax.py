@@ -85,9 +85,11 @@ class SoftmaxRegressor(CrossEntropyClassifier):
     suboptimality_ : float
         The estimate of (F - min F) / F at the end of the fit.
     gap_bound_ : float or None
-        A bound on F - min F, by strong convexity: no optimum is lower than ``loss_ - gap_bound_``. It says little where
-        C is large or columns are badly scaled. None if the loss is not convex or C is inf, and after an interrupt; inf
-        if a fit was stopped too far from its end for a bound.
+        A bound on F - min F: no optimum is lower than ``loss_ - gap_bound_``. For cross-entropy it is the dual bound of
+        a Newton step, which says about what the gap is where the exact curvature was affordable, and may say little
+        where it was not and C is large; for other convex losses it is strong convexity, which says less. None if the
+        loss is not convex or C is inf, and after an interrupt; inf if a fit was stopped too far from its end for a
+        bound.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)

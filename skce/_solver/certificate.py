@@ -1,0 +1,165 @@
+"""The certificate: an upper bound on F - min F, which costs a sweep over the rows and no Hessian.
+
+For cross-entropy it is the Fenchel gap at the dual point of a step s, any step, of the parameters. With q_i the
+probabilities of row i, m_i its weight, t_i its targets and p_i the probabilities that s moves it to,
+
+    F - min F  <=  (1/S) sum_i m_i KL(p_i, q_i)  +  penalty*(d penalty / d coef + (1/S) sum_i (m_i p_i - t_i) x_i^T)
+
+where penalty* is the conjugate of a ridge, if r = sum_i (m_i p_i - t_i), what intercepts see, is zero. The better the
+step, the tighter: where s is Newton's and moves no row far, it is the gap itself to a few digits. An intercept shift
+takes r away, a second sweep; what rounding leaves of it, a mixture p <- (1 - theta) p + theta u with constant u does,
+over which KL is convex, and whose part of the gradient is no more than theta sum_i m_i |x_i|.
+
+For other convex losses it is strong convexity, where the gradient by the intercepts is next to nothing.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skce._solver.curvature.directions import intercept_step
+
+# Sweeps of a dual bound: the second has the intercept shift that the first asks for.
+SWEEPS = 2
+
+# Arrays like the logits that a block of the dual sums holds at once.
+NUMBERS_PER_LOGIT = 16
+
+# At most this many Newton steps in the intercepts bring their gradient to where strong convexity needs it.
+INTERCEPT_EVALUATIONS = 10
+
+# They stop when the intercepts' Newton decrement is this share of the bound.
+NEGLIGIBLE = 0.01
+
+# Safety factor on the root of that decrement, for what it may still hide of the other gradients.
+MARGIN = 4.0
+
+# A relative gain that rounding may hide.
+ROUNDING_OF_GAIN = 4 * np.finfo(float).eps
+
+
+def certified_gap(descent, curvature, target):
+    """Upper bound on F - min F of the best point; None where there is none. It need not be less than ``target``."""
+    problem = descent.objective.problem
+    if not (problem.row_loss.is_convex and problem.is_every_coef_penalised):
+        return None
+    if problem.row_loss.dual_point is None:
+        return _strong_convexity_bound(descent, curvature)
+    newton_step = -curvature.to_params(curvature.pull_back(descent.best.gradient))
+    least = np.inf
+    for step in (newton_step, np.zeros_like(newton_step)):
+        sweeps, bound = dual_bound(problem, descent.best.params, step, target)
+        descent.n_passes += sweeps
+        least = min(least, bound)
+        if np.isfinite(bound):
+            break
+    return least
+
+
+def dual_bound(problem, params, step, target=0.0):
+    """Sweeps, and the bound at flat parameters for a flat step; inf if the step is no good."""
+    rows = problem.rows.multiplied_in(np.float64, problem.rows.shift)
+    coef, intercept = problem.split(params)
+    coef_step, intercept_of_step = problem.split(step)
+    least, sweeps = np.inf, 0
+    while sweeps < SWEEPS:
+        sweeps += 1
+        sums = _dual_sums(rows, problem, (coef, intercept), (coef_step, intercept_of_step))
+        least = min(least, _bound(problem, sums, coef))
+        if least <= target or not problem.fit_intercept:
+            break
+        intercept_of_step = intercept_of_step + _intercept_shift(sums, problem.are_separate)
+    return sweeps, least
+
+
+@dataclass(frozen=True)
+class DualSums:
+    """Sums over the rows, for o outcomes of k problems.
+
+    Of m KL (k,), of the gradient by coef (d, k'), of the excess m p - t, the mass m p and m log q (o, k); ``near``
+    (o, o, k) is the curvature of the intercepts.
+    """
+
+    divergence: np.ndarray
+    gradient: np.ndarray
+    excess: np.ndarray
+    mass: np.ndarray
+    log_q: np.ndarray
+    near: np.ndarray
+
+
+def _dual_sums(rows, problem, point, step):
+    """The DualSums at a point for a step, pairs of coef (d, k) and intercept (k,)."""
+    dual_point, are_separate = problem.row_loss.dual_point, problem.are_separate
+
+    def program(block):
+        targets, log_q, p, divergence = dual_point(block.logits(*point), block.logits(*step), block.targets, block.at)
+        mass = targets.sum(axis=0)
+        weighted = mass * p
+        excess = weighted - targets
+        q = np.exp(log_q)
+        near = np.einsum("okm,pkm->opk", -mass * q, q)
+        outcomes = np.arange(len(q))
+        near[outcomes, outcomes] += (mass * q).sum(axis=-1)
+        return (
+            (mass * divergence).sum(axis=-1),
+            block.pull_back(excess[0] if are_separate else excess[:, 0]),
+            excess.sum(axis=-1),
+            weighted.sum(axis=-1),
+            (mass * log_q).sum(axis=-1),
+            near,
+        )
+
+    width = None if rows.is_sparse else NUMBERS_PER_LOGIT * problem.shape[1]
+    return DualSums(*rows.summed(program, width))
+
+
+def _bound(problem, sums, coef):
+    """The bound that these sums give; inf if no mixture makes up for the excess."""
+    divergence, penalty = sums.divergence, problem.penalty
+    residual = sums.gradient / problem.total + penalty.gradient(coef, out=np.empty_like(coef))
+    if problem.fit_intercept:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            theta = np.maximum((sums.excess / sums.mass).max(axis=0), 0) * (1 + 1e-12)
+            if not (theta < 1).all():
+                return np.inf
+            total = sums.mass.sum(axis=0)
+            mixed = np.maximum(np.where(theta > 0, sums.mass - sums.excess / theta, sums.mass), 0)
+            mixed /= mixed.sum(axis=0)
+            of_mixed = np.where(mixed > 0, mixed * (np.log(mixed) * total - sums.log_q), 0).sum(axis=0)
+        divergence = (1 - theta) * divergence + theta * np.maximum(of_mixed, 0)
+        root_mean_square = np.sqrt(problem.moments.mean**2 + problem.moments.variance)
+        residual = np.abs(residual) + np.multiply.outer(root_mean_square, theta * (total.sum() / problem.total))
+    return float(divergence.sum() / problem.total + penalty.conjugate(residual))
+
+
+def _intercept_shift(sums, are_separate):
+    """Newton step (k,) in the intercepts that takes the excess away."""
+    if are_separate:
+        return -sums.excess[0] / np.maximum(sums.near[0, 0], np.finfo(float).tiny)
+    return -np.linalg.lstsq(sums.near[:, :, 0], sums.excess[:, 0], rcond=1e-14)[0]
+
+
+def _strong_convexity_bound(descent, curvature):
+    """Bound for the best point, moved to where the intercepts' gradient is next to nothing."""
+    objective, mean = descent.objective, curvature.standardisation.mean
+    if not objective.problem.fit_intercept:
+        return objective.certified_gap(descent.best.gradient, mean)
+    rounding = np.finfo(float).eps * abs(descent.best.value)
+    length = 1.0
+    for _ in range(INTERCEPT_EVALUATIONS):
+        point = descent.best
+        intercept_gradient = point.gradient.reshape(objective.shape)[-1]
+        step = intercept_step(curvature, intercept_gradient)
+        decrement = max(-intercept_gradient @ step / 2, 0.0)
+        bound = objective.certified_gap(point.gradient, mean)
+        if decrement <= NEGLIGIBLE * max(bound, rounding):
+            return (np.sqrt(bound) + MARGIN * np.sqrt(decrement)) ** 2 + 2 * decrement
+        params = point.params.copy()
+        params.reshape(objective.shape)[-1] += length * step
+        moved = descent.evaluated(params)
+        if moved.value <= point.value + ROUNDING_OF_GAIN * abs(point.value):
+            descent.best, length = moved, 1.0
+        else:
+            length /= 4
+    return np.inf
