@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 
 from skce._rows.blocks import RowsLostError
 from skce._solver.certificate import ROUNDING_OF_GAIN, certified_gap
+from skce._solver.curvature.exact import ROWS_OF_EXACT
 from skce._solver.curvature.ladder import first_rung, next_rung, rungs_for
 from skce._solver.descent import ROUNDING_OF_ESTIMATE, Descent
 from skce._solver.objective import LinearObjective
@@ -74,9 +75,10 @@ def minimised(problem, starts, *, tol, max_iter, watch):
             descent.look_for_separated_problems()
             if descent.is_separated.all() or (reason == "converged" and descent.is_separated.any()):
                 reason = "separable"
-            elif reason == "converged" and not _is_certified(descent, curvature, tol):
+            elif reason == "converged" and not _is_certified(descent, curvature, tol) and rungs[-1].is_exact:
                 # Not even a fresh curvature is believed where its own step says otherwise.
-                is_doubted = descent.best is stage.start
+                is_doubted = curvature.is_exact and descent.best is stage.start
+                rung = len(rungs) - 1
                 reason = "max_iter" if len(descent.loss_curve) > max_iter else None
             elif reason is None:
                 is_doubted = False
@@ -231,10 +233,12 @@ def _iterations_to(target, estimates):
 
 
 def _is_certified(descent, curvature, tol):
-    """Whether the certificate says so too, where an exact curvature and float64 can be asked for one."""
-    descent.gap_bound = certified_gap(descent, curvature, tol * abs(descent.best.value))
-    is_asked = curvature.is_exact and descent.objective.problem.rows.dtype == np.float64
-    is_dual = descent.objective.problem.row_loss.dual_point is not None
-    if descent.gap_bound is None or not (is_asked and is_dual):
+    """Whether the certificate says so too, if it is one that can be as small as the gap."""
+    value = abs(descent.best.value)
+    descent.gap_bound = certified_gap(descent, curvature, tol * value)
+    problem = descent.objective.problem
+    # In float32 rounding, and of drawn rows chance, leaves too much of a step.
+    is_small = problem.rows.dtype == np.float64 and problem.rows.shape[0] <= ROWS_OF_EXACT
+    if descent.gap_bound is None or problem.row_loss.dual_point is None or not is_small:
         return True
-    return descent.gap_bound <= max(tol, ROUNDING_OF_BOUND) * abs(descent.best.value)
+    return descent.gap_bound <= max(tol, ROUNDING_OF_BOUND) * value

@@ -36,6 +36,11 @@ class Rung:
     cost: float
     n_iter: int
 
+    @property
+    def is_exact(self):
+        """Whether its curvature is the Hessian."""
+        return self.curvature.is_exact
+
 
 def rungs_for(objective):
     """The rungs that an objective may climb, from the cheapest curvature to the dearest."""
