@@ -46,13 +46,12 @@ def certified_gap(descent, curvature, target):
     if problem.row_loss.dual_point is None:
         return _strong_convexity_bound(descent, curvature)
     newton_step = -curvature.to_params(curvature.pull_back(descent.best.gradient))
-    least = np.inf
+    least = abs(descent.best.value)  # cross-entropy is never below 0
     for step in (newton_step, np.zeros_like(newton_step)):
         sweeps, bound = dual_bound(problem, descent.best.params, step, target)
         descent.n_passes += sweeps
-        least = min(least, bound)
-        if np.isfinite(bound):
-            break
+        if bound < least:
+            return bound
     return least
 
 

@@ -87,9 +87,8 @@ class SoftmaxRegressor(CrossEntropyClassifier):
     gap_bound_ : float or None
         A bound on F - min F: no optimum is lower than ``loss_ - gap_bound_``. For cross-entropy it is the dual bound of
         a Newton step, which says about what the gap is where the exact curvature was affordable, and may say little
-        where it was not and C is large; for other convex losses it is strong convexity, which says less. None if the
-        loss is not convex or C is inf, and after an interrupt; inf if a fit was stopped too far from its end for a
-        bound.
+        where it was not and C is large; for other convex losses it is strong convexity, which says less, and inf if a
+        fit was stopped too far from its end. None if the loss is not convex or C is inf, and after an interrupt.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)

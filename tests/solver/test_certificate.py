@@ -132,6 +132,14 @@ def test_a_default_fit_of_few_parameters_is_certified(rng):
             assert model.gap_bound_ <= 1e-7 * model.loss_
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_far_from_the_end_it_is_no_more_than_the_loss(rng):
+    X, y = overlapping(rng, n_samples=100)
+    for C in (1e-3, 1e12):
+        model = SoftmaxRegressor(C=C, max_iter=1).fit(np.exp(4 * X), y)
+        assert 0 < model.gap_bound_ <= model.loss_
+
+
 def test_float32_has_a_bound_too(rng):
     X, y = overlapping(rng, n_samples=300)
     model = SoftmaxRegressor().fit(X.astype(np.float32), y)
