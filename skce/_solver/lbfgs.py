@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from skce._rows.blocks import RowsLostError
 from skce._solver.certificate import ROUNDING_OF_GAIN, certified_gap
 from skce._solver.curvature.exact import ROWS_OF_EXACT
-from skce._solver.curvature.ladder import first_rung, next_rung, rungs_for
+from skce._solver.curvature.ladder import first_rung, has_cheap_hessian, next_rung, rungs_for
 from skce._solver.descent import ROUNDING_OF_ESTIMATE, Descent
 from skce._solver.objective import LinearObjective
 from skce._solver.problem import Iterate
@@ -75,7 +75,7 @@ def minimised(problem, starts, *, tol, max_iter, watch):
             descent.look_for_separated_problems()
             if descent.is_separated.all() or (reason == "converged" and descent.is_separated.any()):
                 reason = "separable"
-            elif reason == "converged" and not _is_certified(descent, curvature, tol) and rungs[-1].is_exact:
+            elif reason == "converged" and not _is_certified(descent, curvature, tol) and has_cheap_hessian(rungs):
                 # Not even a fresh curvature is believed where its own step says otherwise.
                 is_doubted = curvature.is_exact and descent.best is stage.start
                 rung = len(rungs) - 1

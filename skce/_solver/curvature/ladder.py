@@ -81,3 +81,8 @@ def next_rung(rungs, index, iterations_left):
         if iterations_left > EVALUATIONS_TO_CLIMB + rungs[higher].cost:
             return higher
     return index
+
+
+def has_cheap_hessian(rungs):
+    """Whether an exact curvature is cheap enough to ask it for a certificate."""
+    return rungs[-1].is_exact and rungs[-1].cost <= CHEAP
