@@ -143,7 +143,7 @@ def _strong_convexity_bound(descent, curvature):
     """Bound for the best point, moved to where the intercepts' gradient is next to nothing."""
     objective, mean = descent.objective, curvature.standardisation.mean
     if not objective.problem.fit_intercept:
-        return objective.certified_gap(descent.best.gradient, mean)
+        return objective.strong_convexity_bound(descent.best.gradient, mean)
     rounding = np.finfo(float).eps * abs(descent.best.value)
     length = 1.0
     for _ in range(INTERCEPT_EVALUATIONS):
@@ -151,7 +151,7 @@ def _strong_convexity_bound(descent, curvature):
         intercept_gradient = point.gradient.reshape(objective.shape)[-1]
         step = intercept_step(curvature, intercept_gradient)
         decrement = max(-intercept_gradient @ step / 2, 0.0)
-        bound = objective.certified_gap(point.gradient, mean)
+        bound = objective.strong_convexity_bound(point.gradient, mean)
         if decrement <= NEGLIGIBLE * max(bound, rounding):
             return (np.sqrt(bound) + MARGIN * np.sqrt(decrement)) ** 2 + 2 * decrement
         params = point.params.copy()

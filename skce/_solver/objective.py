@@ -80,7 +80,7 @@ class LinearObjective:
         (errors,) = self.rows.summed(has_errors)
         return errors.reshape(self.n_problems, -1).max(axis=1) == 0
 
-    def certified_gap(self, gradient, mean):
+    def strong_convexity_bound(self, gradient, mean):
         """Upper bound on F - min F where the gradient by the intercept is zero: strong convexity, for a convex loss.
 
         Where that is next to zero only, the gradient by coef is taken for columns that are centred by ``mean`` (d,).

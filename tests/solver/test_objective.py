@@ -174,7 +174,7 @@ def test_the_certificate_is_the_distance_of_a_quadratic_at_least(X, rng):
     objective = objective_of(X, targets, CrossEntropy(), C=2.0, fit_intercept=False)
     coef = rng.standard_normal((D, K))
     gradient = objective.problem.penalty.ridge * coef.reshape(-1)
-    assert objective.certified_gap(gradient, np.zeros(D)) == pytest.approx(
+    assert objective.strong_convexity_bound(gradient, np.zeros(D)) == pytest.approx(
         objective.problem.penalty.ridge / 2 * (coef**2).sum()
     )
 
