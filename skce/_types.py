@@ -62,8 +62,8 @@ class RowCurvature(Protocol):
         """Their sum: (K, K), or (K,) of separate logits."""
         ...
 
-    def entries(self, basis: Array, first: Array, second: Array) -> Array:
-        """Entries (p, m) in a basis (k, K) of the classes."""
+    def entries(self, first: Array, second: Array) -> Array:
+        """Weights (p, m) of pairs of classes, or (K, m) of separate logits."""
         ...
 
 
@@ -124,6 +124,11 @@ class RowLoss(Protocol):
     @property
     def dual_point(self) -> Callable[[Array, Array, Targets, At], tuple[Array, Array, Array, Array]] | None:
         """Of logits and a step of them: targets, log q, p and KL(p, q); None where there is no such certificate."""
+        ...
+
+    @property
+    def moved_dual_point(self) -> Callable[[Array, Array, Targets, At], tuple[Array, Array, Array, Array]] | None:
+        """The same where a step moves rows too far to linearise."""
         ...
 
     def losses_gradient(self, logits: Array, block: Array) -> tuple[Array, Array]:
@@ -313,6 +318,10 @@ class Rows(Protocol):
 
     def stacked(self, program: RowProgram) -> list[Array]:
         """Arrays (..., n) of all rows at once."""
+        ...
+
+    def gathered(self, program: RowProgram) -> list[Array]:
+        """Arrays (..., m) of some of the rows of each block, joined."""
         ...
 
     def lowest(self, program: Callable[[Any], Array]) -> float:

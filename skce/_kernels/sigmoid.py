@@ -73,7 +73,7 @@ class SigmoidCurvature:
         """Their sum (L,), in each logit by itself."""
         return self.weights.sum(axis=1)
 
-    def entries(self, basis, first, second):
+    def entries(self, first, second):
         """The curvatures (L, m) themselves: these logits have no basis but their own."""
         return self.weights
 

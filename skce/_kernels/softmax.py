@@ -114,13 +114,15 @@ class SoftmaxCurvature:
         weighted = self.mass * self.q
         return np.diag(weighted.sum(axis=1)) - weighted @ self.q.T
 
-    def entries(self, basis, first, second):
-        """In a basis (k, K) of the classes, the entries (p, m) in the rows ``first`` (p,) and columns ``second``."""
-        projected = basis @ self.q
-        entries = (basis[first] * basis[second]) @ self.q
-        entries -= projected[first] * projected[second]
-        entries *= self.mass
-        return entries
+    def entries(self, first, second):
+        """The weights (p, m) of the pairs of classes ``first`` and ``second``, both (p,).
+
+        A curvature is the sum over pairs k < l of m q_k q_l (e_k - e_l)(e_k - e_l)^T. None of these terms cancels
+        another, so that what a saturated row still curves keeps all its digits.
+        """
+        weights = self.q[first]
+        weights *= self.mass * self.q[second]
+        return weights
 
 
 def softmax_curvature(logits, targets, loss):
@@ -132,21 +134,39 @@ def softmax_curvature(logits, targets, loss):
 def dual_point(log_q, q, step):
     """Probabilities p, and the divergences KL(p, q) (..., m), of outcomes along the first axis that a step moves.
 
-    p = q (1 + e) with e = step - sum q step, the linearised probabilities, where none of them is negative; elsewhere
-    those of the step itself, a softmax. Any p will do for a bound: these are near the best.
+    p = q (1 + e) with e = step - sum q step, the linearised probabilities; where some of them are negative these are 0,
+    and the others share what is left. Any p will do for a bound: these are near the best.
     """
     e = step - (q * step).sum(axis=0)
-    far = e.min(axis=0) <= -1
-    e[:, far] = 0
-    p = q * (1 + e)
-    # (1 + e) log(1 + e) - e keeps no digits where e is small.
-    exact = (1 + e) * np.log1p(e) - e
+    is_cut = e.min(axis=0) < -1
+    if is_cut.any():
+        growth = np.maximum(1 + e[:, is_cut], 0)
+        e[:, is_cut] = growth / (q[:, is_cut] * growth).sum(axis=0) - 1
+    # (1 + e) log(1 + e) - e keeps no digits where e is small, and is 1 where nothing is left.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exact = np.where(e > -1, (1 + e) * np.log1p(e) - e, 1.0)
     divergence = (q * np.where(np.abs(e) < SMALL, e * e * (1 / 2 - e * (1 / 6 - e / 12)), exact)).sum(axis=0)
-    if far.any():
-        log_p, p_far, _ = softmax(log_q[:, far] + step[:, far])
-        p[:, far] = p_far
-        divergence[far] = (p_far * (log_p - log_q[:, far])).sum(axis=0)
-    return p, np.maximum(divergence, 0)
+    return q * (1 + e), np.maximum(divergence, 0)
+
+
+def moved_dual_point(log_q, q, step):
+    """As ``dual_point``, with p the probabilities to which the step moves q, not linearised."""
+    moved = log_q + step
+    log_p, p, _ = softmax(moved.reshape(len(moved), -1))
+    log_p, p = log_p.reshape(q.shape), p.reshape(q.shape)
+    return p, np.maximum((p * (log_p - log_q)).sum(axis=0), 0)
+
+
+def departures(log_q, q, step):
+    """By how much the log of sum exp of logits departs, along a ``step`` of them, from its quadratic (..., m).
+
+    With outcomes along the first axis: log sum q exp(step - E step) - var(step) / 2, mean and variance by q.
+    """
+    centred = step - (q * step).sum(axis=0)
+    moved = log_q + centred
+    largest = moved.max(axis=0)
+    grown = np.log(np.exp(moved - largest).sum(axis=0)) + largest
+    return np.abs(grown - (q * centred * centred).sum(axis=0) / 2)
 
 
 def softmax(logits):

@@ -95,3 +95,11 @@ class CrossEntropyOfBinary:
     def dual_point(self, logits, step, targets, at):
         """As that of sigmoids."""
         return CrossEntropyOfSigmoids().dual_point(logits, step, targets, at)
+
+    def moved_dual_point(self, logits, step, targets, at):
+        """As that of sigmoids."""
+        return CrossEntropyOfSigmoids().moved_dual_point(logits, step, targets, at)
+
+    def departures(self, logits, step, targets, at):
+        """As those of sigmoids."""
+        return CrossEntropyOfSigmoids().departures(logits, step, targets, at)

@@ -11,7 +11,7 @@ from skce._kernels.sigmoid import (
     sigmoid_loss_gradient,
     sigmoid_losses_gradient,
 )
-from skce._kernels.softmax import dual_point
+from skce._kernels.softmax import departures, dual_point, moved_dual_point
 from skce._links.targets import Targets
 from skce._types import Loss, RowLoss
 from skce.losses import CrossEntropy
@@ -42,7 +42,7 @@ class LossOfSigmoids:
     loss: Loss
     convex_neighbour: RowLoss
 
-    dual_point = None
+    dual_point = moved_dual_point = departures = None
 
     @property
     def is_convex(self):
@@ -84,6 +84,20 @@ class CrossEntropyOfSigmoids:
 
     def dual_point(self, logits, step, targets, at):
         """Targets, log q and p (2, k, m), KL(p, q) (k, m) of the rows, whose logits (k, m) a step (k, m) moves."""
+        return self._dual_point(dual_point, logits, step, targets, at)
+
+    def moved_dual_point(self, logits, step, targets, at):
+        """The same of rows that a step moves too far to linearise."""
+        return self._dual_point(moved_dual_point, logits, step, targets, at)
+
+    def departures(self, logits, step, targets, at):
+        """By how much the losses (m,) of each row depart from their quadratic along a step (k, m) of the logits."""
+        (log_p, p), (log_rest, rest) = sigmoid(logits), sigmoid(-logits)
+        steps = np.stack([step, np.zeros_like(step)])
+        of_sigmoids = departures(np.stack([log_p, log_rest]), np.stack([p, rest]), steps)
+        return (targets.block(at).sum(axis=0) * of_sigmoids).sum(axis=0)
+
+    def _dual_point(self, kernel, logits, step, targets, at):
         (log_p, p), (log_rest, rest) = sigmoid(logits), sigmoid(-logits)
         log_q = np.stack([log_p, log_rest])
-        return targets.block(at), log_q, *dual_point(log_q, np.stack([p, rest]), np.stack([step, np.zeros_like(step)]))
+        return targets.block(at), log_q, *kernel(log_q, np.stack([p, rest]), np.stack([step, np.zeros_like(step)]))

@@ -7,8 +7,10 @@ import numpy as np
 from skce._kernels.softmax import (
     SoftmaxCurvature,
     cross_entropy_gradient,
+    departures,
     dual_point,
     label_cross_entropy_gradient,
+    moved_dual_point,
     softmax,
     softmax_curvature,
     softmax_loss_gradient,
@@ -85,7 +87,7 @@ class LossOfSoftmax:
     loss: Loss
     convex_neighbour: RowLoss
 
-    dual_point = None
+    dual_point = moved_dual_point = departures = None
 
     @property
     def is_convex(self):
@@ -133,6 +135,18 @@ class CrossEntropyOfSoftmax:
 
     def dual_point(self, logits, step, targets, at):
         """Targets (k, m), log q and p (k, m), KL(p, q) (1, m) of the rows, whose logits (k, m) a step (k, m) moves."""
+        return self._dual_point(dual_point, logits, step, targets, at)
+
+    def moved_dual_point(self, logits, step, targets, at):
+        """The same of rows that a step moves too far to linearise."""
+        return self._dual_point(moved_dual_point, logits, step, targets, at)
+
+    def departures(self, logits, step, targets, at):
+        """By how much the loss (m,) of each row departs from its quadratic along a step (k, m) of the logits (k, m)."""
         log_q, q, _ = softmax(logits)
-        p, divergence = dual_point(log_q, q, step)
+        return targets.block(at).sum(axis=0) * departures(log_q, q, step)
+
+    def _dual_point(self, kernel, logits, step, targets, at):
+        log_q, q, _ = softmax(logits)
+        p, divergence = kernel(log_q, q, step)
         return targets.block(at)[:, None], log_q[:, None], p[:, None], divergence[None]

@@ -144,6 +144,11 @@ class RowBlocks:
         every_row = slice(0, self.shape[0])
         return program(self.block(every_row))
 
+    def gathered(self, program):
+        """The arrays (..., m) that ``program`` returns of some of the rows of each Block, joined."""
+        of_blocks = [program(self.block(at)) for at in self.usual_slices]
+        return [np.concatenate(arrays, axis=-1) for arrays in zip(*of_blocks, strict=True)]
+
     def lowest(self, program):
         """The lowest of the numbers (m,) that ``program`` returns for a Block."""
         return min(program(self.block(at)).min() for at in self.usual_slices)

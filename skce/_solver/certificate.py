@@ -34,8 +34,16 @@ NEGLIGIBLE = 0.01
 # Safety factor on the root of that decrement, for what it may still hide of the other gradients.
 MARGIN = 4.0
 
+# A relative bound that rounding may hide.
+ROUNDING_OF_BOUND = 1e-13
+
 # A relative gain that rounding may hide.
 ROUNDING_OF_GAIN = 4 * np.finfo(float).eps
+
+
+def has_dual_bound(problem):
+    """Whether the loss of a problem has dual points, and its penalty a conjugate that is finite."""
+    return problem.row_loss.dual_point is not None and problem.is_every_coef_penalised
 
 
 def certified_gap(descent, curvature, target):
@@ -48,22 +56,25 @@ def certified_gap(descent, curvature, target):
     newton_step = -curvature.to_params(curvature.pull_back(descent.best.gradient))
     least = abs(descent.best.value)  # cross-entropy is never below 0
     for step in (newton_step, np.zeros_like(newton_step)):
-        sweeps, bound = dual_bound(problem, descent.best.params, step, target)
+        sweeps, bound = dual_bound(problem, descent.best.params, step, (), target)
         descent.n_passes += sweeps
         if bound < least:
             return bound
     return least
 
 
-def dual_bound(problem, params, step, target=0.0):
-    """Sweeps, and the bound at flat parameters for a flat step; inf if the step is no good."""
+def dual_bound(problem, params, step, far=(), target=0.0):
+    """Sweeps, and the bound at flat parameters for a flat step; inf if the step is no good.
+
+    Rows that the step's model kept as they are, ``far``, are moved by it and not linearised.
+    """
     rows = problem.rows.multiplied_in(np.float64, problem.rows.shift)
     coef, intercept = problem.split(params)
     coef_step, intercept_of_step = problem.split(step)
     least, sweeps = np.inf, 0
     while sweeps < SWEEPS:
         sweeps += 1
-        sums = _dual_sums(rows, problem, (coef, intercept), (coef_step, intercept_of_step))
+        sums = _dual_sums(rows, problem, (coef, intercept), (coef_step, intercept_of_step), far)
         least = min(least, _bound(problem, sums, coef))
         if least <= target or not problem.fit_intercept:
             break
@@ -87,11 +98,11 @@ class DualSums:
     near: np.ndarray
 
 
-def _dual_sums(rows, problem, point, step):
+def _dual_sums(rows, problem, point, step, far):
     """The DualSums at a point for a step, pairs of coef (d, k) and intercept (k,)."""
-    dual_point, are_separate = problem.row_loss.dual_point, problem.are_separate
+    row_loss, are_separate = problem.row_loss, problem.are_separate
 
-    def program(block):
+    def program(block, dual_point=row_loss.dual_point):
         targets, log_q, p, divergence = dual_point(block.logits(*point), block.logits(*step), block.targets, block.at)
         mass = targets.sum(axis=0)
         weighted = mass * p
@@ -110,7 +121,11 @@ def _dual_sums(rows, problem, point, step):
         )
 
     width = None if rows.is_sparse else NUMBERS_PER_LOGIT * problem.shape[1]
-    return DualSums(*rows.summed(program, width))
+    sums = rows.summed(program, width)
+    if far:
+        moved, linearised = program(far.block, row_loss.moved_dual_point), program(far.block)
+        sums = [total + more - less for total, more, less in zip(sums, moved, linearised, strict=True)]
+    return DualSums(*sums)
 
 
 def _bound(problem, sums, coef):

@@ -46,6 +46,7 @@ class Descent:
     gap_bound: float | None = None
     correction: float = 1.0
     n_stages: int = 0
+    n_inner_passes: float = 0.0
 
     @classmethod
     def from_best_of(cls, starts, objective):
@@ -69,7 +70,10 @@ class Descent:
 
     def evaluated(self, params):
         """The Point at ``params``, remembered if it is the best."""
-        point = Point(params, *self.objective(params))
+        return self.remembered(Point(params, *self.objective(params)))
+
+    def remembered(self, point):
+        """A Point that a sweep has evaluated, counted, and kept if it is the best."""
         self.n_evaluations += 1
         self.n_passes += 1
         if point.value < self.best.value:

@@ -1,4 +1,4 @@
-"""The solver: SciPy's L-BFGS in stages, each in the coordinates of a fresh curvature. How it ended is data.
+"""L-BFGS, SciPy's, in the coordinates of a curvature: alone with ``scipy.optimize.minimize``.
 
 A stage minimises over displacements u from the best point known, in coordinates in which the curvature there is about
 the identity, so that half the squared norm of the gradient by u, the decrement, estimates F - min F. Where the
@@ -9,15 +9,8 @@ to confirm it, and of one that is not exact also the rate at which F still falls
 import numpy as np
 from scipy.optimize import minimize
 
-from skce._rows.blocks import RowsLostError
-from skce._solver.certificate import ROUNDING_OF_GAIN, certified_gap
-from skce._solver.curvature.exact import ROWS_OF_EXACT
-from skce._solver.curvature.ladder import first_rung, has_cheap_hessian, next_rung, rungs_for
-from skce._solver.descent import ROUNDING_OF_ESTIMATE, Descent
-from skce._solver.objective import LinearObjective
+from skce._solver.descent import ROUNDING_OF_ESTIMATE
 from skce._solver.problem import Iterate
-from skce._solver.solution import Solution
-from skce._solver.standardisation import Standardisation
 
 # Corrections that L-BFGS keeps; of very many parameters they take longer than the evaluations that they save.
 CORRECTIONS, CORRECTIONS_OF_MANY = 10, 6
@@ -35,80 +28,27 @@ LEAST_ESTIMATE = ROUNDING_OF_ESTIMATE * np.finfo(float).eps
 # this much.
 UNDERESTIMATE = 30.0
 
-# The rate of a stage flatters those that follow.
-SLOWING = 3.0
-
-# What starting another stage costs, in evaluations, besides its curvature; more if L-BFGS has to learn again what a
-# curvature does not know.
-COST_OF_STAGE, COST_OF_INEXACT_STAGE = 3.0, 10.0
-
 # Iterations that the rate of a stage is taken over.
 ITERATIONS_OF_RATE = 4
 
-# A relative bound that rounding may hide.
-ROUNDING_OF_BOUND = 1e-13
 
+def minimised_from_zero(value, gradient, size, after_iteration, **options):
+    """Minimise from a vector of zeros by L-BFGS-B, which stops when ``after_iteration`` raises StopIteration.
 
-def minimised(problem, starts, *, tol, max_iter, watch):
-    """Solution of a problem from the best of ``starts``, flat, to within ``tol`` of F, by estimate.
-
-    ``watch`` is told the Iterate after every iteration, and ends the minimisation if it returns True; and the Descent
-    after every stage.
+    ``gradient`` is asked for where ``value`` has just been. Functions keep what they have seen.
     """
-    objective, standardisation = LinearObjective(problem), Standardisation.of(problem)
-    descent = Descent.from_best_of(starts, objective)
-    rungs = rungs_for(objective)
-    rung = first_rung(rungs, is_cold=objective.is_without_coef(descent.best.params))
-    interruption = None
-    reason = None if np.isfinite(descent.best.gradient).all() else "stalled"
-    is_doubted = False
-    try:
-        while reason is None:
-            curvature = rungs[rung].curvature(objective, descent.best.params, standardisation)
-            descent.n_passes += curvature.sweeps
-            n_iter = rungs[rung].n_iter * (1 if curvature.is_exact else 2**descent.n_stages)
-            patience = rungs[rung].cost + (COST_OF_STAGE if curvature.is_exact else COST_OF_INEXACT_STAGE)
-            stage = Stage(descent, curvature, 0.0 if is_doubted else tol, watch, n_iter, patience)
-            reason = stage.run(max_iter + 1 - len(descent.loss_curve))
-            descent.n_stages += 1
-            watch.after_stage(descent)
-            descent.look_for_separated_problems()
-            if descent.is_separated.all() or (reason == "converged" and descent.is_separated.any()):
-                reason = "separable"
-            elif reason == "converged" and not _is_certified(descent, curvature, tol) and has_cheap_hessian(rungs):
-                # Not even a fresh curvature is believed where its own step says otherwise.
-                is_doubted = curvature.is_exact and descent.best is stage.start
-                rung = len(rungs) - 1
-                reason = "max_iter" if len(descent.loss_curve) > max_iter else None
-            elif reason is None:
-                is_doubted = False
-                higher = next_rung(rungs, rung, SLOWING * stage.iterations_left())
-                if higher == rung and not stage.gain > ROUNDING_OF_GAIN * abs(descent.best.value):
-                    reason = "precision" if descent.is_at_rounding() else "stalled"
-                elif len(descent.loss_curve) > max_iter:
-                    reason = "max_iter"
-                rung = higher
-        if reason != "converged" and np.isfinite(descent.best.gradient).all():
-            descent.gap_bound = certified_gap(descent, curvature, tol * abs(descent.best.value))
-    except (KeyboardInterrupt, RowsLostError) as error:
-        reason, interruption = "interrupted", error
-    suboptimality, gap_bound = descent.suboptimality, descent.gap_bound
-    if reason == "interrupted":
-        gap_bound = None
-    if gap_bound is not None and gap_bound < suboptimality * abs(descent.best.value):
-        suboptimality = gap_bound / abs(descent.best.value)
-        if suboptimality <= tol and reason in ("precision", "stalled", "max_iter"):
-            reason = "converged"
-    return Solution(
-        descent.best.params,
-        descent.best.value,
-        suboptimality,
-        gap_bound,
-        (*descent.loss_curve[:-1], descent.best.value),
-        (*descent.pass_curve[:-1], descent.n_passes),
-        descent.n_evaluations,
-        reason,
-        interruption,
+    minimize(
+        value,
+        np.zeros(size),
+        method="L-BFGS-B",
+        jac=gradient,
+        callback=after_iteration,
+        options={
+            "maxcor": CORRECTIONS if size < MANY_PARAMS else CORRECTIONS_OF_MANY,
+            "gtol": 0.0,
+            "ftol": 0.0,
+            **options,
+        },
     )
 
 
@@ -156,17 +96,8 @@ class Stage:
             # SciPy asks for the gradient where it has just asked for the value.
             return self.latest[1] / unit
 
-        size = len(self.slope)
-        options = {
-            "maxiter": max_iter,
-            "maxfun": 50 * max_iter,
-            "maxls": 50,
-            "maxcor": CORRECTIONS if size < MANY_PARAMS else CORRECTIONS_OF_MANY,
-            "gtol": 0.0,
-            "ftol": 0.0,
-        }
-        minimize(
-            value, np.zeros(size), method="L-BFGS-B", jac=gradient, callback=self._after_iteration, options=options
+        minimised_from_zero(
+            value, gradient, len(self.slope), self._after_iteration, maxiter=max_iter, maxfun=50 * max_iter, maxls=50
         )
         point, slope = self.latest
         if self.descent.best is self.start:
@@ -230,15 +161,3 @@ def _iterations_to(target, estimates):
     if not 0 < last < first:
         return np.inf
     return (len(estimates) - 1) * np.log(last / max(target, LEAST_ESTIMATE)) / np.log(first / last)
-
-
-def _is_certified(descent, curvature, tol):
-    """Whether the certificate says so too, if it is one that can be as small as the gap."""
-    value = abs(descent.best.value)
-    descent.gap_bound = certified_gap(descent, curvature, tol * value)
-    problem = descent.objective.problem
-    # In float32 rounding, and of drawn rows chance, leaves too much of a step.
-    is_small = problem.rows.dtype == np.float64 and problem.rows.shape[0] <= ROWS_OF_EXACT
-    if descent.gap_bound is None or problem.row_loss.dual_point is None or not is_small:
-        return True
-    return descent.gap_bound <= max(tol, ROUNDING_OF_BOUND) * value

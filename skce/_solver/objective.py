@@ -29,8 +29,24 @@ class LinearObjective:
 
     def __call__(self, params):
         """Values (n_problems,), whose sum is F, and gradient of F at ``params``."""
-        problem = self.problem
-        coef, intercept = problem.split(params)
+        return self._value_gradient(params, self.rows.summed(self._loss_gradient_at(params)))
+
+    def with_curvature_sums(self, params, function, width):
+        """Values, gradient, and sums, divided by S, of what ``function`` makes of a block and its curvatures.
+
+        All come of one sweep; ``width`` is the numbers a row that ``function`` computes.
+        """
+        loss_gradient, curvature_of = self._loss_gradient_at(params), self.curvature_at(params)
+
+        def program(block):
+            return *loss_gradient(block), *function(block, curvature_of(block))
+
+        *of_value, moments, by_class = self.rows.summed(program, width)
+        return *self._value_gradient(params, of_value), (moments / self.total, by_class / self.total)
+
+    def _loss_gradient_at(self, params):
+        """The function of a Block that returns its losses, and their gradient by coef and by intercept."""
+        coef, intercept = self.problem.split(params)
         coef_of_blocks = coef.astype(self.rows.dtype, copy=False)
         values_gradient = self.values_gradient
 
@@ -39,7 +55,12 @@ class LinearObjective:
             values, logits_gradient = values_gradient(logits, block.targets, block.at)
             return values, block.pull_back(logits_gradient), np.add.reduce(logits_gradient, axis=1)
 
-        values, coef_gradient, intercept_gradient = self.rows.summed(loss_gradient)
+        return loss_gradient
+
+    def _value_gradient(self, params, sums):
+        """Values and gradient at ``params``, of the sums over the rows."""
+        problem, coef = self.problem, self.problem.split(params)[0]
+        values, coef_gradient, intercept_gradient = sums
         gradient = np.empty(self.shape)
         by_coef = gradient[: len(coef)]
         np.divide(coef_gradient, self.total, out=by_coef)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skce._rows.blocks import RowsLostError
-from skce._solver.lbfgs import minimised
+from skce._solver.minimisation import minimised
 from skce._solver.objective import LinearObjective
 from skce._solver.solution import Solution
 

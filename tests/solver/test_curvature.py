@@ -10,7 +10,7 @@ from skce._links.binary import Binary
 from skce._links.one_vs_all import OneVsAll
 from skce._links.softmax import Softmax
 from skce._rows.blocks import RowBlocks
-from skce._solver import lbfgs
+from skce._solver import minimisation
 from skce._solver.curvature import diagonal, exact, kronecker
 from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.directions import intercept_step
@@ -189,7 +189,7 @@ def test_columns_without_information_are_harmless(make_curvature, C, targets, X,
 @pytest.fixture(params=CURVATURES)
 def _one_curvature(request, monkeypatch):
     """Every stage uses the same kind of curvature."""
-    monkeypatch.setattr(lbfgs, "rungs_for", lambda objective: [Rung(request.param, 1.0, 10)])
+    monkeypatch.setattr(minimisation, "rungs_for", lambda objective: [Rung(request.param, 1.0, 10)])
 
 
 @pytest.mark.usefixtures("_one_curvature")

@@ -19,7 +19,8 @@ from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.exact import ExactCurvature
 from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature
 from skce._solver.curvature.ladder import Rung, first_rung, next_rung, rungs_for
-from skce._solver.lbfgs import minimised
+from skce._solver.descent import Descent
+from skce._solver.minimisation import minimised
 from skce._solver.objective import LinearObjective
 from skce._solver.solution import Solution, warn_unless_converged
 from skce._solver.standardisation import Standardisation
@@ -222,7 +223,7 @@ class TestHonesty:
     def test_estimates_are_raised_after_a_fall_by_more_than_was_promised(self, exponential_tail):
         objective = exponential_tail
         start = np.array([2.0])
-        descent = lbfgs.Descent.from_best_of([start], objective)
+        descent = Descent.from_best_of([start], objective)
         curvature = ExactCurvature(objective, start, Standardisation.of(objective.problem))
         stage = lbfgs.Stage(descent, curvature, 0.0, watch_by(), n_iter=2, patience=0)
         promised = stage.decrements.sum()

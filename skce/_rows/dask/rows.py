@@ -86,6 +86,10 @@ class DaskRows:
         """The arrays (..., n) that ``program`` returns for the parts, joined."""
         return self._over_parts(_parts.Stack(program, self.shift, self.dtype), _parts.joined)
 
+    def gathered(self, program):
+        """The arrays (..., m) that ``program`` returns of some of the rows of each part, joined."""
+        return self.stacked(program)
+
     def lowest(self, program):
         """The lowest of the numbers (m,) that ``program`` returns for a Block."""
         return float(self._over_parts(_parts.Lowest(program), _parts.least)[0])

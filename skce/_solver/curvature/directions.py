@@ -52,8 +52,8 @@ class ClassDirections:
 
     @property
     def pairs(self):
-        """Row and column of each entry that a row's curvature has in these directions, or in its lower triangle."""
-        return 2 * (np.arange(self.size),) if self.are_separate else np.tril_indices(self.size)
+        """First and second class of each pair that a row's curvature has a weight for; of separate problems, itself."""
+        return 2 * (np.arange(self.size),) if self.are_separate else np.triu_indices(self.vectors.shape[1], 1)
 
     def reduced(self, by_output):
         """Components (..., k) in the directions of (..., K)."""

@@ -1,0 +1,106 @@
+"""Far rows: the few that a step moves so far that their loss is not quadratic along it, by themselves, in memory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+
+from skce._rows.blocks import Block
+
+# The range of the change of a row's logits from which it is far. The Hessian of its loss changes by up to exp(range).
+FAR = 1.0
+
+# The most rows that are kept, as a share of all. On page blocks a fifth takes 48 passes and two fifths 33, but on
+# logs of connections with heavy tails the time of the inner sweeps then outweighs the passes.
+MOST_FAR = 0.1
+
+# The most numbers of X that they may hold.
+NUMBERS_OF_FAR = 2**24
+
+
+@dataclass(frozen=True)
+class GivenTargets:
+    """Targets of some rows: T (k, m) or (2, k, m), as it is."""
+
+    given: np.ndarray
+
+    is_one_a_row = False
+
+    def block(self, at):
+        """T of all of these rows."""
+        return self.given
+
+    def block_like(self, logits, at):
+        """T, in the dtype of the logits."""
+        return self.given.astype(logits.dtype, copy=False)
+
+    def row_weight(self, at):
+        """Weight (m,) of the rows, or (k, m) where outputs are separate problems."""
+        return self.given.sum(axis=0)
+
+
+@dataclass(frozen=True)
+class FarRows:
+    """Some rows of a problem, a dense ``block``; their losses are divided by S.
+
+    ``largest_range`` is that of all rows of the problem, far or not.
+    """
+
+    problem: object
+    block: Block
+    largest_range: float
+
+    def __len__(self):
+        return len(self.block.X)
+
+    def value_gradient(self, params):
+        """Their part () of the loss, and its gradient by the parameters, flat."""
+        problem, block = self.problem, self.block
+        logits = block.logits(*problem.split(params))
+        values, logits_gradient = problem.row_loss.values_gradient(logits, block.targets, block.at)
+        gradient = np.empty(problem.shape)
+        gradient[: block.X.shape[1]] = block.pull_back(logits_gradient)
+        if problem.fit_intercept:
+            gradient[-1] = logits_gradient.sum(axis=1)
+        gradient /= problem.total
+        return float(np.sum(values)) / problem.total, gradient.reshape(-1)
+
+    def curvature(self, params):
+        """Their curvatures, not divided by S."""
+        logits = self.block.logits(*self.problem.split(params))
+        return self.problem.row_loss.curvature(logits, self.block.targets, self.block.at)
+
+
+def far_rows(problem, params, steps, least):
+    """The FarRows that any of some ``steps`` of the parameters, flat, moves far; those that move the farthest."""
+    steps = [problem.split(step) for step in steps]
+    point = problem.split(params)
+    n_rows, n_features = problem.rows.shape
+    share = min(MOST_FAR, NUMBERS_OF_FAR / (n_rows * n_features))
+    are_separate, departures_of = problem.are_separate, problem.row_loss.departures
+    least = least * problem.total / n_rows
+
+    def program(block):
+        departures, ranges = [], []
+        for step in steps:
+            moved = block.logits(*step)
+            ranges.append(_ranges(moved, are_separate))
+            departures.append(departures_of(block.logits(*point), moved, block.targets, block.at))
+        ranges, departures = np.max(ranges, axis=0), np.max(departures, axis=0)
+        most = max(int(share * len(ranges)), 1)
+        far = np.flatnonzero((departures > least) & (ranges > FAR))
+        if len(far) > most:
+            far = np.sort(far[np.argpartition(-departures[far], most)[:most]])
+        X = block.X[far]
+        dense = X.toarray() if scipy.sparse.issparse(X) else X
+        at = far + block.at.start if isinstance(block.at, slice) else block.at[far]
+        return dense.T, block.targets.block(at), np.array([ranges.max()])
+
+    columns, targets, largest = problem.rows.gathered(program)
+    block = Block(np.ascontiguousarray(columns.T), GivenTargets(targets), slice(0, columns.shape[1]))
+    return FarRows(problem, block, float(largest.max()))
+
+
+def _ranges(logits, are_separate):
+    """Range (m,) of the changes of the logits (k, m) of each row: of sigmoids, which have another of 0, the largest."""
+    return np.abs(logits).max(axis=0) if are_separate else logits.max(axis=0) - logits.min(axis=0)

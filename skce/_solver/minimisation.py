@@ -1,0 +1,98 @@
+"""The minimisation of a problem, in stages, each with a fresh curvature. How it ended is data.
+
+While curvatures are cheap stand-ins, a stage is L-BFGS over displacements from the best point known. Where the Hessian
+itself is affordable, and the loss is cross-entropy, Newton's method takes over: it ends with a certificate.
+"""
+
+import numpy as np
+
+from skce._rows.blocks import RowsLostError
+from skce._solver.certificate import ROUNDING_OF_GAIN, certified_gap
+from skce._solver.curvature.ladder import first_rung, has_cheap_hessian, next_rung, rungs_for
+from skce._solver.descent import Descent
+from skce._solver.lbfgs import Stage
+from skce._solver.newton import NewtonStage, is_for_newton
+from skce._solver.objective import LinearObjective
+from skce._solver.solution import Solution
+from skce._solver.standardisation import Standardisation
+
+# The rate of a stage flatters those that follow.
+SLOWING = 3.0
+
+# What starting another stage costs, in evaluations, besides its curvature; more if L-BFGS has to learn again what a
+# curvature does not know.
+COST_OF_STAGE, COST_OF_INEXACT_STAGE = 3.0, 10.0
+
+
+def minimised(problem, starts, *, tol, max_iter, watch):
+    """Solution of a problem from the best of ``starts``, flat, to within ``tol`` of F, by estimate.
+
+    ``watch`` is told the Iterate after every iteration, and ends the minimisation if it returns True; and the Descent
+    after every stage.
+    """
+    objective, standardisation = LinearObjective(problem), Standardisation.of(problem)
+    descent = Descent.from_best_of(starts, objective)
+    rungs = rungs_for(objective)
+    rung = first_rung(rungs, is_cold=objective.is_without_coef(descent.best.params))
+    has_newton, is_newton = is_for_newton(problem) and has_cheap_hessian(rungs), False
+    interruption = None
+    reason = None if np.isfinite(descent.best.gradient).all() else "stalled"
+    try:
+        while reason is None:
+            curvature = rungs[rung].curvature(objective, descent.best.params, standardisation)
+            descent.n_passes += curvature.sweeps
+            stage = (
+                NewtonStage(descent, curvature, tol, watch)
+                if is_newton
+                else _stage(descent, curvature, rungs[rung], tol, watch)
+            )
+            reason = stage.run(max_iter + 1 - len(descent.loss_curve))
+            descent.n_stages += 1
+            watch.after_stage(descent)
+            descent.look_for_separated_problems()
+            if descent.is_separated.all() or (reason == "converged" and descent.is_separated.any()):
+                reason = "separable"
+            elif reason == "converged" and not is_newton:
+                if has_newton:
+                    # What a stage believes, Newton's method has to certify.
+                    is_newton, rung, reason = True, len(rungs) - 1, None
+                else:
+                    descent.gap_bound = certified_gap(descent, curvature, tol * abs(descent.best.value))
+            elif reason is None:
+                # One stage in exact coordinates is quicker than as many steps of Newton's; a second one is not.
+                is_newton = has_newton and curvature.is_exact
+                higher = next_rung(rungs, rung, SLOWING * stage.iterations_left())
+                if higher == rung and not stage.gain > ROUNDING_OF_GAIN * abs(descent.best.value):
+                    reason = "precision" if descent.is_at_rounding() else "stalled"
+                rung = higher
+            if reason is None and len(descent.loss_curve) > max_iter:
+                reason = "max_iter"
+        if reason != "converged" and np.isfinite(descent.best.gradient).all():
+            descent.gap_bound = certified_gap(descent, stage.curvature, tol * abs(descent.best.value))
+    except (KeyboardInterrupt, RowsLostError) as error:
+        reason, interruption = "interrupted", error
+    suboptimality, gap_bound = descent.suboptimality, descent.gap_bound
+    if reason == "interrupted":
+        gap_bound = None
+    if gap_bound is not None and gap_bound < suboptimality * abs(descent.best.value):
+        suboptimality = gap_bound / abs(descent.best.value)
+        if suboptimality <= tol and reason in ("precision", "stalled", "max_iter"):
+            reason = "converged"
+    return Solution(
+        descent.best.params,
+        descent.best.value,
+        suboptimality,
+        gap_bound,
+        (*descent.loss_curve[:-1], descent.best.value),
+        (*descent.pass_curve[:-1], descent.n_passes),
+        descent.n_evaluations,
+        reason,
+        interruption,
+    )
+
+
+def _stage(descent, curvature, rung, tol, watch):
+    """The stage of L-BFGS that the best point and a curvature there begin."""
+    n_iter = rung.n_iter * (1 if curvature.is_exact else 2**descent.n_stages)
+    patience = rung.cost + (COST_OF_STAGE if curvature.is_exact else COST_OF_INEXACT_STAGE)
+    return Stage(descent, curvature, tol, watch, n_iter, patience)
