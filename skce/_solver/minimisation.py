@@ -9,10 +9,11 @@ import numpy as np
 from skce._rows.blocks import RowsLostError
 from skce._solver.certificate import ROUNDING_OF_GAIN, certified_gap
 from skce._solver.curvature.ladder import first_rung, has_cheap_hessian, next_rung, rungs_for
-from skce._solver.descent import Descent
+from skce._solver.descent import MOST_LOSS_OF_SEPARATED, ROUNDING_OF_ESTIMATE, Descent
 from skce._solver.lbfgs import Stage
 from skce._solver.newton import NewtonStage, is_for_newton
 from skce._solver.objective import LinearObjective
+from skce._solver.separation import separation_of
 from skce._solver.solution import Solution
 from skce._solver.standardisation import Standardisation
 
@@ -35,8 +36,10 @@ def minimised(problem, starts, *, tol, max_iter, watch):
     rungs = rungs_for(objective)
     rung = first_rung(rungs, is_cold=objective.is_without_coef(descent.best.params))
     has_newton, is_newton = is_for_newton(problem) and has_cheap_hessian(rungs), False
-    interruption = None
+    interruption = separation = None
     reason = None if np.isfinite(descent.best.gradient).all() else "stalled"
+    if not max_iter:
+        reason = reason or "max_iter"
     try:
         while reason is None:
             curvature = rungs[rung].curvature(objective, descent.best.params, standardisation)
@@ -67,10 +70,15 @@ def minimised(problem, starts, *, tol, max_iter, watch):
                 rung = higher
             if reason is None and len(descent.loss_curve) > max_iter:
                 reason = "max_iter"
-        if reason != "converged" and np.isfinite(descent.best.gradient).all():
-            descent.gap_bound = certified_gap(descent, stage.curvature, tol * abs(descent.best.value))
+        if descent.n_stages:
+            reason, separation = _judged(reason, descent, stage, tol)
     except (KeyboardInterrupt, RowsLostError) as error:
         reason, interruption = "interrupted", error
+    return _solution(descent, reason, tol, interruption, separation)
+
+
+def _solution(descent, reason, tol, interruption, separation):
+    """The Solution that a descent has come to."""
     suboptimality, gap_bound = descent.suboptimality, descent.gap_bound
     if reason == "interrupted":
         gap_bound = None
@@ -88,6 +96,8 @@ def minimised(problem, starts, *, tol, max_iter, watch):
         descent.n_evaluations,
         reason,
         interruption,
+        separation,
+        descent.n_inner_passes,
     )
 
 
@@ -96,3 +106,20 @@ def _stage(descent, curvature, rung, tol, watch):
     n_iter = rung.n_iter * (1 if curvature.is_exact else 2**descent.n_stages)
     patience = rung.cost + (COST_OF_STAGE if curvature.is_exact else COST_OF_INEXACT_STAGE)
     return Stage(descent, curvature, tol, watch, n_iter, patience)
+
+
+def _judged(reason, descent, stage, tol):
+    """Why a minimisation is over, and the Separation of the data if there is no minimum; sets the bound of the gap."""
+    problem, value = descent.objective.problem, abs(descent.best.value)
+    if reason != "converged" and np.isfinite(descent.best.gradient).all():
+        descent.gap_bound = certified_gap(descent, stage.curvature, tol * value)
+    if reason == "precision" and descent.suboptimality > max(tol, ROUNDING_OF_ESTIMATE * descent.objective.resolution):
+        reason = "stalled"
+    is_certain = reason == "converged" and isinstance(stage, NewtonStage)
+    # Rows that are all but certain curve F by so little that an old curvature estimates nothing.
+    if reason == "converged" and value <= MOST_LOSS_OF_SEPARATED and (descent.gap_bound or 0) > tol * value:
+        reason = "stalled"
+    if problem.is_every_coef_penalised or is_certain or reason == "stopped":
+        return reason, None
+    separation = separation_of(problem)
+    return "separable" if separation else reason, separation

@@ -45,8 +45,10 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     n_iter_: Array
     n_evaluations_: int
     n_passes_: float
+    n_inner_passes_: float
     suboptimality_: float
     gap_bound_: float | None
+    is_certified_: bool
     n_features_in_: int
     feature_names_in_: Array
     _fitted_loss: Loss
@@ -154,7 +156,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         """
         engine_of(X).check(X)
         with unchanged_on_error(self):
-            solution, constant_labels = self._fit(X, y, sample_weight)
+            solution, labels, constant_labels = self._fit(X, y, sample_weight)
         if solution.reason == "interrupted":
             solution.interruption.add_note(
                 "The estimator is fitted as of its last iteration; with warm_start=True it goes on from there."
@@ -166,7 +168,8 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
                 UserWarning,
                 stacklevel=2,
             )
-        warn_unless_converged(solution, tol=self.tol)
+        columns = getattr(self, "feature_names_in_", None)
+        warn_unless_converged(solution, tol=self.tol, columns=columns, labels=labels)
         return self
 
     @where_X_is
@@ -269,7 +272,10 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
 
     @with_callbacks
     def _fit(self, X, y, sample_weight):
-        """Set the fitted attributes; return the Solution and the labels of a multilabel y that have one outcome."""
+        """Set the fitted attributes.
+
+        Return the Solution, the labels of what was optimised, and those of a multilabel y that have one outcome.
+        """
         check_parameters(self)
         progress = Progress(self, X, y, sample_weight)
         training_set = TrainingSet.read(self, X, y, sample_weight)
@@ -284,10 +290,11 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         except RowsLostError as error:
             solution = replace(solution, reason="interrupted", interruption=error)
             attributes = training_set.attributes(iterate, are_rows_lost=True)
-        vars(self).update(attributes | _attributes_of(solution))
+        vars(self).update(attributes | _attributes_of(solution, self.tol))
         progress.end()
-        is_multilabel = training_set.link.is_multilabel
-        return solution, training_set.data.classes[training_set.constant_outputs].tolist() if is_multilabel else []
+        labels, constant = training_set.labels, training_set.constant_outputs
+        constant_labels = labels[constant].tolist() if training_set.link.is_multilabel else []
+        return solution, np.delete(labels, constant), constant_labels
 
     def _warm_start(self, classes, shape, outputs):
         """Coef and intercept of the last fit for the given outputs, in the order of ``classes``; None if cold."""
@@ -329,14 +336,16 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         super().__setstate__(checked(state, type(self).__name__, __version__))
 
 
-def _attributes_of(solution):
+def _attributes_of(solution, tol):
     """The fitted attributes that say how the fit went."""
     return {
         "n_iter_": np.array([solution.n_iter], dtype=np.int32),
         "n_evaluations_": solution.n_evaluations,
         "n_passes_": solution.n_passes,
+        "n_inner_passes_": solution.n_inner_passes,
         "suboptimality_": solution.suboptimality,
         "gap_bound_": solution.gap_bound,
+        "is_certified_": solution.is_certified(tol),
         "loss_": solution.value,
         "loss_curve_": np.array(solution.loss_curve),
         "pass_curve_": np.array(solution.pass_curve),

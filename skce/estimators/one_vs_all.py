@@ -87,6 +87,8 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     n_passes_ : float
         Passes over the data: evaluations and sweeps for the curvature or for statistics of the columns. A sweep over a
         sample of the rows counts as that part of one.
+    n_inner_passes_ : float
+        Evaluations of the models of Newton's method, each by the share of the rows that its model keeps, in memory.
     suboptimality_ : float
         The estimate of (F - min F) / F at the end of the fit; the largest of any column.
     gap_bound_ : float or None
@@ -94,6 +96,9 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         a Newton step, which says about what the gap is where the exact curvature was affordable, and may say little
         where it was not and C is large; for other convex losses it is strong convexity, which says less, and inf if a
         fit was stopped too far from its end. None if the loss is not convex or C is inf, and after an interrupt.
+    is_certified_ : bool
+        Whether ``gap_bound_ <= tol * loss_``: a proof that no parameters have a loss less by more than ``tol`` of it.
+        Where False, ``suboptimality_`` is an estimate.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)

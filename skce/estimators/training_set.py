@@ -68,6 +68,11 @@ class TrainingSet:
         return self.rows.targets.n_outputs, self.rows.shape[1]
 
     @property
+    def labels(self) -> Array:
+        """Labels of the outputs: of one logit that of the second class."""
+        return self.data.classes[-self.rows.targets.n_outputs :]
+
+    @property
     def constant_outputs(self) -> Array:
         """Indices of the outputs that have no optimum."""
         return np.delete(np.arange(self.shape[0]), self.rows.targets.outputs)

@@ -23,7 +23,7 @@ def check_parameters(estimator: Any) -> None:
     check_number("gamma", estimator.gamma, lambda gamma: 0 <= gamma < np.inf, "a finite number of at least 0")
     check_number("label_smoothing", estimator.label_smoothing, lambda epsilon: 0 <= epsilon < 1, "a number in [0, 1)")
     check_number("tol", estimator.tol, lambda tol: 0 <= tol < np.inf, "a finite number of at least 0")
-    check_integer("max_iter", estimator.max_iter, 1)
+    check_integer("max_iter", estimator.max_iter, 0)
     check_integer("verbose", int(estimator.verbose) if isinstance(estimator.verbose, bool) else estimator.verbose, 0)
     check_boolean("fit_intercept", estimator.fit_intercept)
     check_boolean("warm_start", estimator.warm_start)

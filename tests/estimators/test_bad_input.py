@@ -46,7 +46,7 @@ def assert_fit_raises(estimator, args, message, exception=ValueError):
         ("gamma", [-0.1, np.nan, np.inf, False, "2"], "a finite number of at least 0"),
         ("label_smoothing", [-0.1, 1, 1.5, np.nan, True, "0.1"], r"a number in \[0, 1\)"),
         ("tol", [-1e-9, np.nan, np.inf, True, "0"], "a finite number of at least 0"),
-        ("max_iter", [0, -1, 10.0, True, "100"], "an integer of at least 1"),
+        ("max_iter", [-1, 10.0, True, "100"], "an integer of at least 0"),
         ("verbose", [-1, 0.5, "yes", None], "an integer of at least 0"),
         ("fit_intercept", [1, 0, "yes", None], "True or False"),
         ("warm_start", [1, None], "True or False"),

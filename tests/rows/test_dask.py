@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import dask
@@ -17,7 +18,7 @@ import pytest
 import scipy.sparse
 from distributed import Client, KilledWorker, LocalCluster, futures_of, wait
 from sklearn.datasets import load_digits, load_iris
-from sklearn.exceptions import DataConversionWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 from sklearn.metrics import get_scorer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -90,10 +91,17 @@ class TestTheSameOptimumAsInMemory:
         X, y = load_iris(return_X_y=True)
         options = CONSISTENT | {"C": C} | ({"class_weight": "balanced", "label_smoothing": 0.1} if weighted else {})
         weight = rng.uniform(size=len(y)) * (np.arange(len(y)) % 5 > 0) if weighted else None
-        plain = SoftmaxRegressor(**options).fit(X, y, weight)
         lazy_X = on_dask(X, chunk)
-        lazy = SoftmaxRegressor(**options).fit(lazy_X, on_dask(y, 40), None if weight is None else on_dask(weight, 11))
-        assert_same(lazy, plain, X, lazy_X)
+        has_minimum = np.inf > C or weighted
+
+        def fitted(X, y, weight):
+            # Without a penalty, or smoothing, petal length tells the first class from the others ever better.
+            separation = pytest.warns(ConvergenceWarning, match="Along the columns 2 rows of class 0")
+            with nullcontext() if has_minimum else separation:
+                return SoftmaxRegressor(**options).fit(X, y, weight)
+
+        plain = fitted(X, y, weight)
+        assert_same(fitted(lazy_X, on_dask(y, 40), None if weight is None else on_dask(weight, 11)), plain, X, lazy_X)
 
     @pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
     @pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
