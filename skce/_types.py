@@ -58,6 +58,10 @@ class RowCurvature(Protocol):
         """Their traces (m,)."""
         ...
 
+    def product(self, step: Array) -> Array:
+        """Their products (K, m) with a step (K, m) of the logits."""
+        ...
+
     def total(self) -> Array:
         """Their sum: (K, K), or (K,) of separate logits."""
         ...

@@ -69,6 +69,10 @@ class SigmoidCurvature:
         """Their sums (m,) over the logits of a row."""
         return self.weights.sum(axis=0)
 
+    def product(self, step):
+        """Their products (L, m) with a step (L, m) of the logits."""
+        return self.weights * step
+
     def total(self):
         """Their sum (L,), in each logit by itself."""
         return self.weights.sum(axis=1)

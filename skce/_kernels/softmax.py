@@ -109,6 +109,13 @@ class SoftmaxCurvature:
         """Traces (m,)."""
         return self.mass * (1 - (self.q * self.q).sum(axis=0))
 
+    def product(self, step):
+        """Their products (K, m) with a step (K, m) of the logits."""
+        centred = step - (self.q * step).sum(axis=0)
+        centred *= self.q
+        centred *= self.mass
+        return centred
+
     def total(self):
         """Their sum (K, K)."""
         weighted = self.mass * self.q

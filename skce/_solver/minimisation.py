@@ -7,9 +7,10 @@ itself is affordable, and the loss is cross-entropy, Newton's method takes over:
 import numpy as np
 
 from skce._rows.blocks import RowsLostError
-from skce._solver.certificate import ROUNDING_OF_GAIN, certified_gap
+from skce._solver.certificate import ROUNDING_OF_GAIN, certified_gap, dual_bound, has_dual_bound
+from skce._solver.conjugate_gradients import newton_step
 from skce._solver.curvature.ladder import first_rung, has_cheap_hessian, next_rung, rungs_for
-from skce._solver.descent import MOST_LOSS_OF_SEPARATED, ROUNDING_OF_ESTIMATE, Descent
+from skce._solver.descent import ROUNDING_OF_ESTIMATE, Descent
 from skce._solver.lbfgs import Stage
 from skce._solver.newton import NewtonStage, is_for_newton
 from skce._solver.objective import LinearObjective
@@ -23,6 +24,13 @@ SLOWING = 3.0
 # What starting another stage costs, in evaluations, besides its curvature; more if L-BFGS has to learn again what a
 # curvature does not know.
 COST_OF_STAGE, COST_OF_INEXACT_STAGE = 3.0, 10.0
+
+# Loss below which an estimate is not believed without a certificate.
+LEAST_LOSS = 1e-9
+
+# How often a step of conjugate gradients is tried for a certificate; the share of what it may show that may be left.
+MOST_CERTIFICATES = 2
+SHARE_OF_RESIDUAL = 0.2
 
 
 def minimised(problem, starts, *, tol, max_iter, watch):
@@ -60,7 +68,7 @@ def minimised(problem, starts, *, tol, max_iter, watch):
                     # What a stage believes, Newton's method has to certify.
                     is_newton, rung, reason = True, len(rungs) - 1, None
                 else:
-                    descent.gap_bound = certified_gap(descent, curvature, tol * abs(descent.best.value))
+                    _certify(descent, curvature, tol)
             elif reason is None:
                 # One stage in exact coordinates is quicker than as many steps of Newton's; a second one is not.
                 is_newton = has_newton and curvature.is_exact
@@ -117,9 +125,33 @@ def _judged(reason, descent, stage, tol):
         reason = "stalled"
     is_certain = reason == "converged" and isinstance(stage, NewtonStage)
     # Rows that are all but certain curve F by so little that an old curvature estimates nothing.
-    if reason == "converged" and value <= MOST_LOSS_OF_SEPARATED and (descent.gap_bound or 0) > tol * value:
+    if reason == "converged" and value <= LEAST_LOSS and (descent.gap_bound or 0) > tol * value:
         reason = "stalled"
     if problem.is_every_coef_penalised or is_certain or reason == "stopped":
         return reason, None
     separation = separation_of(problem)
     return "separable" if separation else reason, separation
+
+
+def _certify(descent, curvature, tol):
+    """Set the bound of the gap: of conjugate gradients' step, if that of the curvature's says too little."""
+    problem = descent.objective.problem
+    for _ in range(MOST_CERTIFICATES):
+        target = tol * abs(descent.best.value)
+        descent.gap_bound = certified_gap(descent, curvature, target)
+        if not has_dual_bound(problem) or descent.gap_bound <= target:
+            return
+        step = newton_step(descent, curvature, SHARE_OF_RESIDUAL * target)
+        if step is None:
+            return
+        point = descent.best
+        sweeps, bound = dual_bound(problem, point.params, step, target=target)
+        descent.n_passes += sweeps
+        descent.gap_bound = min(bound, descent.gap_bound)
+        if descent.gap_bound <= target:
+            return
+        moved = descent.evaluated(point.params + step)
+        # The dual point of a step bounds the gap where it leads, too.
+        descent.gap_bound = min(descent.gap_bound, max(bound - (point.value - moved.value), 0.0))
+        if moved is not descent.best or descent.gap_bound <= target:
+            return
