@@ -43,7 +43,8 @@ def minimised(problem, starts, *, tol, max_iter, watch):
     descent = Descent.from_best_of(starts, objective)
     rungs = rungs_for(objective)
     rung = first_rung(rungs, is_cold=objective.is_without_coef(descent.best.params))
-    has_newton, is_newton = is_for_newton(problem) and has_cheap_hessian(rungs), False
+    has_hessian, is_newton = is_for_newton(problem) and rungs[-1].is_exact, False
+    has_newton = has_hessian and has_cheap_hessian(rungs)
     interruption = separation = None
     reason = None if np.isfinite(descent.best.gradient).all() else "stalled"
     if not max_iter:
@@ -64,11 +65,10 @@ def minimised(problem, starts, *, tol, max_iter, watch):
             if descent.is_separated.all() or (reason == "converged" and descent.is_separated.any()):
                 reason = "separable"
             elif reason == "converged" and not is_newton:
-                if has_newton:
-                    # What a stage believes, Newton's method has to certify.
-                    is_newton, rung, reason = True, len(rungs) - 1, None
-                else:
-                    _certify(descent, curvature, tol)
+                # What a stage believes a step of conjugate gradients has to certify, or Newton's method.
+                is_newton = has_newton or (not _is_certified(descent, curvature, tol) and has_hessian)
+                if is_newton:
+                    rung, reason = len(rungs) - 1, None
             elif reason is None:
                 # One stage in exact coordinates is quicker than as many steps of Newton's; a second one is not.
                 is_newton = has_newton and curvature.is_exact
@@ -133,25 +133,29 @@ def _judged(reason, descent, stage, tol):
     return "separable" if separation else reason, separation
 
 
-def _certify(descent, curvature, tol):
-    """Set the bound of the gap: of conjugate gradients' step, if that of the curvature's says too little."""
+def _is_certified(descent, curvature, tol):
+    """Whether a step of conjugate gradients proves that the best point, or where it leads, is within ``tol``.
+
+    True also where nothing could be proven. Sets the bound of the gap.
+    """
     problem = descent.objective.problem
     for _ in range(MOST_CERTIFICATES):
         target = tol * abs(descent.best.value)
         descent.gap_bound = certified_gap(descent, curvature, target)
         if not has_dual_bound(problem) or descent.gap_bound <= target:
-            return
+            return True
         step = newton_step(descent, curvature, SHARE_OF_RESIDUAL * target)
         if step is None:
-            return
+            return False
         point = descent.best
         sweeps, bound = dual_bound(problem, point.params, step, target=target)
         descent.n_passes += sweeps
         descent.gap_bound = min(bound, descent.gap_bound)
         if descent.gap_bound <= target:
-            return
+            return True
         moved = descent.evaluated(point.params + step)
         # The dual point of a step bounds the gap where it leads, too.
         descent.gap_bound = min(descent.gap_bound, max(bound - (point.value - moved.value), 0.0))
         if moved is not descent.best or descent.gap_bound <= target:
-            return
+            return descent.gap_bound <= target
+    return False

@@ -105,6 +105,10 @@ class NewtonStage:
         if not is_quadratic or (is_near and not has_dual_bound(self.problem)):
             far = self._far_rows(descent.best, [step], promised)
             if is_near and far.largest_range <= MOST_RANGE and not has_dual_bound(self.problem):
+                # A step that is this short leads nearer, even where F is as low already as rounding tells.
+                nearer = descent.evaluated(descent.best.params + step)
+                if nearer.value <= descent.best.value:
+                    descent.best = nearer
                 return "converged"
             if far:
                 step, promised = self._minimiser(descent.best, far)

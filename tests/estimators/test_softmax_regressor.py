@@ -73,6 +73,13 @@ class TestPeers:
         ours = SoftmaxRegressor(C=np.inf, **TIGHT).fit(X, y)
         np.testing.assert_allclose(np.r_[ours.intercept_, ours.coef_[0]], np.asarray(theirs.params), rtol=1e-6)
 
+    def test_unpenalised_affairs_are_statsmodels_logit(self):
+        data = sm.datasets.fair.load()
+        X, y = np.asarray(data.exog, dtype=float), (np.asarray(data.endog) > 0).astype(int)
+        theirs = sm.Logit(y, sm.add_constant(X)).fit(tol=1e-14, disp=0)
+        ours = SoftmaxRegressor(C=np.inf, tol=1e-14).fit(X, y)
+        np.testing.assert_allclose(np.r_[ours.intercept_, ours.coef_[0]], np.asarray(theirs.params), atol=1e-6)
+
     def test_two_classes_of_a_softmax_at_c_are_one_logit_at_twice_c(self, rng):
         X, y = overlapping(rng, n_classes=2)
         # A third class without samples keeps its column, and the other two their softmax.
