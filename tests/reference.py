@@ -72,3 +72,32 @@ def sigmoid_objective(X, pairs, total, phi, coef, intercept, C):
             p = 1 / (1 + math.exp(-z))
             value += t_for * phi(p) + t_against * phi(1 - p)
     return value / total + penalty(coef, C, total)
+
+
+def log_sum_exp(logits):
+    largest = max(logits)
+    return largest + math.log(math.fsum(math.exp(z - largest) for z in logits))
+
+
+def moments_of_step(logits, step):
+    """Mean and variance of a step of the logits, by the probabilities of these."""
+    q = softmax(logits)
+    mean = math.fsum(p * s for p, s in zip(q, step, strict=True))
+    return mean, math.fsum(p * (s - mean) ** 2 for p, s in zip(q, step, strict=True))
+
+
+def growth(logits, step):
+    """By how much a step of the logits raises log sum exp."""
+    return log_sum_exp([z + s for z, s in zip(logits, step, strict=True)]) - log_sum_exp(logits)
+
+
+def divergence(p, q):
+    """KL(p, q)."""
+    return math.fsum(a * math.log(a / b) for a, b in zip(p, q, strict=True) if a)
+
+
+def softmaxes_of_row(targets, logits, step):
+    """Targets, logits and step of each softmax of a row: of T (k,) one, of T (2, k) one over (z, 0) a logit."""
+    if targets.ndim == 1:
+        return [(targets.tolist(), logits.tolist(), step.tolist())]
+    return [(t, [z, 0.0], [s, 0.0]) for t, z, s in zip(targets.T.tolist(), logits.tolist(), step.tolist(), strict=True)]

@@ -16,7 +16,10 @@ from skce._kernels.sigmoid import (
 from skce._kernels.softmax import (
     SoftmaxCurvature,
     cross_entropy_gradient,
+    departures,
+    dual_point,
     label_cross_entropy_gradient,
+    moved_dual_point,
     softmax,
     softmax_curvature,
     softmax_loss_gradient,
@@ -254,3 +257,77 @@ def matrices_of(curvature):
     first, second = np.triu_indices(n_classes, 1)
     differences = np.eye(n_classes)[first] - np.eye(n_classes)[second]
     return np.einsum("pm,pk,pl->mkl", curvature.entries(first, second), differences, differences)
+
+
+class TestSteps:
+    """What a step of the logits does to rows, by loops; columns of LARGE are saturated."""
+
+    @pytest.fixture(params=["ordinary", "saturated"])
+    def rows(self, request, rng):
+        """Logits (K, m), and steps (K, m) from small to large."""
+        if request.param == "saturated":
+            return LARGE, np.array(
+                [[-2e4, 3.0, 0.0, 1e4, -30.0], [1.0, 1.0, 2.0, -1e4, 0.0], [0.0, 2e4, 1.0, 1.0, 9.0]]
+            )
+        return 3 * rng.standard_normal((4, 9)), rng.standard_normal((4, 9)) * 10.0 ** np.arange(-4, 5)
+
+    def test_departures_are_those_from_the_quadratic(self, rows):
+        logits, steps = rows
+        log_q, q, _ = softmax(logits.copy())
+        actual = departures(log_q, q, steps)
+        for z, s, departure in zip(logits.T.tolist(), steps.T.tolist(), actual, strict=True):
+            mean, variance = reference.moments_of_step(z, s)
+            expected = abs(reference.growth(z, s) - mean - variance / 2)
+            assert departure == pytest.approx(expected, rel=1e-11, abs=1e-14)
+
+    def test_the_moved_dual_point_is_where_the_step_leads(self, rows):
+        logits, steps = rows
+        log_q, q, _ = softmax(logits.copy())
+        p, divergence = moved_dual_point(log_q, q, steps)
+        for i, (z, s) in enumerate(zip(logits.T.tolist(), steps.T.tolist(), strict=True)):
+            moved = [a + b for a, b in zip(z, s, strict=True)]
+            expected = reference.softmax(moved)
+            np.testing.assert_allclose(p[:, i], expected, rtol=1e-10, atol=1e-300)
+            # KL(p, q) = p . s - growth, which holds where q is 0 too.
+            of_step = sum(a * b for a, b in zip(expected, s, strict=True))
+            assert divergence[i] == pytest.approx(of_step - reference.growth(z, s), rel=1e-9, abs=1e-13)
+
+    def test_the_dual_point_is_linearised_and_clipped(self, rows):
+        logits, steps = rows
+        log_q, q, _ = softmax(logits.copy())
+        p, divergence = dual_point(log_q, q, steps)
+        assert (p >= 0).all()
+        np.testing.assert_allclose(p.sum(axis=0), 1, rtol=1e-13)
+        is_cut = False
+        for i, (z, s) in enumerate(zip(logits.T.tolist(), steps.T.tolist(), strict=True)):
+            of_row = reference.softmax(z)
+            mean, _ = reference.moments_of_step(z, s)
+            linear = [max(a * (1 + b - mean), 0.0) for a, b in zip(of_row, s, strict=True)]
+            is_cut |= any(b - mean < -1 for b in s)
+            expected = [a / sum(linear) for a in linear]
+            np.testing.assert_allclose(p[:, i], expected, rtol=1e-11, atol=1e-300)
+            if all(of_row):
+                # The loop loses digits where p is about q.
+                assert divergence[i] == pytest.approx(reference.divergence(expected, of_row), rel=1e-7, abs=1e-14)
+        assert is_cut
+
+    def test_the_divergence_of_a_small_step_keeps_its_digits(self, rng):
+        log_q, q, _ = softmax(rng.standard_normal((3, 5)))
+        step = rng.standard_normal((3, 5))
+        for size in (1e-5, 1e-9, 1e-100):
+            centred = size * (step - (q * step).sum(axis=0))
+            np.testing.assert_allclose(
+                dual_point(log_q, q, size * step)[1], (q * centred**2).sum(axis=0) / 2, rtol=1e-4
+            )
+
+
+def test_what_a_saturated_row_curves_keeps_its_digits():
+    logits = np.array([[60.0, 700.0], [0.0, 0.0], [0.0, 1.0]])
+    curvature = softmax_curvature(logits, np.array([[1.0, 2.0], [0.0, 0.0], [0.0, 0.0]]), CrossEntropy())
+    first, second = np.triu_indices(3, 1)
+    expected = [
+        [math.exp(-60), 2 * math.exp(-700)],
+        [math.exp(-60), 2 * math.exp(-699)],
+        [math.exp(-120), 0.0],
+    ]
+    np.testing.assert_allclose(curvature.entries(first, second), expected, rtol=1e-12)

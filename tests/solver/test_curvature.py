@@ -14,7 +14,7 @@ from skce._solver import minimisation
 from skce._solver.curvature import diagonal, exact, kronecker
 from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.directions import intercept_step
-from skce._solver.curvature.exact import ExactCurvature
+from skce._solver.curvature.exact import ExactCurvature, hessian_sums
 from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature
 from skce._solver.curvature.ladder import Rung
 from skce._solver.objective import LinearObjective
@@ -92,6 +92,69 @@ def test_in_exact_coordinates_the_hessian_is_the_identity(C, fit_intercept, targ
     curvature = ExactCurvature(objective, params, standardisation)
     hessian = hessian_in_coordinates(objective, curvature, params)
     np.testing.assert_allclose(hessian, np.eye(len(hessian)), atol=1e-6)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("C", [2.0, np.inf])
+def test_in_decorrelated_columns_an_exact_curvature_is_the_same(C, fit_intercept, targets, X, rng):
+    objective, standardisation = problem(X, targets, C=C, fit_intercept=fit_intercept)
+    params = random_params(objective, standardisation, rng)
+    curvature = ExactCurvature(objective, params, standardisation)
+    gradient = objective(random_params(objective, standardisation, rng))[1]
+    expected = curvature.to_params(curvature.pull_back(gradient))
+    elsewhere = ExactCurvature(objective, random_params(objective, standardisation, rng), standardisation)
+    once = elsewhere.decorrelated()
+    twice = ExactCurvature(objective, params, once).decorrelated()
+    for columns in (once, twice):
+        decorrelated = ExactCurvature(objective, params, columns)
+        np.testing.assert_allclose(
+            decorrelated.to_params(decorrelated.pull_back(gradient)), expected, rtol=1e-8, atol=1e-9
+        )
+    # A curvature that is taken over the classes to be the identity.
+    hessians = ExactCurvature(objective, params, twice).hessians
+    n_columns = objective.shape[0]
+    by_class = hessians.sum(axis=0)
+    if not targets.link.are_separate:
+        by_class = np.einsum("icjc->ij", by_class.reshape(n_columns, K - 1, n_columns, K - 1))
+    np.testing.assert_allclose(by_class, np.eye(n_columns), atol=1e-9)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_reduced_gradients_map_by_the_transpose_of_displacements(fit_intercept, targets, X, rng):
+    objective, standardisation = problem(X, targets, fit_intercept=fit_intercept)
+    params = random_params(objective, standardisation, rng)
+    standardised = ExactCurvature(objective, params, standardisation)
+    for curvature in (standardised, ExactCurvature(objective, params, standardised.decorrelated())):
+        gradient = objective(params)[1]
+        by_reduced = curvature.reduced_gradient(gradient)
+        reduced = rng.standard_normal(by_reduced.shape)
+        assert (by_reduced * reduced).sum() == pytest.approx(gradient @ curvature.displacement(reduced), rel=1e-9)
+        # The Hessians are by the same.
+        length = 1e-4
+        step = curvature.displacement(reduced)
+        change = objective(params + length * step)[1] - objective(params - length * step)[1]
+        expected = (curvature.hessians @ reduced[..., None])[..., 0]
+        np.testing.assert_allclose(curvature.reduced_gradient(change) / (2 * length), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
+def test_one_sweep_gives_the_objective_and_its_curvature(container, targets, X, rng, monkeypatch):
+    monkeypatch.setattr("skce._rows.blocks.ROWS_PER_BLOCK", 7)
+    monkeypatch.setattr("skce._rows.blocks.ELEMENTS_PER_BLOCK", 1)
+    objective, standardisation = problem(container(X), targets)
+    params = random_params(objective, standardisation, rng)
+    expected_values, expected_gradient = objective(params)
+    expected = ExactCurvature(objective, params, standardisation)
+    values, gradient, sums = objective.with_curvature_sums(params, *hessian_sums(objective.problem, standardisation))
+    actual = ExactCurvature(objective, params, standardisation, sums)
+    assert (actual.sweeps, expected.sweeps) == (0, 1)
+    for ours, theirs in (
+        (values, expected_values),
+        (gradient, expected_gradient),
+        (actual.hessians, expected.hessians),
+        (actual.by_class, expected.by_class),
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-14, atol=1e-14 * np.abs(theirs).max())
 
 
 @pytest.mark.parametrize("make_curvature", [KroneckerCurvature, RowSpaceCurvature])
