@@ -125,7 +125,7 @@ def _judged(reason, descent, stage, tol):
         reason = "stalled"
     is_certain = reason == "converged" and isinstance(stage, NewtonStage)
     # Rows that are all but certain curve F by so little that an old curvature estimates nothing.
-    if reason == "converged" and value <= LEAST_LOSS and (descent.gap_bound or 0) > tol * value:
+    if reason in ("converged", "precision") and value <= LEAST_LOSS and (descent.gap_bound or 0) > tol * value:
         reason = "stalled"
     if problem.is_every_coef_penalised or is_certain or reason == "stopped":
         return reason, None

@@ -14,8 +14,8 @@ def weighted_moments(weights, columns):
     """Sums (w, d, d) over the rows of weights (w, m) times the products of two of the columns (d, m)."""
     n_columns, n_rows = columns.shape
     if n_columns > 2 * len(weights):
-        weighted = (weights[:, None] * columns).reshape(-1, n_rows)
-        return (weighted @ columns.T).reshape(-1, n_columns, n_columns)
+        weighted = (weights[:, None] * columns).reshape(len(weights) * n_columns, n_rows)
+        return (weighted @ columns.T).reshape(len(weights), n_columns, n_columns)
     products = np.empty((n_columns * (n_columns + 1) // 2, n_rows))
     for column in range(n_columns):
         start = column * (2 * n_columns - column + 1) // 2
