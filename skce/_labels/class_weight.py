@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from skce._checks import InvalidParameterError, check_number
+from skce._labels.places import listed, places_of
 
 # The middle of the values that Cui et al. (2019) tried: 0.9, 0.99, 0.999, 0.9999.
 EFFECTIVE_BETA = 0.999
@@ -60,12 +61,13 @@ def _weights_from_dict(class_weight, classes):
         check_number(
             f"class_weight[{key!r}]", weight, lambda weight: 0 <= weight < np.inf, "a finite number, at least 0"
         )
-    labels = classes.tolist()
-    left_out = [label for label in labels if label not in class_weight]
-    unknown = [key for key in class_weight if key not in labels]
-    if left_out and unknown:
+    places = places_of(list(class_weight), classes)
+    is_left_out = ~np.isin(np.arange(len(classes)), places)
+    unknown = [key for key, place in zip(class_weight, places, strict=True) if place < 0]
+    if is_left_out.any() and unknown:
         raise InvalidParameterError(
-            f"class_weight leaves out the classes {left_out} and has keys that name no class: {unknown}; "
-            f"the classes are {labels}."
+            f"class_weight leaves out the classes {listed(classes[is_left_out])} and has keys that name no class: "
+            f"{unknown}; the classes are {listed(classes)}."
         )
-    return np.array([class_weight.get(label, 1.0) for label in labels], dtype=float)
+    weight_at = dict(zip(places.tolist(), class_weight.values(), strict=True))
+    return np.array([weight_at.get(place, 1.0) for place in range(len(classes))], dtype=float)

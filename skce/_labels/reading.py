@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from skce._checks import InvalidParameterError
+from skce._labels.arrays import check_no_label_is_missing, check_objects, joined, label_array
 from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
+from skce._labels.places import listed, places_of
 from skce._slices import row_slices
 
 # Rows whose labels are looked up at once.
@@ -78,13 +80,13 @@ def aligned_indicator(y, labels):
     """The indicator (n, L), dense, of a multilabel y, its columns in the order of ``labels`` if it names them."""
     names, indicators = read_indicator(y)
     indicator = indicators.toarray()
-    position = {name: column for column, name in enumerate(names.tolist())}
-    if position.keys() != set(labels.tolist()):
+    places = places_of(labels, names)
+    if len(places) != len(names) or (places < 0).any():
         # Labels that are numbers of columns, or columns without names, go by their place.
         if not hasattr(y, "columns") or np.array_equal(labels, np.arange(len(labels))):
             return indicator
-        raise ValueError(f"The columns of y are {names.tolist()}, but the labels of the model are {labels.tolist()}.")
-    return indicator[:, [position[label] for label in labels.tolist()]]
+        raise ValueError(f"The columns of y are {listed(names)}, but the labels of the model are {listed(labels)}.")
+    return indicator[:, places]
 
 
 def is_indicator(y):
@@ -125,12 +127,34 @@ def _holds_zeros_and_ones(matrix):
 
 
 def checked_labels(y):
-    """y as an array (n,) of labels, none of which is missing."""
-    array = np.asarray(y)
+    """y as an array (n,) of labels, none of which is missing, a share, or an object other than a string."""
+    array = label_array(y)
     if array.ndim not in (1, 2):
         raise ValueError(f"y should be a 1d array of labels, or have a column a class; got shape {array.shape}.")
-    _check_no_label_is_missing(array, "y")
-    return column_or_1d(y, warn=True)
+    check_no_label_is_missing(array, "y")
+    check_objects(array, y, "y")
+    labels = column_or_1d(array, warn=True)
+    _check_no_shares(labels)
+    return labels
+
+
+def are_in_order(labels, classes):
+    """Whether ``labels``, an array or a sequence, are the classes (K,) in their order."""
+    return np.array_equal(places_of(label_array(labels), classes), np.arange(len(classes)))
+
+
+def _check_no_shares(labels):
+    """Raise if labels (n,) are the shares that one of two classes has."""
+    if labels.dtype.kind != "f" or not ((labels >= 0) & (labels <= 1)).all():
+        return
+    is_share = (labels > 0) & (labels < 1)
+    if is_share.any():
+        row = np.argmax(is_share)
+        raise ValueError(
+            f"y must hold labels, or have a column a class, but holds numbers between 0 and 1: label {row} is "
+            f"{labels[row]}. If these are the shares p of the second of two classes, give those of both: "
+            "np.c_[1 - p, p]."
+        )
 
 
 def distinct_labels(y):
@@ -141,7 +165,7 @@ def distinct_labels(y):
 def union_of_labels(arrays):
     """The sorted distinct labels (K,) of several arrays of labels."""
     try:
-        return reduce(np.union1d, arrays)
+        return reduce(lambda first, second: np.unique(joined([first, second])), arrays)
     except TypeError as error:
         raise ValueError("y must hold labels of one type, which can be sorted.") from error
 
@@ -158,33 +182,15 @@ def _read_classes(y, known):
 
 def hard_labels(y, observed, classes):
     """HardLabels of an array of labels, whose distinct ones are ``observed``, by the sorted ``classes`` (K,)."""
-    position = {label: k for k, label in enumerate(classes.tolist())}
-    unknown = [label for label in observed.tolist() if label not in position]
-    if unknown:
-        raise ValueError(f"y holds labels that are not in classes: {unknown}; classes is {classes.tolist()}.")
-    positions = np.array([position[label] for label in observed.tolist()])
+    places = places_of(observed, classes)
+    if (places < 0).any():
+        unknown = listed(observed[places < 0])
+        raise ValueError(f"y holds labels that are not in classes: {unknown}; classes is {listed(classes)}.")
     # A code a row: as small as can be, where there are more rows than memory.
     codes = np.empty(len(y), np.min_scalar_type(len(classes)))
     for rows in row_slices(len(y), ROWS_PER_SEARCH):
-        codes[rows] = positions[np.searchsorted(observed, y[rows])]
+        codes[rows] = places[np.searchsorted(observed, y[rows])]
     return HardLabels(codes, len(classes))
-
-
-def _check_no_label_is_missing(labels, name):
-    """Raise if an array of labels holds NaN, infinity, None or pandas.NA."""
-
-    def is_missing(label):
-        try:
-            return label is None or bool(label != label)
-        except TypeError:  # pandas.NA is neither equal to itself nor not.
-            return True
-
-    if labels.dtype.kind != "O":
-        assert_all_finite(labels, input_name=name)
-        return
-    for row, label in enumerate(labels.ravel()):
-        if is_missing(label):
-            raise ValueError(f"Input {name} contains NaN or None: label {row} is {label!r}.")
 
 
 def _read_distributions(y, classes, known):
@@ -195,12 +201,12 @@ def _read_distributions(y, classes, known):
         return _classes_of_array(matrix, classes, known), SoftLabels(matrix)
     names = list(names)
     known = sorted_classes(names, "the columns of y") if known is None else known
-    position = {label: k for k, label in enumerate(known.tolist())}
-    unknown = [name for name in names if name not in position]
+    places = places_of(names, known)
+    unknown = [name for name, place in zip(names, places, strict=True) if place < 0]
     if unknown:
-        raise ValueError(f"y has columns that are not in classes: {unknown}; classes is {known.tolist()}.")
+        raise ValueError(f"y has columns that are not in classes: {unknown}; classes is {listed(known)}.")
     aligned = np.zeros((len(matrix), len(known)), matrix.dtype)
-    aligned[:, [position[name] for name in names]] = matrix
+    aligned[:, places] = matrix
     return known, SoftLabels(aligned)
 
 
@@ -209,11 +215,11 @@ def _classes_of_array(matrix, classes, known):
     if known is None:
         return np.arange(matrix.shape[1])
     if len(known) != matrix.shape[1]:
-        raise ValueError(f"y has {matrix.shape[1]} columns for the {len(known)} classes in classes: {known.tolist()}.")
-    if list(classes) != known.tolist():
+        raise ValueError(f"y has {matrix.shape[1]} columns for the {len(known)} classes in classes: {listed(known)}.")
+    if not are_in_order(classes, known):
         raise ValueError(
-            f"The columns of an array y stand in sorted order of the classes, {known.tolist()}, but classes is "
-            f"{np.asarray(classes).tolist()}; sort both, or give y as a DataFrame whose columns name the classes."
+            f"The columns of an array y stand in sorted order of the classes, {listed(known)}, but classes is "
+            f"{listed(label_array(classes))}; sort both, or give y as a DataFrame whose columns name the classes."
         )
     return known
 
@@ -236,15 +242,18 @@ def _checked_distributions(y):
         raise ValueError(
             f"y contains NaN or infinity: row {row} is {matrix[row].tolist()}; the probability of no class is 0."
         )
-    if (matrix < 0).any():
-        row = np.argmax((matrix < 0).any(axis=1))
+    rounding = rounding_of_probabilities(matrix.dtype)
+    is_negative = matrix < -rounding
+    if is_negative.any():
+        row = np.argmax(is_negative.any(axis=1))
         raise ValueError(
             f"y has a negative probability: row {row} is {matrix[row].tolist()}; a multilabel indicator, which "
             "OneVsAllClassifier takes, would be of zeros and ones."
         )
-    off = np.abs(sums - 1) > rounding_of_probabilities(matrix.dtype)
+    off = np.abs(sums - 1) > rounding
     if not off.any():
-        return matrix
+        # Shares that were computed as 1 minus the others are often a rounding below 0.
+        return matrix if (matrix >= 0).all() else np.clip(matrix, 0, 1)
     row = np.argmax(off)
     if _holds_zeros_and_ones(matrix):
         raise ValueError(
@@ -263,17 +272,15 @@ def rounding_of_probabilities(dtype):
 
 def sorted_classes(values, name="classes"):
     """``values`` as a sorted array (K,), or an error that names them if they repeat or mix types."""
-    classes = np.asarray(values)
+    classes = label_array(values)
     if classes.ndim != 1 or len(classes) == 0:
         raise InvalidParameterError(f"{name} must be a sequence of class labels, got {values!r}.")
-    if classes.dtype.kind in "US" and not all(isinstance(label, str) for label in values):
-        raise InvalidParameterError(f"{name} must be labels of one type, got {list(values)!r}.")
-    _check_no_label_is_missing(classes, name)
+    check_no_label_is_missing(classes, name)
     try:
         distinct = np.unique(classes)
     except TypeError as error:
         raise InvalidParameterError(f"{name} must be labels of one type, got {list(values)!r}.") from error
     if len(distinct) < len(classes):
-        repeated = next(label for label in classes.tolist() if (classes == label).sum() > 1)
+        repeated = next(label for label in listed(distinct) if listed(classes).count(label) > 1)
         raise InvalidParameterError(f"{name} must name every class once, but {repeated!r} stands there several times.")
     return distinct

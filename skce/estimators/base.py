@@ -14,7 +14,8 @@ from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from skce._compat import CallbackSupportMixin, checked_sample_weight, with_callbacks
-from skce._labels.reading import aligned_indicator, has_columns, read_labels
+from skce._labels.places import listed, places_of
+from skce._labels.reading import aligned_indicator, checked_labels, has_columns, read_labels
 from skce._links.recovery import Recovery, check_recoverable
 from skce._pickles import checked, stamped
 from skce._rows.blocks import RowsLostError
@@ -306,13 +307,13 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             )
         if self.coef_.shape != shape and len(self.classes_) == len(classes):
             raise ValueError("warm_start needs a fit of the same kind: of the last and this one, one is multilabel.")
-        if set(self.classes_.tolist()) != set(classes.tolist()):
+        order = places_of(classes, self.classes_)
+        if len(self.classes_) != len(classes) or (order < 0).any():
             raise ValueError(
-                f"warm_start needs the classes of the last fit, {self.classes_.tolist()}, but y and classes give "
-                f"{classes.tolist()}."
+                f"warm_start needs the classes of the last fit, {listed(self.classes_)}, but y and classes give "
+                f"{listed(classes)}."
             )
-        order = [self.classes_.tolist().index(label) for label in classes.tolist()] if len(self.coef_) > 1 else [0]
-        outputs_before = np.array(order)[outputs]
+        outputs_before = order[outputs] if len(self.coef_) > 1 else outputs
         return self.coef_[outputs_before].astype(float), self.intercept_[outputs_before].astype(float)
 
     def _link_of(self, outputs: Array) -> Link:
@@ -357,7 +358,7 @@ def _score(classifier, X, y, sample_weight):
     if classifier._fitted_link.is_multilabel:
         return ClassifierMixin.score(classifier, X, aligned_indicator(y, classifier.classes_), sample_weight)
     if not has_columns(y):
-        return ClassifierMixin.score(classifier, X, y, sample_weight)
+        return ClassifierMixin.score(classifier, X, checked_labels(y), sample_weight)
     _, labels = read_labels(y, classifier.classes_)
     predicted = np.searchsorted(classifier.classes_, classifier.predict(X))
     check_consistent_length(predicted, labels.probabilities, sample_weight)

@@ -8,6 +8,7 @@ from scipy.special import log_softmax
 from sklearn.base import BaseEstimator
 
 from skce._checks import InvalidParameterError, check_number
+from skce._labels.places import listed, places_of
 from skce._labels.reading import rounding_of_probabilities
 from skce._links.recovery import check_recoverable
 from skce._types import ArrayLike
@@ -117,15 +118,16 @@ def _outcomes(prior, link):
 
 def _checked_prior(prior, classifier):
     """``prior`` (K,) or (L,) in the order of the classes, or an error."""
-    classes, is_multilabel = classifier.classes_.tolist(), classifier._fitted_link.is_multilabel
+    classes, is_multilabel = listed(classifier.classes_), classifier._fitted_link.is_multilabel
     if isinstance(prior, str) and prior == "balanced":
         return np.full(len(classes), 0.5 if is_multilabel else 1 / len(classes))
     if hasattr(prior, "to_dict"):  # a Series, whose index names the classes
         prior = prior.to_dict()
     if isinstance(prior, dict):
-        if prior.keys() != set(classes):
+        places = places_of(list(prior), classifier.classes_)
+        if sorted(places.tolist()) != list(range(len(classes))):
             raise InvalidParameterError(f"prior must name every class, {classes}, got {list(prior)}.")
-        prior = [prior[label] for label in classes]
+        prior = [value for _, value in sorted(zip(places.tolist(), prior.values(), strict=True))]
     try:
         values = np.asarray(prior, dtype=float)
     except (TypeError, ValueError) as error:

@@ -10,6 +10,7 @@ import numpy as np
 
 from skce._checks import InvalidParameterError
 from skce._labels.class_weight import class_weights
+from skce._labels.places import listed
 from skce._labels.reading import LabelReader
 from skce._rows.engines import engine_of
 from skce._solver.problem import Iterate, Problem
@@ -45,7 +46,7 @@ class TrainingSet:
         if not link.is_multilabel and (targets.class_mass > 0).sum() < 2:
             raise ValueError(
                 f"{type(estimator).__name__} needs samples of two classes or more, but y has one class, or none, of "
-                f"positive weight: {data.classes[targets.class_mass > 0].tolist()}."
+                f"positive weight: {listed(data.classes[targets.class_mass > 0])}."
             )
         if float(estimator.C) * float(targets.total) < np.finfo(float).tiny:
             raise InvalidParameterError(

@@ -9,7 +9,8 @@ from sklearn.utils import check_consistent_length
 
 from skce._checks import InvalidParameterError, check_integer
 from skce._compat import checked_sample_weight
-from skce._labels.reading import is_indicator, read_indicator, read_labels, rounding_of_probabilities
+from skce._labels.places import listed, places_of
+from skce._labels.reading import are_in_order, is_indicator, read_indicator, read_labels, rounding_of_probabilities
 from skce._types import Array, ArrayLike, BinStrategy
 from skce.functional.arrays import checked_probabilities
 
@@ -118,7 +119,7 @@ def read_outcomes(
         )
     else:
         classes, read = read_labels(y_true, labels)
-        if labels is not None and list(labels) != classes.tolist():
+        if labels is not None and not are_in_order(labels, classes):
             raise InvalidParameterError(
                 f"labels must be sorted, as the columns of y_proba are to be, got {list(labels)}; put both in that "
                 "order."
@@ -128,7 +129,7 @@ def read_outcomes(
     if outcomes.matrix.shape != probabilities.shape:
         raise InvalidParameterError(
             f"y_proba has {probabilities.shape[1]} columns, but y_true and labels give {outcomes.matrix.shape[1]} "
-            f"classes, {outcomes.classes.tolist()}; name all classes in labels."
+            f"classes, {listed(outcomes.classes)}; name all classes in labels."
         )
     probabilities = _by_name(y_proba, probabilities, outcomes.classes)
     weight = checked_sample_weight(sample_weight, probabilities)
@@ -145,9 +146,10 @@ def read_outcomes(
 def _by_name(y_proba, probabilities, classes):
     """Probabilities (n, K) with the columns of a DataFrame that names the classes in the order of these."""
     names = list(getattr(y_proba, "columns", []))
-    if set(names) != set(classes.tolist()) or len(names) != len(classes):
-        return probabilities
-    return probabilities[:, [names.index(label) for label in classes.tolist()]]
+    places = places_of(names, classes)
+    # Places that are all of 0, ..., K - 1, sorted, are the columns by class.
+    order = np.argsort(places)
+    return probabilities[:, order] if np.array_equal(places[order], np.arange(len(classes))) else probabilities
 
 
 def _indicator_of(y_true):

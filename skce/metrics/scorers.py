@@ -16,7 +16,9 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skce._compat import checked_sample_weight
-from skce._labels.reading import aligned_indicator, checked_labels, has_columns, read_labels
+from skce._labels.arrays import can_be_sorted_together
+from skce._labels.places import listed, places_of
+from skce._labels.reading import aligned_indicator, checked_labels, distinct_labels, has_columns, read_labels
 from skce._rows.engines import engine_of
 from skce._types import ArrayLike
 
@@ -125,16 +127,20 @@ def _neg_log_loss(estimator, X, y, sample_weight):
         losses = -xlogy(soft_labels.probabilities, _clipped(probabilities)).sum(axis=1)
         return -_average(losses, sample_weight)
     y = checked_labels(y)
-    known = classes.tolist()
-    try:
-        labels = sorted({*known, *np.unique(y).tolist()})
-    except TypeError as error:
-        raise ValueError(f"y holds labels of another type than the classes of the model, {known}.") from error
-    if len(labels) > len(known):
-        seen, probabilities_of_seen = [labels.index(label) for label in known], probabilities
-        probabilities = np.zeros((len(y), len(labels)), probabilities_of_seen.dtype)
-        probabilities[:, seen] = probabilities_of_seen
-    return -log_loss(y, probabilities, labels=np.array(labels), sample_weight=sample_weight)
+    # log_loss is told places, as it would not take dates, and take long integers apart.
+    observed = distinct_labels(y)
+    places = places_of(observed, classes)
+    unseen = observed[places < 0]
+    if len(unseen):
+        if not can_be_sorted_together(classes, unseen):
+            raise ValueError(
+                f"y holds labels of another type than the classes of the model, {listed(classes)}: {listed(unseen)}."
+            )
+        # One column for all labels that training never saw: each has probability 0.
+        places[places < 0] = len(classes)
+        probabilities = np.c_[probabilities, np.zeros((len(y), 1), probabilities.dtype)]
+    codes = places[np.searchsorted(observed, y)]
+    return -log_loss(codes, probabilities, labels=np.arange(probabilities.shape[1]), sample_weight=sample_weight)
 
 
 def _neg_binary_log_loss(estimator, X, y, sample_weight):

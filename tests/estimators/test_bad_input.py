@@ -166,7 +166,7 @@ def test_one_class_only(make_estimator, problem):
 @BOTH
 def test_continuous_labels(make_estimator, problem, rng):
     X, _ = problem
-    assert_fit_raises(make_estimator(), (X, rng.uniform(size=len(X))), "Unknown label type: continuous")
+    assert_fit_raises(make_estimator(), (X, rng.normal(size=len(X))), "Unknown label type: continuous")
 
 
 @BOTH

@@ -11,6 +11,7 @@ from distributed import Client, Future
 from sklearn.utils.validation import check_is_fitted
 
 from skce._compat import without_callbacks
+from skce._labels.arrays import label_array
 from skce._rows import parts as _parts
 from skce._rows.dask import graphs
 from skce._rows.dask.reading import aligned_parts, check_kinds, check_matrix, read, set_columns, without_single_column
@@ -62,7 +63,7 @@ class DaskEngine:
     def averaged(self, score, estimator, X, y, sample_weight):
         """The mean, by weight, of what ``score`` returns for the parts of X, y and weights, a score that is a mean."""
         y, sample_weight = (
-            data if data is None or hasattr(data, "shape") else np.asarray(data)
+            data if data is None or hasattr(data, "shape") else label_array(data)
             for data in (without_single_column(y) if is_lazy(y) else y, sample_weight)
         )
         check_matrix(X)

@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skce._compat import checked_sample_weight
+from skce._labels.places import listed
 from skce._labels.reading import has_columns, sorted_classes, union_of_labels
 from skce._rows import parts as _parts
 from skce._rows.blocks import RowsLostError
@@ -203,10 +204,10 @@ def _as_read(labels, classes):
 
 def _check_same_classes(summaries):
     """Raise unless the soft labels, or indicators, of all parts have the same columns."""
-    first = summaries[0].classes.tolist()
+    first = listed(summaries[0].classes)
     for summary in summaries:
-        if summary.classes.tolist() != first:
-            raise ValueError(f"Parts of y differ in their columns: {first} and {summary.classes.tolist()}.")
+        if listed(summary.classes) != first:
+            raise ValueError(f"Parts of y differ in their columns: {first} and {listed(summary.classes)}.")
 
 
 def _raise_first(errors):

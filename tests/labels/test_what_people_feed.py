@@ -1,0 +1,203 @@
+"""Labels as people have them: each keeps its type and its neighbours apart, or is an error that says what to do."""
+
+import datetime
+
+import dask.array as da
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.model_selection import cross_val_score
+
+from skce import OneVsAllClassifier, SoftmaxRegressor, with_prior
+from skce.metrics import expected_calibration_error, neg_log_loss_scorer
+
+BOTH = pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
+UNITS = pytest.mark.parametrize("unit", ["D", "s", "ms", "us", "ns"])
+
+CODES = np.array([0, 1, 0, 1, 1, 0])
+X = np.arange(6.0)[:, None] % 4
+DAYS = np.array(["2020-01-01", "2021-01-01"], "M8[D]")
+IDS = np.array([2**53, 2**53 + 1])
+
+
+def on_dask(y):
+    return da.from_array(X, chunks=(2, 1)), da.from_array(y, chunks=2)
+
+
+@BOTH
+@pytest.mark.parametrize("container", [list, tuple])
+def test_a_list_with_nan_among_strings_is_missing_a_label(make_estimator, container):
+    with pytest.raises(ValueError, match="Input y contains NaN or None: label 3 is nan"):
+        make_estimator().fit(X, container(["a", "b", "a", float("nan"), "b", "a"]))
+    with pytest.raises(ValueError, match="Input classes contains NaN or None: label 1 is nan"):
+        make_estimator(classes=container(["a", float("nan")])).fit(X, np.array(["a", "b"])[CODES])
+
+
+@BOTH
+@pytest.mark.parametrize("labels", [["a", 1], [1, "a"], [True, "a"], [1.5, "a"], [b"a", "a"]])
+def test_a_list_of_several_types_is_an_error_with_places(make_estimator, labels):
+    y = [labels[code] for code in CODES]
+    with pytest.raises(ValueError, match=r"y must hold labels of one type.*: label 0 is .*, but label 1 is .*astype"):
+        make_estimator().fit(X, y)
+    with pytest.raises(ValueError, match="y must hold labels of one type"):
+        neg_log_loss_scorer(make_estimator().fit(X, CODES), X, y)
+
+
+@BOTH
+@pytest.mark.parametrize("container", [np.asarray, pd.Series, pl.Series, list])
+@pytest.mark.parametrize("is_duration", [False, True])
+def test_nat_is_a_missing_label(make_estimator, container, is_duration):
+    days = DAYS.astype("M8[ms]")[CODES]
+    y = days - days[0] if is_duration else days
+    y[3] = "NaT"
+    with pytest.raises(ValueError, match=r"Input y contains NaN or None: label 3 is N"):
+        make_estimator().fit(X, container(y))
+    with pytest.raises(ValueError, match="Input classes contains NaN or None: label 3 is N"):
+        make_estimator(classes=container(y)).fit(X, CODES)
+
+
+@BOTH
+def test_nat_on_dask_is_missing_in_its_part(make_estimator):
+    y = DAYS[CODES]
+    y[3] = "NaT"
+    with pytest.raises(ValueError, match=r"In part 1 .*: Input y contains NaN or None: label 1 is NaT"):
+        make_estimator().fit(*on_dask(y))
+
+
+@BOTH
+@UNITS
+def test_dates_of_any_unit_name_their_classes(make_estimator, unit):
+    y = DAYS.astype(f"M8[{unit}]")[CODES]
+    expected = make_estimator(class_weight={0: 1, 1: 5}).fit(X, CODES)
+    keys_of = [
+        list(DAYS.astype(f"M8[{unit}]")),
+        list(DAYS),
+        list(DAYS.astype("M8[ns]")),
+        DAYS.tolist(),
+        [pd.Timestamp(day) for day in DAYS],
+    ]
+    for keys in keys_of:
+        model = make_estimator(class_weight=dict(zip(keys, [1, 5], strict=True)), classes=keys).fit(X, y)
+        np.testing.assert_array_equal(model.class_weight_, [1, 5])
+        np.testing.assert_array_equal(model.coef_, expected.coef_)
+        prior = {keys[1]: 0.25, keys[0]: 0.75}
+        np.testing.assert_allclose(with_prior(model, prior=prior).class_prior_, [0.75, 0.25], rtol=1e-12)
+    with pytest.raises(ValueError, match=r"leaves out the classes \['2021-01-01.* name no class: .*2020, 6, 1"):
+        make_estimator(class_weight={DAYS[0]: 1, datetime.date(2020, 6, 1): 2}).fit(X, y)
+
+
+def test_durations_name_their_classes():
+    y = (DAYS - DAYS[0])[CODES]
+    weight = {datetime.timedelta(0): 2, pd.Timedelta(days=366): 3}
+    np.testing.assert_array_equal(SoftmaxRegressor(class_weight=weight).fit(X, y).class_weight_, [2, 3])
+
+
+@BOTH
+@UNITS
+def test_scores_of_dates_are_those_of_their_codes(make_estimator, unit):
+    y = DAYS.astype(f"M8[{unit}]")[CODES]
+    model, of_codes = make_estimator().fit(X, y), make_estimator().fit(X, CODES)
+    expected = neg_log_loss_scorer(of_codes, X, CODES)
+    assert neg_log_loss_scorer(model, X, y) == expected
+    assert neg_log_loss_scorer(model, X, DAYS[CODES]) == expected
+    assert neg_log_loss_scorer(model, *on_dask(y)) == pytest.approx(expected, rel=1e-14)
+    assert model.score(X, y) == of_codes.score(X, CODES)
+    assert np.isfinite(cross_val_score(make_estimator(), X, y, cv=2, scoring=neg_log_loss_scorer)).all()
+    calibration = expected_calibration_error(y, model.predict_proba(X), labels=model.classes_)
+    assert calibration == expected_calibration_error(CODES, model.predict_proba(X))
+
+
+def nullable(y):
+    return pd.Series(y, dtype="Int64")
+
+
+def nullable_unsigned(y):
+    return pd.Series(y, dtype="UInt64")
+
+
+def objects(y):
+    return np.array(y.tolist(), dtype=object)
+
+
+def on_dask_frame(y):
+    return dd.from_pandas(pd.DataFrame({"y": nullable(y)}), npartitions=1)["y"]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "container", [nullable, nullable_unsigned, objects, np.ndarray.tolist, pl.Series, on_dask_frame]
+)
+def test_neighbouring_long_ids_stay_apart(make_estimator, container):
+    y = container(IDS[CODES])
+    for classes in (None, IDS.tolist(), nullable(IDS)):
+        model = make_estimator(classes=classes).fit(X, y)
+        assert model.classes_.dtype.kind in "iu"
+        assert model.classes_.tolist() == IDS.tolist()
+        np.testing.assert_array_equal(model.class_prior_, [0.5, 0.5])
+    of_codes = make_estimator().fit(X, CODES)
+    assert neg_log_loss_scorer(model, X, y) == neg_log_loss_scorer(of_codes, X, CODES)
+    assert model.score(X, y) == of_codes.score(X, CODES)
+
+
+@BOTH
+@pytest.mark.parametrize("container", [lambda y: pd.Series(y, dtype="boolean"), objects])
+def test_booleans_stay_booleans(make_estimator, container):
+    model = make_estimator().fit(X, container(CODES == 1))
+    assert model.predict(X).dtype == bool
+    np.testing.assert_array_equal(model.predict(X), make_estimator().fit(X, CODES == 1).predict(X))
+
+
+@BOTH
+def test_parts_of_signed_and_unsigned_objects_stay_apart(make_estimator):
+    ids = np.array([2**63 - 1, 2**63, 2**64 - 1], dtype=object)
+    model = make_estimator().fit(*on_dask(ids[[0, 0, 1, 1, 2, 2]]))
+    assert model.classes_.tolist() == ids.tolist()
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("labels", "dtype"),
+    [
+        (np.array([10**25, 10**25 + 1], object), "object"),
+        ([2**64 - 1, -1], "object"),
+        (pd.Series(pd.period_range("2020", periods=2, freq="D")), r"period\[D\]"),
+        (pd.Series(pd.interval_range(0, 2)), "interval"),
+        (pd.Series(DAYS).dt.tz_localize("UTC"), "UTC"),
+    ],
+)
+def test_other_objects_are_an_error_that_names_dtype_and_remedy(make_estimator, labels, dtype):
+    y = [labels[code] for code in CODES] if isinstance(labels, list) else labels[CODES]
+    with pytest.raises(ValueError, match=rf"is of dtype .*{dtype}.*: label 0 is .*\.astype\(str\)"):
+        make_estimator().fit(X, y)
+    as_strings = np.asarray(y, dtype=object).astype(str)
+    assert len(make_estimator().fit(X, as_strings).classes_) == 2
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_soft_labels_a_rounding_below_0_count_as_0(make_estimator, dtype):
+    first = np.where(CODES == 0, 0.9, 0.1)
+    exact = np.c_[first, 1 - first, np.zeros(6)].astype(dtype)
+    rounded = exact.copy()
+    rounded[:, 2] = -np.finfo(dtype).eps
+    before = rounded.copy()
+    model = make_estimator().fit(X, rounded)
+    np.testing.assert_array_equal(model.coef_, make_estimator().fit(X, exact).coef_)
+    np.testing.assert_array_equal(rounded, before)
+    assert neg_log_loss_scorer(model, X, rounded) == neg_log_loss_scorer(model, X, exact)
+    rounded[4] = [0.6, 0.5, -0.1]
+    with pytest.raises(ValueError, match="negative probability: row 4 is"):
+        make_estimator().fit(X, rounded)
+
+
+@BOTH
+def test_one_column_of_shares_is_an_error_that_shows_two(make_estimator):
+    p = np.array([0.0, 0.3, 0.6, 0.8, 0.2, 1.0])
+    for y in (p, p.tolist(), pd.Series(p)):
+        with pytest.raises(ValueError, match=r"label 1 is 0\.3.*np\.c_\[1 - p, p\]"):
+            make_estimator().fit(X, y)
+    with pytest.raises(ValueError, match=r"np\.c_\[1 - p, p\]"):
+        make_estimator().fit(*on_dask(p))
+    np.testing.assert_allclose(make_estimator().fit(X, np.c_[1 - p, p]).class_prior_[1], p.mean(), rtol=1e-12)
