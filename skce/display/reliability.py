@@ -10,6 +10,7 @@ from skce._labels.reading import aligned_indicator
 from skce._types import Array, ArrayLike, BinStrategy
 from skce.display.plotting import COLOURS, axes_or_new, panels_in_place_of, rows_columns, shortened
 from skce.metrics.bins import Bins, binned, checked_bins, is_off_one, read_outcomes, top_label
+from skce.metrics.columns import sorted_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +93,7 @@ class ReliabilityDisplay:
         Parameters
         ----------
         estimator : fitted classifier
-            With ``predict_proba`` and ``classes_``.
+            With ``predict_proba``, whose columns go by its ``classes_``, sorted or not.
         X : array-like of shape (n_samples, n_features)
             Features of data that it was not fitted to.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
@@ -109,19 +110,22 @@ class ReliabilityDisplay:
         ValueError
             As :meth:`from_predictions` does.
         """
-        probabilities = np.asarray(estimator.predict_proba(X))
+        probabilities, classes = np.asarray(estimator.predict_proba(X)), np.asarray(estimator.classes_)
+        names, columns = _checked_names(class_names, classes), slice(None)
         is_multilabel = is_off_one(probabilities).any()
         if is_multilabel:
-            y = aligned_indicator(y, np.asarray(estimator.classes_))
+            y = aligned_indicator(y, classes)
+        else:
+            columns = sorted_columns(classes, y)
         return cls.from_predictions(
             y,
-            probabilities,
+            probabilities[:, columns],
             kind=kind,
             n_bins=n_bins,
             strategy=strategy,
             sample_weight=sample_weight,
-            labels=None if is_multilabel else estimator.classes_,
-            class_names=estimator.classes_ if class_names is None else class_names,
+            labels=None if is_multilabel else classes[columns],
+            class_names=names[columns],
             ax=ax,
         )
 
@@ -175,14 +179,7 @@ class ReliabilityDisplay:
         """
         outcomes, probabilities, weight = read_outcomes(y_true, y_proba, sample_weight, labels)
         n_bins, strategy = checked_bins(n_bins, strategy)
-        if class_names is None:
-            class_names = outcomes.classes
-        if len(class_names) != len(outcomes.classes):
-            raise InvalidParameterError(
-                f"class_names must have {len(outcomes.classes)} entries, got {len(class_names)}."
-            )
-        if len({str(name) for name in class_names}) < len(class_names):
-            raise InvalidParameterError(f"class_names must all be different, got {list(class_names)}.")
+        class_names = _checked_names(class_names, outcomes.classes)
         if kind == "top_label":
             if outcomes.is_multilabel:
                 raise InvalidParameterError("kind must be 'classwise' for a multilabel y_true, got 'top_label'.")
@@ -249,3 +246,13 @@ class ReliabilityDisplay:
         self.axes_[0].set_ylabel(self.ylabel)
         self.count_axes_[0].set_ylabel("samples")
         return self
+
+
+def _checked_names(class_names, classes):
+    """Names (K,) of the classes (K,), which are their own where none are given, or an error."""
+    names = list(classes if class_names is None else class_names)
+    if len(names) != len(classes):
+        raise InvalidParameterError(f"class_names must have {len(classes)} entries, got {len(names)}.")
+    if len({str(name) for name in names}) < len(names):
+        raise InvalidParameterError(f"class_names must all be different, got {names}.")
+    return np.array(names, dtype=object)

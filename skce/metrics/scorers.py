@@ -21,6 +21,7 @@ from skce._labels.places import listed, places_of
 from skce._labels.reading import aligned_indicator, checked_labels, distinct_labels, has_columns, read_labels
 from skce._rows.engines import engine_of
 from skce._types import ArrayLike
+from skce.metrics.columns import sorted_columns
 
 __all__ = ["neg_binary_log_loss_scorer", "neg_log_loss_scorer"]
 
@@ -56,9 +57,10 @@ class NegLogLossScorer(_Scorer):
     """Negative log loss (cross-entropy), in nats: the mean of sum_k y_ik log p_ik. Higher is better, 0 is best.
 
     On labels it is ``-sklearn.metrics.log_loss(...)``, which clips probabilities to [eps, 1 - eps] of their dtype.
-    Unlike scikit-learn's scorer it takes the classes from ``estimator.classes_``, so that y may lack some, and a label
-    that the estimator has never seen counts as predicted with probability 0 (clipped likewise). y may be soft labels:
-    an array of distributions over ``estimator.classes_``, or a DataFrame whose columns name classes.
+    Unlike scikit-learn's scorer it takes the classes of the columns from ``estimator.classes_``, sorted or not, so that
+    y may lack some, and a label that the estimator has never seen counts as predicted with probability 0 (clipped
+    likewise). y may be soft labels: an array of distributions over ``estimator.classes_``, if these are sorted, or a
+    DataFrame whose columns name classes.
 
     Raises
     ------
@@ -117,6 +119,8 @@ neg_binary_log_loss_scorer: NegBinaryLogLossScorer = NegBinaryLogLossScorer()
 def _neg_log_loss(estimator, X, y, sample_weight):
     """Minus the log loss of an estimator on what is in memory."""
     probabilities, classes = np.asarray(estimator.predict_proba(X)), np.asarray(estimator.classes_)
+    columns = sorted_columns(classes, y)
+    probabilities, classes = probabilities[:, columns], classes[columns]
     if not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=np.sqrt(np.finfo(probabilities.dtype).eps)):
         raise ValueError(
             "The probabilities of a row do not sum to 1; neg_binary_log_loss_scorer is for multilabel models."

@@ -392,6 +392,25 @@ class TestReliabilityDisplay:
         tagger = OneVsAllClassifier().fit(features, tags)
         assert len(ReliabilityDisplay.from_estimator(tagger, features, tags, kind="classwise").axes_) == 5
 
+    def test_columns_go_by_the_classes_of_the_model_whatever_their_order(self, rng):
+        class Model:
+            classes_ = np.array(["spam", "eggs", "ham"])
+
+            def predict_proba(self, X):
+                return X
+
+        codes, p = calibrated(rng, 60)
+        y = Model.classes_[codes]
+        for kind in ("top_label", "classwise"):
+            display = ReliabilityDisplay.from_estimator(Model(), p, y, kind=kind, class_names=["s", "e", "h"])
+            expected = ReliabilityDisplay.from_predictions(codes, p, kind=kind, class_names=["s", "e", "h"])
+            assert display.bins.keys() == expected.bins.keys()
+            for name, bins in display.bins.items():
+                np.testing.assert_array_equal(bins.outcome, expected.bins[name].outcome)
+                np.testing.assert_array_equal(bins.prediction, expected.bins[name].prediction)
+        with pytest.raises(ValueError, match="in sorted order of the classes"):
+            ReliabilityDisplay.from_estimator(Model(), p, p)
+
     def test_options_are_passed_on(self, rng):
         X, y = overlapping(rng, n_samples=100)
         model, weights = SoftmaxRegressor().fit(X, y), rng.uniform(size=100)

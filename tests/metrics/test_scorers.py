@@ -80,6 +80,29 @@ class TestNegLogLoss:
         y = np.array([unseen, np.asarray(classes).tolist()[1]])
         assert neg_log_loss_scorer(model, None, y) == pytest.approx((math.log(np.finfo(float).eps) - math.log(2)) / 2)
 
+    @pytest.mark.parametrize("n_unseen", [0, 1])
+    def test_columns_go_by_the_classes_of_the_model_whatever_their_order(self, n_unseen, rng):
+        classes = np.array(["spam", "eggs", "ham"])
+        y = np.append(rng.permutation(np.repeat(classes, 5)), ["bacon"] * n_unseen)
+        p = rng.dirichlet(np.ones(3), size=len(y))
+        order = np.argsort(classes)
+        score = neg_log_loss_scorer(Fixed(p, classes), None, y)
+        # Each label has the probability of the column that its class heads; an unseen one the smallest.
+        of_label = (p * (y[:, None] == classes)).sum(axis=1).clip(np.finfo(float).eps)
+        assert score == pytest.approx(np.log(of_label).mean(), rel=1e-14)
+        assert score == neg_log_loss_scorer(Fixed(p[:, order], classes[order]), None, y)
+        if not n_unseen:
+            assert score == -log_loss(y, p[:, order])
+
+    def test_soft_labels_go_by_the_names_of_their_columns_or_are_an_error(self, rng):
+        classes, p, soft = ["spam", "eggs", "ham"], rng.dirichlet(np.ones(3), size=9), rng.dirichlet(np.ones(3), size=9)
+        expected = (soft * np.log(p)).sum(axis=1).mean()
+        frame = pd.DataFrame(soft, columns=classes)
+        for y in (frame, frame[["eggs", "spam", "ham"]]):
+            assert neg_log_loss_scorer(Fixed(p, classes), None, y) == pytest.approx(expected, rel=1e-14)
+        with pytest.raises(ValueError, match=r"in sorted order of the classes.*or give y as a DataFrame"):
+            neg_log_loss_scorer(Fixed(p, classes), None, soft)
+
     def test_labels_of_another_type_or_missing_are_errors(self):
         model = Fixed([[0.75, 0.25], [0.5, 0.5]], [0, 1])
         with pytest.raises(ValueError, match=r"labels of another type than the classes of the model, \[0, 1\]"):
