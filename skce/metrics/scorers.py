@@ -79,6 +79,9 @@ class NegLogLossScorer(_Scorer):
     {'C': 1}
     """
 
+    # What scikit-learn's displays call the scores of a function.
+    __name__ = "neg_log_loss"
+
     def __call__(self, estimator: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the score of ``estimator`` on X (n, d) and y, weighted by ``sample_weight`` (n,) if given."""
         return engine_of(X).averaged(_neg_log_loss, estimator, X, y, sample_weight)
@@ -106,6 +109,8 @@ class NegBinaryLogLossScorer(_Scorer):
     >>> round(neg_binary_log_loss_scorer(model, X, tags), 3)
     -0.177
     """
+
+    __name__ = "neg_binary_log_loss"
 
     def __call__(self, estimator: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the score of ``estimator`` on X (n, d) and y (n, L), weighted by ``sample_weight`` (n,) if given."""

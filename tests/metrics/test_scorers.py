@@ -12,7 +12,14 @@ from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    LearningCurveDisplay,
+    StratifiedKFold,
+    ValidationCurveDisplay,
+    cross_validate,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -259,3 +266,20 @@ class TestScorers:
         scorer = getattr(metrics, name)
         assert pickle.loads(pickle.dumps(scorer)) == scorer
         assert type(scorer).__name__ in repr(scorer)
+
+
+@pytest.mark.parametrize(("negate_score", "name"), [(False, "Negative log loss"), (True, "Log loss")])
+def test_displays_of_scikit_learn_name_the_scores(negate_score, name):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    X, y = load_iris(return_X_y=True)
+    options = {"scoring": neg_log_loss_scorer, "negate_score": negate_score, "cv": StratifiedKFold(3)}
+    curves = (
+        LearningCurveDisplay.from_estimator(SoftmaxRegressor(), X, y, shuffle=True, random_state=0, **options),
+        ValidationCurveDisplay.from_estimator(
+            SoftmaxRegressor(), X, y, param_name="C", param_range=[0.1, 1.0], **options
+        ),
+    )
+    for display in curves:
+        assert display.ax_.get_ylabel() == name
+    pyplot.close("all")
