@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skce._kernels.sigmoid import label_sigmoid_cross_entropy_gradient, sigmoid
-from skce._links.constants import unreachable_intercepts
+from skce._links.constants import certain_intercepts
 from skce._links.sigmoids import CrossEntropyOfSigmoids, LossOfSigmoids
 from skce._links.targets import Targets, smoothed, weight_of_labels
 from skce.losses import CrossEntropy
@@ -22,7 +22,8 @@ class Binary:
     def targets(self, counts, class_weight, label_smoothing):
         """Targets (2, 1, m) of labels that have ``counts`` (2,)."""
         mass = smoothed(counts * class_weight, label_smoothing)
-        return Targets(self, class_weight, label_smoothing, mass, mass, mass.sum(), np.zeros(1, dtype=int), 1)
+        outputs = np.arange(int(mass.all()))
+        return Targets(self, class_weight, label_smoothing, mass, mass, mass.sum(), outputs, 1)
 
     def outcomes(self, weighted):
         """For and against the second class (2, 1, m), of a weighted block (2, m)."""
@@ -35,7 +36,7 @@ class Binary:
 
     def log_odds(self, targets):
         """Logarithm (1,) of the mass of the second class over that of the first."""
-        return np.diff(np.log(targets.mass))
+        return np.diff(np.log(targets.mass))[targets.outputs]
 
     def row_loss(self, loss):
         """The loss of a row, by the quicker kernels if it is cross-entropy."""
@@ -65,8 +66,8 @@ class Binary:
         return recovery.is_of_weights_alone
 
     def constant_intercepts(self, mass, eps, lowest_score):
-        """The intercept of a class without mass."""
-        return unreachable_intercepts(mass, eps, lowest_score)
+        """The intercept where one class has all mass; that of the first class is given."""
+        return -certain_intercepts(mass, eps)
 
 
 @dataclass(frozen=True)

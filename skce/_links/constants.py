@@ -15,3 +15,8 @@ def certain_intercepts(mass, eps):
     """Intercepts (k,) of labels that always occur, where they have mass (k,), or never do: that outcome up to eps."""
     certain = np.log(2 / eps)
     return np.where(mass > 0, certain, -certain)
+
+
+def constant_intercepts(mass, eps, lowest_score):
+    """Intercepts of outputs that are not optimised: unreachable, but if one of them has all mass certain."""
+    return certain_intercepts(mass, eps) if mass.any() else unreachable_intercepts(mass, eps, lowest_score)

@@ -6,7 +6,7 @@ import numpy as np
 
 from skce._kernels.sigmoid import sigmoid
 from skce._kernels.softmax import softmax
-from skce._links.constants import unreachable_intercepts
+from skce._links.constants import constant_intercepts
 from skce._links.recovery import positive
 from skce._links.sigmoids import log_odds_of_sigmoids, loss_of_sigmoids, targets_of_sigmoids
 from skce._links.targets import smoothed, weight_of_labels
@@ -68,5 +68,5 @@ class OneVsAll:
         return False
 
     def constant_intercepts(self, mass, eps, lowest_score):
-        """Intercepts that keep classes without mass below eps on all rows."""
-        return unreachable_intercepts(mass, eps, lowest_score)
+        """Intercepts that keep classes without mass below eps on all rows; of all classes, if one has all mass."""
+        return constant_intercepts(mass, eps, lowest_score)

@@ -16,7 +16,7 @@ from skce._kernels.softmax import (
     softmax_loss_gradient,
     softmax_losses_gradient,
 )
-from skce._links.constants import unreachable_intercepts
+from skce._links.constants import constant_intercepts
 from skce._links.targets import Targets, smoothed, weight_of_labels
 from skce._types import Loss, RowLoss
 from skce.losses import CrossEntropy
@@ -33,7 +33,7 @@ class Softmax:
     def targets(self, counts, class_weight, label_smoothing):
         """Targets of labels that have ``counts`` (K,), for those classes that have mass; the others have no optimum."""
         mass = smoothed(counts * class_weight, label_smoothing)
-        outputs = np.flatnonzero(mass)
+        outputs = np.flatnonzero(mass) if np.count_nonzero(mass) > 1 else np.arange(0)
         return Targets(self, class_weight, label_smoothing, mass, mass, mass.sum(), outputs, len(mass))
 
     def outcomes(self, weighted):
@@ -76,8 +76,8 @@ class Softmax:
         return recovery.is_of_weights_alone
 
     def constant_intercepts(self, mass, eps, lowest_score):
-        """Intercepts that keep classes without mass below eps on all rows."""
-        return unreachable_intercepts(mass, eps, lowest_score)
+        """Intercepts that keep classes without mass below eps on all rows; of all classes, if one has all mass."""
+        return constant_intercepts(mass, eps, lowest_score)
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ SLOWING = 3.0
 # curvature does not know.
 COST_OF_STAGE, COST_OF_INEXACT_STAGE = 3.0, 10.0
 
-# Loss below which an estimate is not believed without a certificate.
-LEAST_LOSS = 1e-9
+# Loss below which an estimate is not believed without a certificate, and the gap that rounding may leave there.
+LEAST_LOSS, LEAST_GAP = 1e-9, 1e-15
 
 # How often a step of conjugate gradients is tried for a certificate; the share of what it may show that may be left.
 MOST_CERTIFICATES = 2
@@ -125,7 +125,11 @@ def _judged(reason, descent, stage, tol):
         reason = "stalled"
     is_certain = reason == "converged" and isinstance(stage, NewtonStage)
     # Rows that are all but certain curve F by so little that an old curvature estimates nothing.
-    if reason in ("converged", "precision") and value <= LEAST_LOSS and (descent.gap_bound or 0) > tol * value:
+    if (
+        reason in ("converged", "precision")
+        and value <= LEAST_LOSS
+        and (descent.gap_bound or 0) > max(tol * value, LEAST_GAP)
+    ):
         reason = "stalled"
     if problem.is_every_coef_penalised or is_certain or reason == "stopped":
         return reason, None

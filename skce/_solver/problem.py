@@ -99,7 +99,7 @@ class Problem:
 
     def centred(self, coef: Array, intercept: Array):
         """Coef (k, d) and intercept (k,) without what all classes share, if the loss does not see it."""
-        if not self.is_centred:
+        if not self.is_centred or not len(coef):
             return coef, intercept
         return coef - coef.mean(axis=0), intercept - intercept.mean()
 

@@ -157,18 +157,14 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         """
         engine_of(X).check(X)
         with unchanged_on_error(self):
-            solution, labels, constant_labels = self._fit(X, y, sample_weight)
+            solution, labels, constant_explained = self._fit(X, y, sample_weight)
         if solution.reason == "interrupted":
             solution.interruption.add_note(
                 "The estimator is fitted as of its last iteration; with warm_start=True it goes on from there."
             )
             raise solution.interruption
-        if constant_labels:
-            warnings.warn(
-                f"y has one outcome only for the labels {constant_labels}; their predictions are that constant.",
-                UserWarning,
-                stacklevel=2,
-            )
+        if constant_explained:
+            warnings.warn(constant_explained, UserWarning, stacklevel=2)
         columns = getattr(self, "feature_names_in_", None)
         warn_unless_converged(solution, tol=self.tol, columns=columns, labels=labels)
         return self
@@ -275,7 +271,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     def _fit(self, X, y, sample_weight):
         """Set the fitted attributes.
 
-        Return the Solution, the labels of what was optimised, and those of a multilabel y that have one outcome.
+        Return the Solution, the labels of what was optimised, and what is constant, in a sentence.
         """
         check_parameters(self)
         progress = Progress(self, X, y, sample_weight)
@@ -293,9 +289,8 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             attributes = training_set.attributes(iterate, are_rows_lost=True)
         vars(self).update(attributes | _attributes_of(solution, self.tol))
         progress.end()
-        labels, constant = training_set.labels, training_set.constant_outputs
-        constant_labels = labels[constant].tolist() if training_set.link.is_multilabel else []
-        return solution, np.delete(labels, constant), constant_labels
+        labels = np.delete(training_set.labels, training_set.constant_outputs)
+        return solution, labels, training_set.constant_explained
 
     def _warm_start(self, classes, shape, outputs):
         """Coef and intercept of the last fit for the given outputs, in the order of ``classes``; None if cold."""

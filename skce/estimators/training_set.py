@@ -43,7 +43,7 @@ class TrainingSet:
         class_weight = class_weights(estimator.class_weight, data.classes, data.counts)
         targets = link.targets(data.counts, class_weight, float(estimator.label_smoothing))
         rows = data.rows(targets)
-        if not link.is_multilabel and (targets.class_mass > 0).sum() < 2:
+        if not link.is_multilabel and (len(data.classes) < 2 or not targets.class_mass.any()):
             raise ValueError(
                 f"{type(estimator).__name__} needs samples of two classes or more, but y has one class, or none, of "
                 f"positive weight: {listed(data.classes[targets.class_mass > 0])}."
@@ -72,6 +72,18 @@ class TrainingSet:
     def labels(self) -> Array:
         """Labels of the outputs: of one logit that of the second class."""
         return self.data.classes[-self.rows.targets.n_outputs :]
+
+    @property
+    def constant_explained(self) -> str:
+        """What does not depend on X, in a sentence; an empty one if all does."""
+        classes, constant = self.data.classes, self.constant_outputs
+        if self.link.is_multilabel and len(constant):
+            labels = classes[constant].tolist()
+            return f"y has one outcome only for the labels {labels}; their predictions are that constant."
+        if not self.link.is_multilabel and not len(self.rows.targets.outputs):
+            (present,) = classes[self.rows.targets.class_mass > 0].tolist()
+            return f"Only the class {present!r} has samples of positive weight; the model predicts it for all X."
+        return ""
 
     @property
     def constant_outputs(self) -> Array:
