@@ -1,5 +1,6 @@
 """Convergence as a picture: the loss of fits, or how far it was above its minimum, against passes over the data."""
 
+from collections.abc import Collection
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -32,6 +33,9 @@ class ConvergenceDisplay:
         Name of the values.
     yscale : {"linear", "log"}, default="linear"
         Scale of the values.
+    certified : collection of str, default=()
+        Names of the fits that end with a proof, ``is_certified_``: their last point is a full circle, that of others an
+        empty one.
 
     Attributes
     ----------
@@ -58,10 +62,12 @@ class ConvergenceDisplay:
         *,
         ylabel: str,
         yscale: Literal["linear", "log"] = "linear",
+        certified: Collection[str | None] = (),
     ) -> None:
         self.curves = curves
         self.ylabel = ylabel
         self.yscale = yscale
+        self.certified = certified
 
     @classmethod
     def from_estimator(
@@ -108,7 +114,7 @@ class ConvergenceDisplay:
             raise InvalidParameterError(f"quantity must be 'loss' or 'gap', got {quantity!r}.")
         if minimum is not None:
             check_number("minimum", minimum, lambda minimum: 0 < minimum < np.inf, "a finite number above 0, or None")
-        curves = {}
+        curves, certified = {}, []
         fits = estimator if isinstance(estimator, dict) else {None: estimator}
         if not fits:
             raise InvalidParameterError("estimator must hold one fit or more, got none.")
@@ -116,10 +122,14 @@ class ConvergenceDisplay:
             classifier = classifier_in(fitted)
             check_has(classifier, "loss_curve_", "pass_curve_")
             values = classifier.loss_curve_ if quantity == "loss" else _gap_curve(classifier, minimum)
-            curves[name if name is None else str(name)] = classifier.pass_curve_, values
+            label = name if name is None else str(name)
+            curves[label] = classifier.pass_curve_, values
+            if getattr(classifier, "is_certified_", False):  # which a model of 0.1.0 does not know
+                certified.append(label)
         if quantity == "loss":
-            return cls(curves, ylabel="loss").plot(ax, **kwargs)
-        return cls(curves, ylabel="relative gap: loss / minimum - 1", yscale="log").plot(ax, **kwargs)
+            return cls(curves, ylabel="loss", certified=certified).plot(ax, **kwargs)
+        ylabel = "relative gap: loss / minimum - 1"
+        return cls(curves, ylabel=ylabel, yscale="log", certified=certified).plot(ax, **kwargs)
 
     def plot(self, ax: "Axes | None" = None, **kwargs: Any) -> Self:
         """Draw the curves.
@@ -141,6 +151,9 @@ class ConvergenceDisplay:
         for (name, (passes, values)), colour in zip(self.curves.items(), cycle(COLOURS), strict=False):
             style = {"label": name, "color": colour, "linewidth": 1.5, "marker": "."}
             self.lines_ += self.ax_.plot(passes, values, **style | line_options(kwargs))
+            fill = "full" if name in self.certified else "none"
+            end = {"color": self.lines_[-1].get_color(), "marker": "o", "markersize": 7, "fillstyle": fill}
+            self.ax_.plot(passes[-1:], values[-1:], **end)
         self.ax_.set(xlabel="passes over the data", ylabel=self.ylabel, yscale=self.yscale, xlim=(0, None))
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         self.ax_.grid(alpha=0.3)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn.datasets import load_digits, load_iris
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
@@ -141,6 +141,14 @@ class TestConvergenceDisplay:
         np.testing.assert_array_equal(line.get_ydata(), model.loss_curve_)
         assert display.ax_.get_xlabel() == "passes over the data"
         assert display.ax_.get_legend() is None
+
+    def test_the_end_of_a_certified_fit_is_a_full_circle(self, model, iris):
+        with pytest.warns(ConvergenceWarning):
+            stopped = SoftmaxRegressor(max_iter=2).fit(*iris)
+        display = ConvergenceDisplay.from_estimator({"default": model, "stopped": stopped})
+        ends = [line for line in display.ax_.get_lines() if line not in display.lines_]
+        assert [line.get_fillstyle() for line in ends] == ["full", "none"]
+        assert [line.get_ydata()[-1] for line in ends] == [model.loss_, stopped.loss_]
 
     def test_the_gap_ends_where_the_fit_estimates_it(self, model):
         display = ConvergenceDisplay.from_estimator(model, quantity="gap")
