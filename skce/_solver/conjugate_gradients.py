@@ -16,6 +16,8 @@ ITERATIONS_TO_JUDGE = 20
 def newton_step(descent, curvature, target):
     """A step (p,) whose residual loosens the dual bound by ``target`` at most; None if that would take too long."""
     problem = descent.objective.problem
+    if not target > 0:
+        return None
     hessian = _hessian_at(problem, descent.best.params)
     residual = -descent.best.gradient
     slope = curvature.pull_back(residual)
@@ -29,9 +31,10 @@ def newton_step(descent, curvature, target):
         move = curvature.to_params(direction)
         curved = hessian(move)
         descent.n_passes += 1
-        length = square / (move @ curved)
-        if not np.isfinite(length):
+        curvature_along = move @ curved
+        if not curvature_along > 0:
             return None
+        length = square / curvature_along
         step += length * move
         residual = residual - length * curved
         slope = curvature.pull_back(residual)

@@ -1,10 +1,11 @@
 """Newton's method, whose model keeps the rows that its step moves far as they are, and is quadratic in the others.
 
 Newton's model fails on a few rows: saturated ones curve nothing until they are moved, and then cost a lot. Those whose
-logits a step would change by a range of more than 1 are far, and stay in the model, which then seldom promises what F
-does not hold. One sweep gives F, its gradient and its curvature at the new point; one more the far rows; and where the
-decrement says that the end is near, one the certificate of the step, which is what ends the minimisation. Where there
-can be no certificate, the decrement is believed if no row is moved by more than 1/2: it is then right to a factor 1.23.
+logits a step would change by a range of more than 1, and whose loss departs from its quadratic along it, are far, and
+stay in the model, which then seldom promises what F does not hold. One sweep gives F, its gradient and its curvature at
+the new point; one more the far rows; and where the decrement says that the end is near, one the certificate of the
+step, which is what ends the minimisation. Where there can be no certificate, the decrement is believed if no row is
+moved by more than 1/2: it is then right to a factor 1.23.
 """
 
 import numpy as np

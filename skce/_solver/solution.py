@@ -63,9 +63,7 @@ def warn_unless_converged(solution, *, tol, columns=None, labels=None):
         remedy = "Scale the features (MaxAbsScaler), or lower C; if the loss is your own, check its g."
     elif solution.reason == "separable":
         end = f"stopped after {solution.n_iter} iterations: classes are separable and C=inf, so there is no optimum"
-        remedy = (
-            f"{_separation_explained(solution.separation, columns, labels)} Set a finite C, or merge or drop these."
-        )
+        remedy = _separation_explained(solution.separation, columns, labels)
         distance = ""
     else:
         return
@@ -77,7 +75,7 @@ def warn_unless_converged(solution, *, tol, columns=None, labels=None):
 def _separation_explained(separation, columns, labels):
     """Which columns and classes have coefficients that would grow for ever, in a sentence."""
     if separation is None:
-        return "All rows are predicted with certainty, and larger coefficients would only be more certain."
+        return "They are predicted with certainty, and larger coefficients would only be more certain; set a finite C."
     named = [str(column if columns is None else columns[column]) for column in separation.columns[:MOST_NAMES]]
     more = len(separation.columns) - len(named)
     classes = [str(output if labels is None else labels[output]) for output in separation.outputs[:MOST_NAMES]]
@@ -86,5 +84,5 @@ def _separation_explained(separation, columns, labels):
     )
     return (
         f"Along {of_columns} rows of class {', '.join(classes)} can be told from others without error, "
-        "and ever larger coefficients are ever better."
+        "and ever larger coefficients are ever better. Set a finite C, or merge or drop these."
     )

@@ -78,10 +78,10 @@ class TrainingSet:
         """What does not depend on X, in a sentence; an empty one if all does."""
         classes, constant = self.data.classes, self.constant_outputs
         if self.link.is_multilabel and len(constant):
-            labels = classes[constant].tolist()
+            labels = listed(classes[constant])
             return f"y has one outcome only for the labels {labels}; their predictions are that constant."
         if not self.link.is_multilabel and not len(self.rows.targets.outputs):
-            (present,) = classes[self.rows.targets.class_mass > 0].tolist()
+            (present,) = listed(classes[self.rows.targets.class_mass > 0])
             return f"Only the class {present!r} has samples of positive weight; the model predicts it for all X."
         return ""
 
