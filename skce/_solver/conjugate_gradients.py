@@ -27,7 +27,7 @@ NUMBERS_OF_MOVES = 2**24
 # An estimate has settled when what is left of it is this share of it, or of what it is to be compared with; and when
 # what is left in the coordinates is this share of all: until then a direction that H hardly curves may be hidden.
 SHARE_LEFT = 0.1
-SHARE_OF_SQUARE = 1e-4
+SHARE_OF_SQUARE = 1e-6
 
 # Length of the displacement, in the coordinates, over which gradients are differenced: rows then change their logits by
 # about so much, and rounding leaves nine digits of that.
@@ -157,12 +157,15 @@ def _gradient_difference(problem, point):
 def _weights_of_residual(problem, curvature):
     """Weights (p,) of a residual whose half squared norm is what it adds to a dual bound.
 
-    By the coefficients that is the conjugate of the penalty; by the intercepts, what taking it away by a shift costs.
+    By the coefficients that is the conjugate of the penalty. By the intercepts it is what the shift costs that takes it
+    away: in divergence, and in what it leaves by the coefficients, with the columns' root mean squares for levers.
     """
     weights = np.empty(problem.shape)
     weights[: problem.rows.shape[1]] = 1 / np.sqrt(problem.penalty.ridge)
     if problem.fit_intercept:
-        weights[-1] = 1 / np.sqrt(np.maximum(diagonal_of(curvature.by_class), np.finfo(float).tiny))
+        of_divergence = 1 / np.maximum(diagonal_of(curvature.by_class), np.finfo(float).tiny)
+        mean_square = problem.moments.mean**2 + problem.moments.variance
+        weights[-1] = np.sqrt(of_divergence + (mean_square / problem.penalty.ridge).sum())
     return weights.reshape(-1)
 
 

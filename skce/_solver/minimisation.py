@@ -89,9 +89,7 @@ class Stages:
 
     def next(self):
         """Run a stage: why the minimisation is over, or None."""
-        descent, rung = self.descent, self.rungs[self.rung]
-        curvature = rung.curvature(descent.objective, descent.best.params, self.standardisation)
-        descent.n_passes += curvature.sweeps
+        descent, rung, curvature = self.descent, self.rungs[self.rung], self._curvature_at_best()
         self.stage = (
             NewtonStage(descent, curvature, self.tol, self.watch) if self.is_newton else self._of_lbfgs(rung, curvature)
         )
@@ -112,6 +110,13 @@ class Stages:
             return "max_iter"
         return reason
 
+    def _curvature_at_best(self):
+        """The curvature of this rung at the best point."""
+        descent = self.descent
+        curvature = self.rungs[self.rung].curvature(descent.objective, descent.best.params, self.standardisation)
+        descent.n_passes += curvature.sweeps
+        return curvature
+
     def _of_lbfgs(self, rung, curvature):
         """The stage of L-BFGS that the best point and a curvature there begin."""
         n_iter = rung.n_iter * (1 if rung.is_exact else 2**self.descent.n_stages)
@@ -122,7 +127,7 @@ class Stages:
     def _concluded(self, curvature):
         """Why it is over, if it is, where a stage of L-BFGS believes so."""
         if not self.has_newton:
-            if is_at_minimum(self.descent, curvature, self.tol):
+            if is_at_minimum(self.descent, curvature, self._curvature_at_best, self.tol):
                 return "converged"
             self.n_doubts += 1
             if not self.has_hessian:

@@ -21,14 +21,15 @@ SHARE_OF_RESIDUAL = 0.2
 LONGER = 4.0
 
 
-def is_at_minimum(descent, curvature, tol):
+def is_at_minimum(descent, curvature, fresh_curvature, tol):
     """Whether the best point, or where a step leads from it, is within ``tol`` of the minimum, relative to F.
 
-    If not, that step has been taken. Sets the bound of the gap, and the estimate.
+    If not, that step has been taken. Sets the bound of the gap, and the estimate. ``curvature`` will do for a
+    certificate; an estimate needs that of the best point, which ``fresh_curvature()`` returns.
     """
     if has_dual_bound(descent.objective.problem) and _is_certified(descent, curvature, tol):
         return True
-    return _is_believed(descent, curvature, tol)
+    return _is_believed(descent, fresh_curvature(), tol)
 
 
 def _is_certified(descent, curvature, tol):
