@@ -36,8 +36,9 @@ SHARE_OF_RESIDUAL = 0.2
 def minimised(problem, starts, *, tol, max_iter, watch):
     """Solution of a problem from the best of ``starts``, flat, to within ``tol`` of F, by estimate.
 
-    ``watch`` is told the Iterate after every iteration, and ends the minimisation if it returns True; and the Descent
-    after every stage.
+    ``watch`` is told the Iterate before and after every iteration, and ends the minimisation if it returns True after
+    one; and the Descent after every stage. After ``max_iter`` iterations the last is the solution, whatever closing
+    steps come to.
     """
     objective, standardisation = LinearObjective(problem), Standardisation.of(problem)
     descent = Descent.from_best_of(starts, objective)
@@ -59,6 +60,7 @@ def minimised(problem, starts, *, tol, max_iter, watch):
                 else _stage(descent, curvature, rungs[rung], tol, watch)
             )
             reason = stage.run(max_iter + 1 - len(descent.loss_curve))
+            last = descent.best
             descent.n_stages += 1
             watch.after_stage(descent)
             descent.look_for_separated_problems()
@@ -80,6 +82,8 @@ def minimised(problem, starts, *, tol, max_iter, watch):
                 reason = "max_iter"
         if descent.n_stages:
             reason, separation = _judged(reason, descent, stage, tol)
+            if reason == "stopped" or len(descent.loss_curve) > max_iter:
+                descent.go_back_to(last)
     except (KeyboardInterrupt, RowsLostError) as error:
         reason, interruption = "interrupted", error
     return _solution(descent, reason, tol, interruption, separation)

@@ -45,7 +45,8 @@ class SoftmaxRegressor(CrossEntropyClassifier):
         The fit has converged when F is estimated to be above its minimum by no more than ``tol`` times itself, whatever
         the units of X. The estimate may be several times too small; the default is meant to end within a millionth.
     max_iter : int, default=1000
-        Most iterations of L-BFGS. Most fits take a few dozen.
+        Most iterations, those that find a start for a loss that is not convex included; a fit that needs more returns
+        the last of them, with a warning. Most fits take a few dozen.
     warm_start : bool, default=False
         Whether to start from the last fit, which must have had the same features and classes.
     posterior : {"model", "recovered"}, default="model"
