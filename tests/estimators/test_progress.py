@@ -259,17 +259,20 @@ class TestTheProtocolOfCallbacks:
     @pytest.mark.parametrize("C", [1.0, 1e4])
     def test_passes_over_the_rows_are_made_while_an_iteration_is_under_way(self, C, rng, monkeypatch):
         sweeps = []
+
+        def counted(sweep):
+            def counting(*args):
+                sweeps.append(sweep)
+                return sweep(*args)
+
+            return counting
+
         for place, name in (
             (LinearObjective, "__call__"),
             (LinearObjective, "with_curvature_sums"),
             (newton, "far_rows"),
         ):
-
-            def counted(*args, sweep=getattr(place, name)):
-                sweeps.append(sweep)
-                return sweep(*args)
-
-            monkeypatch.setattr(place, name, counted)
+            monkeypatch.setattr(place, name, counted(getattr(place, name)))
         protocol = Protocol(now=lambda: len(sweeps))
         X, y = overlapping(rng)
         SoftmaxRegressor(C=C).set_callbacks(protocol).fit(np.exp(4 * X), y)
