@@ -31,7 +31,7 @@ LEAST_ROUNDING = 1e-5
 
 ENCODED_EXPLAINED = (
     " If these were soft labels, cross_val_predict has numbered the values of each column: cross_validate(..., "
-    "return_estimator=True, return_indices=True) leaves them as they are, and keeps the model and the rows of each fold."
+    "return_estimator=True, return_indices=True) leaves them as they are, and keeps the models and rows of the folds."
 )
 
 

@@ -41,7 +41,9 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         As for SoftmaxRegressor; for a multilabel y as described above.
     classes : array-like of shape (n_classes,), default=None
         All classes, where y may lack some. A class without samples keeps its column, with probabilities below eps on
-        the training data. None takes those in y. Not for a multilabel y, whose columns are its labels.
+        the training data. None takes those in y. Not for a multilabel y, whose columns are its labels. The classes that
+        are declared decide the model, but that a class is missing changes nothing for the others: each has its own
+        problem, and two of three are the model that the two are alone, the limit as the third's weight vanishes.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     tol : float, default=1e-7

@@ -38,7 +38,9 @@ class SoftmaxRegressor(CrossEntropyClassifier):
         mean of 1 over the samples.
     classes : array-like of shape (n_classes,), default=None
         All classes, where y may lack some. A class without samples keeps its column, with probabilities below eps on
-        the training data. None takes those in y; for soft labels the columns.
+        the training data. None takes those in y; for soft labels the columns. The classes that are declared decide the
+        model: two of three are a softmax of three, the limit as the third's weight vanishes, whose penalty is that of
+        one logit at 2 C; a fold with two of its classes is the same model as the others then.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     tol : float, default=1e-7
