@@ -74,7 +74,9 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         Frequencies of the classes in the training data, by ``sample_weight``, or of each label after a multilabel fit;
         after ``with_prior`` those it stands for.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Coefficients, float32 for float32 X; one row for two classes.
+        Coefficients; one row for two classes. float32 for float32 X, unless its columns are so far from zero, by root
+        mean square times coefficient, that rounding could move a probability by 1e-5: then float64, as ``intercept_``.
+        Predictions stay float32.
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Intercepts; without ``fit_intercept`` zeros, but for classes that have no samples.
     loss_ : float

@@ -68,8 +68,9 @@ class SoftmaxRegressor(CrossEntropyClassifier):
     class_prior_ : ndarray of shape (n_classes,)
         Frequencies of the classes in the training data, by ``sample_weight``; after ``with_prior`` those it stands for.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Coefficients, float32 for float32 X; one row for two classes. For three classes or more they sum to zero over
-        the classes.
+        Coefficients; one row for two classes. For three classes or more they sum to zero over the classes. float32 for
+        float32 X, unless its columns are so far from zero, by root mean square times coefficient, that rounding could
+        move a probability by 1e-5: then float64, as ``intercept_``. Predictions stay float32.
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Intercepts; without ``fit_intercept`` zeros, but for classes that have no samples.
     loss_ : float
