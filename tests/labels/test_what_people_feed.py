@@ -165,6 +165,8 @@ def test_parts_of_signed_and_unsigned_objects_stay_apart(make_estimator):
         (pd.Series(pd.period_range("2020", periods=2, freq="D")), r"period\[D\]"),
         (pd.Series(pd.interval_range(0, 2)), "interval"),
         (pd.Series(DAYS).dt.tz_localize("UTC"), "UTC"),
+        (np.array([b"a", b"b"]), r"\|S1"),
+        (np.array([b"a", b"b"], object), "object"),
     ],
 )
 def test_other_objects_are_an_error_that_names_dtype_and_remedy(make_estimator, labels, dtype):
