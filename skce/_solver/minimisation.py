@@ -47,6 +47,7 @@ def minimised(problem, starts, *, tol, max_iter, watch):
     has_hessian, is_newton = is_for_newton(problem) and rungs[-1].is_exact, False
     has_newton = has_hessian and has_cheap_hessian(rungs)
     interruption = separation = None
+    last = descent.best
     reason = None if np.isfinite(descent.best.gradient).all() else "stalled"
     if not max_iter:
         reason = reason or "max_iter"

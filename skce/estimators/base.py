@@ -194,7 +194,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             logits = self._fitted_link.recovered(logits.T, self._recovery).T
         # A model that was made by hand, or by a version that knew no other, has the dtype of its parameters.
         dtype = getattr(self, "_dtype_of_X", self.coef_.dtype)
-        logits = logits.astype(np.result_type(X.dtype, dtype), copy=False)
+        logits = logits.astype(np.result_type(X, dtype), copy=False)
         return logits.ravel() if len(self.coef_) == 1 else logits
 
     @where_X_is

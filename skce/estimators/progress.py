@@ -28,18 +28,19 @@ class Progress:
         if self.context is None or self.iteration is not None:
             return
         self.iteration = self.context.subcontext(task_name="iteration")
-        self.iteration.call_on_fit_task_begin(
-            estimator=self.estimator, **self.data, reconstruction_attributes=lambda: self.attributes_of(iterate)
-        )
+        self.iteration.call_on_fit_task_begin(**self._state_at(iterate))
 
     def after_iteration(self, iterate: Any) -> bool:
         """Whether a callback asks to stop, after an iteration that came to an Iterate."""
         if self.context is None:
             return False
         ended, self.iteration = self.iteration, None
-        return ended.call_on_fit_task_end(
-            estimator=self.estimator, **self.data, reconstruction_attributes=lambda: self.attributes_of(iterate)
-        )
+        return ended.call_on_fit_task_end(**self._state_at(iterate))
+
+    def _state_at(self, iterate):
+        """What a hook is told at an Iterate: fitted attributes are made only if it asks for them."""
+        attributes = {"reconstruction_attributes": lambda: self.attributes_of(iterate)}
+        return {"estimator": self.estimator, **self.data, **attributes}
 
     def after_stage(self, descent: Any) -> None:
         """Print what a stage of the minimisation has come to, if the estimator is verbose."""
