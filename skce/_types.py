@@ -121,6 +121,11 @@ class RowLoss(Protocol):
         ...
 
     @property
+    def has_exact_curvature(self) -> bool:
+        """Whether its curvature is its second derivative, and not a matrix that stands in for it."""
+        ...
+
+    @property
     def convex_neighbour(self) -> "RowLoss | None":
         """A convex loss near whose minimum to start, where this one is not convex; else None."""
         ...

@@ -75,7 +75,7 @@ class CrossEntropyOfBinary:
     """Cross-entropy of one sigmoid: that of sigmoids, with a kernel of its own for labels that nothing smooths."""
 
     loss = CrossEntropy()
-    is_convex = True
+    is_convex = has_exact_curvature = True
     convex_neighbour = None
 
     def losses_gradient(self, logits, block):

@@ -42,6 +42,7 @@ class LossOfSigmoids:
     loss: Loss
     convex_neighbour: RowLoss
 
+    has_exact_curvature = False
     dual_point = moved_dual_point = departures = None
 
     @property
@@ -67,7 +68,7 @@ class CrossEntropyOfSigmoids:
     """Cross-entropy of sigmoids: the methods of ``LossOfSigmoids``, by a quicker kernel."""
 
     loss = CrossEntropy()
-    is_convex = True
+    is_convex = has_exact_curvature = True
     convex_neighbour = None
 
     def losses_gradient(self, logits, block):

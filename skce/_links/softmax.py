@@ -87,6 +87,7 @@ class LossOfSoftmax:
     loss: Loss
     convex_neighbour: RowLoss
 
+    has_exact_curvature = False
     dual_point = moved_dual_point = departures = None
 
     @property
@@ -112,7 +113,7 @@ class CrossEntropyOfSoftmax:
     """Cross-entropy of a softmax: the methods of ``LossOfSoftmax``, by kernels that need no log q and no 1 - q."""
 
     loss = CrossEntropy()
-    is_convex = True
+    is_convex = has_exact_curvature = True
     convex_neighbour = None
 
     def losses_gradient(self, logits, block):

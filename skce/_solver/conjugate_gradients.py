@@ -1,66 +1,146 @@
-"""Conjugate gradients on H s = -gradient, for a certificate where the Hessian itself is too dear.
+"""Newton's step by conjugate gradients on H s = -gradient, where the Hessian itself is too dear.
 
-Each iteration costs a pass, which multiplies the Hessian of cross-entropy by a step, row by row. In the coordinates of
-a curvature few are enough. What is left of the equation by the coefficients, r, is what loosens the dual bound of the
-step: by the conjugate of the penalty at r.
+Each iteration costs a pass, which multiplies the Hessian by a move, row by row, or takes a difference of gradients if
+the loss is not cross-entropy. In the coordinates of a curvature few are enough. Two ends are served:
+
+    a certificate    What is left of the equation by the coefficients loosens the dual bound of a step, by the conjugate
+                     of the penalty. So the step is the one, of all that the moves span, that leaves the least.
+    an estimate      F falls by half of -gradient . s along the step s of the moves, and at most by what is left in the
+                     coordinates of the curvature, over the smallest ratio of Hessian and curvature that was seen.
 """
+
+from collections import deque
 
 import numpy as np
 
-# Iterations at most, or as a share of the passes that the fit has taken; and after how many the rate has to promise an
-# end within these. Where many columns depend on each other the first six promise nothing, and 10 to 20 are enough.
+from skce._solver.curvature.directions import diagonal_of
+from skce._solver.objective import LinearObjective
+
+# Iterations at most, for a certificate or as a share of the passes that the fit has taken; and after how many the rate
+# has to promise an end within these. Where columns depend on each other the first ten promise nothing.
 MOST_ITERATIONS, SHARE_OF_PASSES = 30, 0.5
 ITERATIONS_TO_JUDGE = 20
 
+# Numbers that the moves take, of which only the last are kept where they are long (128 MB).
+NUMBERS_OF_MOVES = 2**24
 
-def newton_step(descent, curvature, target):
+# An estimate has settled when what is left of it is this share of it, or of what it is to be compared with; and when
+# what is left in the coordinates is this share of all: until then a direction that H hardly curves may be hidden.
+SHARE_LEFT = 0.1
+SHARE_OF_SQUARE = 1e-4
+
+# Length of the displacement, in the coordinates, over which gradients are differenced: rows then change their logits by
+# about so much, and rounding leaves nine digits of that.
+DIFFERENCE = 1e-6
+
+
+def least_residual_step(descent, curvature, target):
     """A step (p,) whose residual loosens the dual bound by ``target`` at most; None if that would take too long."""
-    problem = descent.objective.problem
     if not target > 0:
         return None
-    hessian = _hessian_at(problem, descent.best.params)
-    residual = -descent.best.gradient
-    slope = curvature.pull_back(residual)
-    step, direction = np.zeros_like(residual), slope
-    most = max(MOST_ITERATIONS, SHARE_OF_PASSES * descent.n_passes)
-    square, looseness = slope @ slope, [_looseness(problem, residual)]
-    while looseness[-1] > target:
-        n_iterations = len(looseness) - 1
-        if n_iterations >= ITERATIONS_TO_JUDGE and _iterations_left(looseness, target) > most - n_iterations:
+    weights = _weights_of_residual(descent.objective.problem, curvature)
+    residual = -weights * descent.best.gradient
+    step, looseness = np.zeros_like(residual), [residual @ residual / 2]
+    kept = deque(maxlen=max(NUMBERS_OF_MOVES // (2 * len(residual)), 1))
+    for move, curved, length, _ in _moves(descent, curvature):
+        curved = weights * curved
+        for earlier, unit in kept:
+            share = unit @ curved
+            move, curved = move - share * earlier, curved - share * unit
+        norm = np.linalg.norm(curved)
+        if length < 0 or not norm > 0:
             return None
-        move = curvature.to_params(direction)
-        curved = hessian(move)
-        descent.n_passes += 1
-        curvature_along = move @ curved
-        if not curvature_along > 0:
+        kept.append((move / norm, curved / norm))
+        move, curved = kept[-1]
+        share = curved @ residual
+        step, residual = step + share * move, residual - share * curved
+        looseness.append(residual @ residual / 2)
+        if looseness[-1] <= target:
+            return step
+        if _is_too_slow(looseness, target, descent.n_passes):
             return None
-        length = square / curvature_along
+    return None
+
+
+def newton_step(descent, curvature, target):
+    """A step (p,) to where F is about the least, and what F falls by at most, settled as far as a ``target`` asks.
+
+    That is inf where F is not convex, and the step one along which it is not.
+    """
+    gradient = descent.best.gradient
+    step, gain, lengths = np.zeros_like(gradient), 0.0, []
+    squares = [2 * curvature.decrements(curvature.pull_back(gradient)).sum()]
+    for move, _, length, square in _moves(descent, curvature):
+        if length < 0:
+            return -np.sign(move @ gradient) * move, np.inf
         step += length * move
+        gain += length * squares[-1] / 2
+        lengths.append(length)
+        squares.append(square)
+        if square <= SHARE_OF_SQUARE * squares[0] or len(lengths) >= MOST_ITERATIONS:
+            left = square / 2 / _least_ratio(lengths, squares)
+            if left <= SHARE_LEFT * max(gain, target) or len(lengths) >= MOST_ITERATIONS:
+                return step, gain + left
+    return step, gain
+
+
+def _moves(descent, curvature):
+    """Yield, after each iteration, the move (p,), H times it, its length, and the square of what is left of the slope.
+
+    The length is negative, and the last, where F curves down.
+    """
+    hessian = _hessian_at(descent, curvature)
+    residual = -descent.best.gradient
+    slope = direction = curvature.pull_back(residual)
+    square = slope @ slope
+    while square > 0:
+        move = curvature.to_params(direction)
+        norm = np.linalg.norm(direction)
+        curved = norm * hessian(move / norm)
+        along = move @ curved
+        length = square / along if along > 0 else -1.0
         residual = residual - length * curved
         slope = curvature.pull_back(residual)
         last, square = square, slope @ slope
+        yield move, curved, length, square
+        if length < 0:
+            return
         direction = slope + square / last * direction
-        looseness.append(_looseness(problem, residual))
-    return step
 
 
-def _hessian_at(problem, params):
-    """The function of a step (p,) that returns the Hessian of F times it (p,)."""
+def _hessian_at(descent, curvature):
+    """The function of a move (p,), of length 1 in the coordinates, that returns the Hessian of F times it (p,)."""
+    problem = descent.objective.problem
+    product = (
+        _curvature_product(problem, descent.best.params)
+        if problem.row_loss.has_exact_curvature
+        else _gradient_difference(problem, descent.best)
+    )
+
+    def counted(move):
+        descent.n_passes += 1
+        return product(move)
+
+    return counted
+
+
+def _curvature_product(problem, params):
+    """The Hessian as a function: the curvature of each row times the move of its logits."""
     rows = problem.rows.multiplied_in(np.float64, problem.rows.shift)
     coef, intercept = problem.split(params)
     row_loss, n_features = problem.row_loss, problem.rows.shape[1]
 
-    def product(step):
-        coef_step, intercept_step = problem.split(step)
+    def product(move):
+        coef_move, intercept_move = problem.split(move)
 
         def program(block):
             curvature = row_loss.curvature(block.logits(coef, intercept), block.targets, block.at)
-            moved = curvature.product(block.logits(coef_step, intercept_step))
+            moved = curvature.product(block.logits(coef_move, intercept_move))
             return block.pull_back(moved), moved.sum(axis=1)
 
         by_coef, by_intercept = rows.summed(program)
         curved = np.empty(problem.shape)
-        curved[:n_features] = by_coef / problem.total + problem.penalty.ridge * coef_step
+        curved[:n_features] = by_coef / problem.total + problem.penalty.ridge * coef_move
         if problem.fit_intercept:
             curved[-1] = by_intercept / problem.total
         return curved.reshape(-1)
@@ -68,13 +148,41 @@ def _hessian_at(problem, params):
     return product
 
 
-def _looseness(problem, residual):
-    """What a residual (p,) adds to a dual bound."""
-    return problem.penalty.conjugate(problem.split(residual)[0])
+def _gradient_difference(problem, point):
+    """The Hessian as a function: the difference that a short move makes to the gradient of a Point."""
+    objective = LinearObjective(problem)
+    return lambda move: (objective(point.params + DIFFERENCE * move)[1] - point.gradient) / DIFFERENCE
 
 
-def _iterations_left(looseness, target):
-    """Iterations to the target at the rate of the last half of those that were."""
+def _weights_of_residual(problem, curvature):
+    """Weights (p,) of a residual whose half squared norm is what it adds to a dual bound.
+
+    By the coefficients that is the conjugate of the penalty; by the intercepts, what taking it away by a shift costs.
+    """
+    weights = np.empty(problem.shape)
+    weights[: problem.rows.shape[1]] = 1 / np.sqrt(problem.penalty.ridge)
+    if problem.fit_intercept:
+        weights[-1] = 1 / np.sqrt(np.maximum(diagonal_of(curvature.by_class), np.finfo(float).tiny))
+    return weights.reshape(-1)
+
+
+def _is_too_slow(looseness, target, n_passes):
+    """Whether, at the rate of the last half of the iterations, the target is further than may be."""
+    n_iterations = len(looseness) - 1
+    if n_iterations < ITERATIONS_TO_JUDGE:
+        return False
     half = len(looseness) // 2
     fall = np.log(looseness[-1 - half] / looseness[-1]) / half
-    return np.log(looseness[-1] / target) / fall if fall > 0 else np.inf
+    left = np.log(looseness[-1] / target) / fall if fall > 0 else np.inf
+    return left > max(MOST_ITERATIONS, SHARE_OF_PASSES * n_passes) - n_iterations
+
+
+def _least_ratio(lengths, squares):
+    """The smallest ratio of Hessian and curvature that iterations of these lengths saw: of their Lanczos matrix."""
+    inverse, growth = 1 / np.array(lengths), np.array(squares[1:]) / np.array(squares[:-1])
+    diagonal = inverse.copy()
+    diagonal[1:] += growth[:-1] * inverse[:-1]
+    beside = np.sqrt(growth[:-1]) * inverse[:-1]
+    return max(
+        np.linalg.eigvalsh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))[0], np.finfo(float).tiny
+    )

@@ -64,6 +64,13 @@ class Descent:
             f"loss {self.best.value:.10g}, estimated relative suboptimality {self.suboptimality:.1e}{bound}"
         )
 
+    def go_on_in_float64(self):
+        """Evaluate the best point anew, with products in float64."""
+        self.objective = self.objective.in_float64()
+        self.best = Point(self.best.params, *self.objective(self.best.params))
+        self.n_evaluations += 1
+        self.n_passes += 1
+
     def record(self, value):
         """Add the value after an iteration to the curves."""
         self.loss_curve.append(value)

@@ -16,6 +16,9 @@ from skce._solver.problem import Iterate
 CORRECTIONS, CORRECTIONS_OF_MANY = 10, 6
 MANY_PARAMS = 10**6
 
+# What L-BFGS-B says where its line search finds nothing lower.
+STATUS_OF_STUCK = 2
+
 # F that falls by what the decrement promised to within this factor is a quadratic. Where it falls by more, as along the
 # tail of an exponential, the decrement promises too little by about the square of that, but for an outlier.
 GAIN_OF_QUADRATIC = 1.15
@@ -33,11 +36,11 @@ ITERATIONS_OF_RATE = 4
 
 
 def minimised_from_zero(value, gradient, size, after_iteration, **options):
-    """Minimise from a vector of zeros by L-BFGS-B, which stops when ``after_iteration`` raises StopIteration.
+    """Minimise from zeros by L-BFGS-B, until ``after_iteration`` raises StopIteration: whether it got stuck.
 
     ``gradient`` is asked for where ``value`` has just been. Functions keep what they have seen.
     """
-    minimize(
+    result = minimize(
         value,
         np.zeros(size),
         method="L-BFGS-B",
@@ -50,6 +53,7 @@ def minimised_from_zero(value, gradient, size, after_iteration, **options):
             **options,
         },
     )
+    return result.status == STATUS_OF_STUCK
 
 
 class Stage:
@@ -71,6 +75,7 @@ class Stage:
         self.estimates = [self._estimate(self.decrements)]
         self.latest = self.start, self.slope
         self.reason = None
+        self.is_stuck = False
 
     def run(self, max_iter):
         """Why the minimisation is over after at most ``max_iter`` iterations; None if it is not."""
@@ -80,6 +85,7 @@ class Stage:
         # In these units L-BFGS, whose first step has length 1, steps to where the decrement would be zero.
         unit = np.linalg.norm(self.slope)
         if unit**2 < np.finfo(float).tiny:
+            self.is_stuck = True
             return None
 
         def value(displacement):
@@ -97,7 +103,7 @@ class Stage:
             # SciPy asks for the gradient where it has just asked for the value.
             return self.latest[1] / unit
 
-        minimised_from_zero(
+        self.is_stuck = minimised_from_zero(
             value, gradient, len(self.slope), self._after_iteration, maxiter=max_iter, maxfun=50 * max_iter, maxls=50
         )
         point, slope = self.latest

@@ -1,22 +1,24 @@
 """The minimisation of a problem, in stages, each with a fresh curvature. How it ended is data.
 
 While curvatures are cheap stand-ins, a stage is L-BFGS over displacements from the best point known. Where the Hessian
-itself is affordable, and the loss is cross-entropy, Newton's method takes over: it ends with a certificate.
+itself is affordable, and the loss is cross-entropy, Newton's method takes over: it ends with a certificate. Where it is
+not, what a stage believes is looked into before it is said. Products are in float32 until rounding hides their gains.
 """
 
 import numpy as np
 
 from skce._rows.blocks import RowsLostError
-from skce._solver.certificate import ROUNDING_OF_GAIN, certified_gap, dual_bound, has_dual_bound
-from skce._solver.conjugate_gradients import newton_step
+from skce._solver.certificate import ROUNDING_OF_GAIN, certified_gap
+from skce._solver.curvature.exact import ROWS_OF_EXACT
 from skce._solver.curvature.ladder import first_rung, has_cheap_hessian, next_rung, rungs_for
 from skce._solver.descent import ROUNDING_OF_ESTIMATE, Descent
 from skce._solver.lbfgs import Stage
-from skce._solver.newton import NewtonStage, is_for_newton
+from skce._solver.newton import NewtonStage
 from skce._solver.objective import LinearObjective
 from skce._solver.separation import separation_of
 from skce._solver.solution import Solution
 from skce._solver.standardisation import Standardisation
+from skce._solver.stopping import is_at_minimum
 
 # The rate of a stage flatters those that follow.
 SLOWING = 3.0
@@ -28,9 +30,13 @@ COST_OF_STAGE, COST_OF_INEXACT_STAGE = 3.0, 10.0
 # Loss below which an estimate is not believed without a certificate, and the gap that rounding may leave there.
 LEAST_LOSS, LEAST_GAP = 1e-9, 1e-15
 
-# How often a step of conjugate gradients is tried for a certificate; the share of what it may show that may be left.
-MOST_CERTIFICATES = 2
-SHARE_OF_RESIDUAL = 0.2
+# Multiplications of an evaluation from which products in float32 pay, and the suboptimality down to which they do.
+WORK_FOR_FLOAT32 = 2**23
+TOL_OF_FLOAT32 = 1e-4
+
+# How often what a stage believed may be found wrong; each time the next is asked for so much more.
+MOST_DOUBTS = 12
+DOUBT = 0.1
 
 
 def minimised(problem, starts, *, tol, max_iter, watch):
@@ -40,54 +46,106 @@ def minimised(problem, starts, *, tol, max_iter, watch):
     one; and the Descent after every stage. After ``max_iter`` iterations the last is the solution, whatever closing
     steps come to.
     """
-    objective, standardisation = LinearObjective(problem), Standardisation.of(problem)
+    if problem.rows.dtype == np.float32 and np.prod(problem.rows.shape) * problem.shape[1] < WORK_FOR_FLOAT32:
+        problem = problem.in_float64()
+    objective = LinearObjective(problem)
     descent = Descent.from_best_of(starts, objective)
-    rungs = rungs_for(objective)
-    rung = first_rung(rungs, is_cold=objective.is_without_coef(descent.best.params))
-    has_hessian, is_newton = is_for_newton(problem) and rungs[-1].is_exact, False
-    has_newton = has_hessian and has_cheap_hessian(rungs)
-    interruption = separation = None
-    last = descent.best
     reason = None if np.isfinite(descent.best.gradient).all() else "stalled"
     if not max_iter:
         reason = reason or "max_iter"
+    interruption = separation = None
     try:
-        while reason is None:
-            curvature = rungs[rung].curvature(objective, descent.best.params, standardisation)
-            descent.n_passes += curvature.sweeps
-            stage = (
-                NewtonStage(descent, curvature, tol, watch)
-                if is_newton
-                else _stage(descent, curvature, rungs[rung], tol, watch)
-            )
-            reason = stage.run(max_iter + 1 - len(descent.loss_curve))
-            last = descent.best
-            descent.n_stages += 1
-            watch.after_stage(descent)
-            descent.look_for_separated_problems()
-            if descent.is_separated.all() or (reason == "converged" and descent.is_separated.any()):
-                reason = "separable"
-            elif reason == "converged" and not is_newton:
-                # What a stage believes a step of conjugate gradients has to certify, or Newton's method.
-                is_newton = has_newton or (not _is_certified(descent, curvature, tol) and has_hessian)
-                if is_newton:
-                    rung, reason = len(rungs) - 1, None
-            elif reason is None:
-                # One stage in exact coordinates is quicker than as many steps of Newton's; a second one is not.
-                is_newton = has_newton and curvature.is_exact
-                higher = next_rung(rungs, rung, SLOWING * stage.iterations_left())
-                if higher == rung and not stage.gain > ROUNDING_OF_GAIN * abs(descent.best.value):
-                    reason = "precision" if descent.is_at_rounding() else "stalled"
-                rung = higher
-            if reason is None and len(descent.loss_curve) > max_iter:
-                reason = "max_iter"
-        if descent.n_stages:
-            reason, separation = _judged(reason, descent, stage, tol)
+        if reason is None:
+            stages = Stages(descent, tol, max_iter, watch)
+            while reason is None:
+                reason = stages.next()
+            reason, separation = _judged(reason, stages)
             if reason == "stopped" or len(descent.loss_curve) > max_iter:
-                descent.go_back_to(last)
+                descent.go_back_to(stages.last)
     except (KeyboardInterrupt, RowsLostError) as error:
         reason, interruption = "interrupted", error
     return _solution(descent, reason, tol, interruption, separation)
+
+
+class Stages:
+    """The stages of a ``descent`` to within ``tol``, in at most ``max_iter`` iterations."""
+
+    def __init__(self, descent, tol, max_iter, watch):
+        problem = descent.objective.problem
+        self.descent = descent
+        self.tol = tol
+        self.max_iter = max_iter
+        self.watch = watch
+        self.standardisation = Standardisation.of(problem)
+        self.rungs = rungs_for(descent.objective)
+        self.rung = first_rung(self.rungs, is_cold=descent.objective.is_without_coef(descent.best.params))
+        self.has_hessian = self.rungs[-1].is_exact and problem.row_loss.has_exact_curvature
+        self.has_newton = self.has_hessian and has_cheap_hessian(self.rungs) and problem.rows.shape[0] <= ROWS_OF_EXACT
+        self.is_newton = False
+        self.n_doubts = 0
+        self.stage = None
+        self.last = descent.best
+
+    @property
+    def is_coarse(self):
+        """Whether products are in float32."""
+        return self.descent.objective.rows.dtype == np.float32
+
+    def next(self):
+        """Run a stage: why the minimisation is over, or None."""
+        descent, rung = self.descent, self.rungs[self.rung]
+        curvature = rung.curvature(descent.objective, descent.best.params, self.standardisation)
+        descent.n_passes += curvature.sweeps
+        self.stage = (
+            NewtonStage(descent, curvature, self.tol, self.watch) if self.is_newton else self._of_lbfgs(rung, curvature)
+        )
+        reason = self.stage.run(self.max_iter + 1 - len(descent.loss_curve))
+        self.last = descent.best
+        descent.n_stages += 1
+        self.watch.after_stage(descent)
+        descent.look_for_separated_problems()
+        if descent.is_separated.all() or (reason == "converged" and descent.is_separated.any()):
+            return "separable"
+        if self.is_coarse and (reason == "converged" or (reason is None and self.stage.is_stuck)):
+            descent.go_on_in_float64()
+            self.last, reason = descent.best, None
+        elif reason == "converged" and not self.is_newton:
+            reason = self._concluded(curvature)
+        elif reason is None:
+            reason = self._climbed(curvature)
+        if reason is None and len(descent.loss_curve) > self.max_iter:
+            return "max_iter"
+        return reason
+
+    def _of_lbfgs(self, rung, curvature):
+        """The stage of L-BFGS that the best point and a curvature there begin."""
+        n_iter = rung.n_iter * (1 if rung.is_exact else 2**self.descent.n_stages)
+        patience = rung.cost + (COST_OF_STAGE if rung.is_exact else COST_OF_INEXACT_STAGE)
+        tol = max(self.tol, TOL_OF_FLOAT32) if self.is_coarse else self.tol * DOUBT**self.n_doubts
+        return Stage(self.descent, curvature, tol, self.watch, n_iter, patience)
+
+    def _concluded(self, curvature):
+        """Why it is over, if it is, where a stage of L-BFGS believes so."""
+        if not self.has_newton:
+            if is_at_minimum(self.descent, curvature, self.tol):
+                return "converged"
+            self.n_doubts += 1
+            if not self.has_hessian:
+                self.rung = first_rung(self.rungs, is_cold=False)
+                return "stalled" if self.n_doubts > MOST_DOUBTS else None
+        self.rung, self.is_newton = len(self.rungs) - 1, True
+        return None
+
+    def _climbed(self, curvature):
+        """Why it is over, if it is, where a stage has come to its end; else the next rung is chosen."""
+        descent, stage = self.descent, self.stage
+        # One stage in exact coordinates is quicker than as many steps of Newton's; a second one is not.
+        self.is_newton = self.has_newton and curvature.is_exact
+        higher = next_rung(self.rungs, self.rung, SLOWING * stage.iterations_left())
+        if higher == self.rung and not stage.gain > ROUNDING_OF_GAIN * abs(descent.best.value):
+            return "precision" if descent.is_at_rounding() else "stalled"
+        self.rung = higher
+        return None
 
 
 def _solution(descent, reason, tol, interruption, separation):
@@ -114,15 +172,9 @@ def _solution(descent, reason, tol, interruption, separation):
     )
 
 
-def _stage(descent, curvature, rung, tol, watch):
-    """The stage of L-BFGS that the best point and a curvature there begin."""
-    n_iter = rung.n_iter * (1 if curvature.is_exact else 2**descent.n_stages)
-    patience = rung.cost + (COST_OF_STAGE if curvature.is_exact else COST_OF_INEXACT_STAGE)
-    return Stage(descent, curvature, tol, watch, n_iter, patience)
-
-
-def _judged(reason, descent, stage, tol):
+def _judged(reason, stages):
     """Why a minimisation is over, and the Separation of the data if there is no minimum; sets the bound of the gap."""
+    descent, stage, tol = stages.descent, stages.stage, stages.tol
     problem, value = descent.objective.problem, abs(descent.best.value)
     if reason != "converged" and np.isfinite(descent.best.gradient).all():
         descent.gap_bound = certified_gap(descent, stage.curvature, tol * value)
@@ -140,31 +192,3 @@ def _judged(reason, descent, stage, tol):
         return reason, None
     separation = separation_of(problem)
     return "separable" if separation else reason, separation
-
-
-def _is_certified(descent, curvature, tol):
-    """Whether a step of conjugate gradients proves that the best point, or where it leads, is within ``tol``.
-
-    True also where nothing could be proven. Sets the bound of the gap.
-    """
-    problem = descent.objective.problem
-    for _ in range(MOST_CERTIFICATES):
-        target = tol * abs(descent.best.value)
-        descent.gap_bound = certified_gap(descent, curvature, target)
-        if not has_dual_bound(problem) or descent.gap_bound <= target:
-            return True
-        step = newton_step(descent, curvature, SHARE_OF_RESIDUAL * target)
-        if step is None:
-            return False
-        point = descent.best
-        sweeps, bound = dual_bound(problem, point.params, step, target=target)
-        descent.n_passes += sweeps
-        descent.gap_bound = min(bound, descent.gap_bound)
-        if descent.gap_bound <= target:
-            return True
-        moved = descent.evaluated(point.params + step)
-        # The dual point of a step bounds the gap where it leads, too.
-        descent.gap_bound = min(descent.gap_bound, max(bound - (point.value - moved.value), 0.0))
-        if moved is not descent.best or descent.gap_bound <= target:
-            return descent.gap_bound <= target
-    return False

@@ -11,9 +11,10 @@ moved by more than 1/2: it is then right to a factor 1.23.
 import numpy as np
 
 from skce._solver.certificate import ROUNDING_OF_BOUND, ROUNDING_OF_GAIN, dual_bound, has_dual_bound
-from skce._solver.curvature.exact import ROWS_OF_EXACT, ExactCurvature, hessian_sums
+from skce._solver.curvature.directions import sums_over_rows
+from skce._solver.curvature.exact import ExactCurvature, hessian_sums
 from skce._solver.descent import Point
-from skce._solver.far_rows import far_rows
+from skce._solver.far_rows import MOST_RANGE, far_rows
 from skce._solver.model import Model, minimiser_of
 from skce._solver.problem import Iterate
 
@@ -47,17 +48,8 @@ EXTENSION = 10.0
 SHORTER, SHORTEST = 0.25, 1e-10
 ARMIJO = 1e-4
 
-# Range of the change of the logits up to which the decrement of a fresh exact curvature is an estimate.
-MOST_RANGE = 0.5
-
 # A certificate that was missed is tried again once the decrement has fallen to this.
 FALL_BEFORE_NEXT_TRY = 0.2
-
-
-def is_for_newton(problem):
-    """Whether the curvature of a problem is its Hessian, and not in float32, or of drawn rows."""
-    is_whole = problem.rows.dtype == np.float64 and problem.rows.shape[0] <= ROWS_OF_EXACT
-    return problem.row_loss.dual_point is not None and is_whole
 
 
 class NewtonStage:
@@ -73,6 +65,8 @@ class NewtonStage:
         self.is_quadratic = True
         self.length = 1.0
         self.suboptimality_of_try = np.inf
+        if curvature.sweeps < 1:
+            self.curvature = self._curvature_at_best()
 
     @property
     def gain(self):
@@ -212,9 +206,15 @@ class NewtonStage:
 
     def _curvature_at_best(self):
         """The ExactCurvature at the best point."""
-        curvature = ExactCurvature(self.descent.objective, self.descent.best.params, self.curvature.decorrelated())
-        self.descent.n_passes += curvature.sweeps
-        return curvature
+        objective, params, standardisation = (
+            self.descent.objective,
+            self.descent.best.params,
+            self.curvature.decorrelated(),
+        )
+        function, width = hessian_sums(self.problem, standardisation)
+        sweeps, sums = sums_over_rows(function, objective, params, self.problem.rows.shape[0], width)
+        self.descent.n_passes += sweeps
+        return ExactCurvature(objective, params, standardisation, sums)
 
     def _evaluated_with_curvature(self, params):
         """The Point at some parameters, and a function that returns the ExactCurvature there."""

@@ -27,6 +27,10 @@ class LinearObjective:
         self.resolution = np.finfo(problem.rows.dtype).eps
         self.n_problems = problem.shape[1] if problem.are_separate else 1
 
+    def in_float64(self):
+        """The same objective, with products in float64."""
+        return LinearObjective(self.problem.in_float64())
+
     def __call__(self, params):
         """Values (n_problems,), whose sum is F, and gradient of F at ``params``."""
         return self._value_gradient(params, self.rows.summed(self._loss_gradient_at(params)))

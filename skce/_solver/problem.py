@@ -9,7 +9,7 @@ parameters are one matrix (d + 1, k) whose last row is the intercept; (d, k) wit
 works on. Where rows are multiplied minus a shift, so are these: their intercept is that of X - shift.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -54,6 +54,10 @@ class Problem:
             return cls(rows.multiplied_in(dtype), row_loss, penalty, fit_intercept, moments)
         shift = np.where(is_far, moments.mean, 0.0)
         return cls(rows.multiplied_in(dtype, shift), row_loss, penalty, fit_intercept, moments.shifted(shift))
+
+    def in_float64(self):
+        """The same problem, with products in float64."""
+        return replace(self, rows=self.rows.multiplied_in(np.float64, self.rows.shift))
 
     @property
     def total(self):

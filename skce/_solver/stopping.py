@@ -1,0 +1,75 @@
+"""Whether a minimisation is over: by a certificate or, where there is none, by an estimate that can be believed.
+
+A curvature of some iterations ago, or one that stands in for the Hessian, may promise next to nothing where much is to
+be gained: along a direction that it curves and F does not. So what a stage believes is looked into. Conjugate gradients
+solve for Newton's step with the Hessian at the point itself. The dual bound of that step is a certificate. Half of what
+its slope promises is an estimate, which is right to a factor 1.23 if the step changes the logits of no row by a range
+of more than 1/2; of rows that it moves further, what they gain or would at their rate is added.
+"""
+
+import numpy as np
+
+from skce._solver.certificate import certified_gap, dual_bound, has_dual_bound
+from skce._solver.conjugate_gradients import least_residual_step, newton_step
+from skce._solver.far_rows import change_of_far_rows
+
+# How often a step is tried for a certificate; the share of what it may show that may be left of its equation.
+MOST_CERTIFICATES = 2
+SHARE_OF_RESIDUAL = 0.2
+
+# A step that leads lower is taken again and again, so much longer.
+LONGER = 4.0
+
+
+def is_at_minimum(descent, curvature, tol):
+    """Whether the best point, or where a step leads from it, is within ``tol`` of the minimum, relative to F.
+
+    If not, that step has been taken. Sets the bound of the gap, and the estimate.
+    """
+    if has_dual_bound(descent.objective.problem) and _is_certified(descent, curvature, tol):
+        return True
+    return _is_believed(descent, curvature, tol)
+
+
+def _is_certified(descent, curvature, tol):
+    """Whether the dual bound of a step proves it."""
+    problem = descent.objective.problem
+    if curvature.is_exact:
+        descent.gap_bound = certified_gap(descent, curvature, tol * abs(descent.best.value))
+        if descent.gap_bound <= tol * abs(descent.best.value):
+            return True
+    for _ in range(MOST_CERTIFICATES):
+        point, target = descent.best, tol * abs(descent.best.value)
+        step = least_residual_step(descent, curvature, SHARE_OF_RESIDUAL * target)
+        if step is None:
+            return False
+        sweeps, bound = dual_bound(problem, point.params, step, target=target)
+        descent.n_passes += sweeps
+        descent.gap_bound = bound
+        if bound <= target:
+            return True
+        moved = descent.evaluated(point.params + step)
+        # The dual point of a step bounds the gap where it leads, too.
+        if moved is descent.best:
+            descent.gap_bound = max(bound - (point.value - moved.value), 0.0)
+        if moved is not descent.best or descent.gap_bound <= target:
+            return descent.gap_bound <= target
+    return False
+
+
+def _is_believed(descent, curvature, tol):
+    """Whether the decrement of Newton's step says so, and the step moves no row far."""
+    problem, start = descent.objective.problem, descent.best
+    step, gain = newton_step(descent, curvature, tol * abs(start.value))
+    if np.isfinite(gain):
+        descent.n_passes += 1
+        gain += change_of_far_rows(problem, start.params, step)
+        descent.suboptimality = gain / max(abs(start.value), descent.objective.resolution)
+        if descent.suboptimality <= tol:
+            if descent.gap_bound is None:
+                descent.gap_bound = certified_gap(descent, curvature, tol * abs(start.value))
+            return True
+    length = 1.0
+    while descent.evaluated(start.params + length * step) is descent.best:
+        length *= LONGER
+    return False
