@@ -18,11 +18,11 @@ except ImportError:  # scikit-learn has callbacks from 1.9 on
         return method
 
 
-def callback_context(estimator):
+def callback_context(estimator, max_subtasks):
     """The context of the callbacks set on an estimator, or on one that fits it; None without any."""
     if not (hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")):
         return None
-    return estimator._init_callback_context(max_subtasks=None)
+    return estimator._init_callback_context(max_subtasks=max_subtasks)
 
 
 def without_callbacks(estimator):

@@ -379,6 +379,10 @@ class Engine(Protocol):
 class Watch(Protocol):
     """What is told of a fit while it runs."""
 
+    def before_iteration(self, iterate: Any) -> None:
+        """Before an iteration, from an Iterate; again and again until it ends."""
+        ...
+
     def after_iteration(self, iterate: Any) -> bool:
         """Whether to stop, after an iteration whose Iterate is given."""
         ...

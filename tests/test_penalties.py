@@ -43,6 +43,9 @@ class FreeRidge(Ridge):
 
 
 class Unwatched:
+    def before_iteration(self, iterate):
+        pass
+
     def after_iteration(self, iterate):
         return False
 

@@ -18,6 +18,8 @@ def label_array(values):
     Other objects stay, and so do integers that neither int64 nor uint64 holds.
     """
     array = np.asarray(values)
+    if array.dtype.kind == "T":  # NumPy's strings of any length, which scikit-learn does not know
+        return array.astype(object)
     if array.dtype.kind in "USf" and isinstance(values, list | tuple):
         given = np.asarray(values, dtype=object)
         # Python's numbers, of which an integer equals a float only if they are the same number.
@@ -51,8 +53,8 @@ def check_no_label_is_missing(labels, name):
 
 
 def check_objects(labels, values, name):
-    """Raise if an array of labels made of ``values`` holds objects, none of them missing, that are not all strings."""
-    if labels.dtype.kind != "O":
+    """Raise if an array of labels made of ``values``, none missing, holds bytes, or objects other than strings."""
+    if labels.dtype.kind not in "OS":
         return
     labels = labels.ravel()
     kinds = [_kind(type(label)) for label in labels]
@@ -67,7 +69,7 @@ def check_objects(labels, values, name):
         dtype = getattr(values, "dtype", labels.dtype)
         raise ValueError(
             f"{name} must hold labels that are strings, booleans, dates or integers of 64 bits, but is of dtype "
-            f"{dtype}: label 0 is {labels[0]!r}; {remedy} makes strings, which are labels."
+            f"{dtype}: label 0 is {labels.item(0)!r}; {remedy} makes strings, which are labels."
         )
 
 

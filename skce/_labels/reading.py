@@ -29,6 +29,11 @@ ROWS_PER_SEARCH = 2**16
 # What probabilities are off by that came through float32, or were printed with a few digits.
 LEAST_ROUNDING = 1e-5
 
+ENCODED_EXPLAINED = (
+    " If these were soft labels, cross_val_predict has numbered the values of each column: cross_validate(..., "
+    "return_estimator=True, return_indices=True) leaves them as they are, and keeps the models and rows of the folds."
+)
+
 
 @dataclass(frozen=True)
 class LabelReader:
@@ -228,6 +233,7 @@ def _checked_distributions(y):
     """y as a float array (n, K), or an error that names the first row that is no distribution."""
     try:
         matrix = np.asarray(y)
+        is_whole = matrix.dtype.kind in "iu"
         if matrix.dtype.kind != "f":
             matrix = matrix.astype(float)
     except (TypeError, ValueError) as error:
@@ -235,6 +241,7 @@ def _checked_distributions(y):
             "y has several columns, so its rows must be distributions over the classes, of numbers; of the labels of "
             "several annotators, give the share of each class."
         ) from error
+    encoded_explained = ENCODED_EXPLAINED if is_whole else ""
     sums = matrix.sum(axis=1, dtype=float)
     finite = np.isfinite(sums)
     if not finite.all():
@@ -259,9 +266,11 @@ def _checked_distributions(y):
         raise ValueError(
             f"y is a multilabel indicator: row {row} is {matrix[row].astype(int).tolist()}. OneVsAllClassifier takes "
             "labels that do not exclude each other, with classes=None; here, rows must be distributions over classes."
+            f"{encoded_explained}"
         )
     raise ValueError(
         f"y must hold distributions whose rows sum to 1: row {row} sums to {sums[row]:.6g}; divide each row by its sum."
+        f"{encoded_explained}"
     )
 
 

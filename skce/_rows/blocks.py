@@ -2,8 +2,8 @@
 
 A block is (m, d). Its numbers are multiplied in the dtype of X, float32 or float64, while sums over blocks are float64.
 Columns whose mean dwarfs their spread (years, identifiers) would lose the digits of their spread in every product, so
-that blocks of a dense X may be taken minus a ``shift``; float32 columns whose units are far from 1 are multiplied in
-float64.
+that blocks of a dense X may be taken minus a ``shift``; float32 columns that are far from zero, or whose units are far
+from 1, are multiplied in float64.
 """
 
 from contextlib import contextmanager

@@ -88,6 +88,12 @@ class Descent:
             self.best = point
         return point
 
+    def go_back_to(self, point):
+        """Take ``point`` for the best, and bound its gap."""
+        if self.gap_bound is not None:
+            self.gap_bound += point.value - self.best.value
+        self.best = point
+
     def relative(self, decrements):
         """The largest estimate of a problem's suboptimality, relative to its value."""
         values, resolution = self.best.values, self.objective.resolution

@@ -91,6 +91,7 @@ class Stage:
         def value(displacement):
             if not displacement.any():
                 return self.start.value / unit**2
+            self.watch.before_iteration(self._iterate())
             params = self.curvature.to_params(displacement)
             params *= unit
             params += self.start.params
@@ -126,18 +127,22 @@ class Stage:
         """Record an iterate, and stop the stage where there is nothing more to gain from its curvature."""
         point, slope = self.latest
         descent = self.descent
-        descent.record(point.value)
+        descent.record(descent.best.value)
         decrements = self.curvature.decrements(slope)
         estimate = self._estimate(decrements)
         self.estimates.append(estimate)
         descent.suboptimality = estimate
-        if self.watch.after_iteration(Iterate(descent.objective.problem, point.params)):
+        if self.watch.after_iteration(self._iterate()):
             self.reason = "stopped"
         target = self.tol / self._underestimate(point, decrements)
         if not self.reason and estimate <= target:
             self.reason = "converged"
         if self.reason or (len(self.estimates) > self.n_iter and self._iterations_left_to(target) > self.patience):
             raise StopIteration
+
+    def _iterate(self):
+        """The Iterate that a minimisation that ended here would return."""
+        return Iterate(self.descent.objective.problem, self.descent.best.params)
 
     def _iterations_left_to(self, target):
         """Iterations that it would take to come to ``target`` at the rate of the last ones."""

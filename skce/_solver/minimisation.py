@@ -42,8 +42,9 @@ DOUBT = 0.1
 def minimised(problem, starts, *, tol, max_iter, watch):
     """Solution of a problem from the best of ``starts``, flat, to within ``tol`` of F, by estimate.
 
-    ``watch`` is told the Iterate after every iteration, and ends the minimisation if it returns True; and the Descent
-    after every stage.
+    ``watch`` is told the Iterate before and after every iteration, and ends the minimisation if it returns True after
+    one; and the Descent after every stage. After ``max_iter`` iterations the last is the solution, whatever closing
+    steps come to.
     """
     if problem.rows.dtype == np.float32 and np.prod(problem.rows.shape) * problem.shape[1] < WORK_FOR_FLOAT32:
         problem = problem.in_float64()
@@ -59,6 +60,8 @@ def minimised(problem, starts, *, tol, max_iter, watch):
             while reason is None:
                 reason = stages.next()
             reason, separation = _judged(reason, stages)
+            if reason == "stopped" or len(descent.loss_curve) > max_iter:
+                descent.go_back_to(stages.last)
     except (KeyboardInterrupt, RowsLostError) as error:
         reason, interruption = "interrupted", error
     return _solution(descent, reason, tol, interruption, separation)
@@ -81,6 +84,7 @@ class Stages:
         self.is_newton = False
         self.n_doubts = 0
         self.stage = None
+        self.last = descent.best
 
     @property
     def is_coarse(self):
@@ -94,6 +98,7 @@ class Stages:
             NewtonStage(descent, curvature, self.tol, self.watch) if self.is_newton else self._of_lbfgs(rung, curvature)
         )
         reason = self.stage.run(self.max_iter + 1 - len(descent.loss_curve))
+        self.last = descent.best
         descent.n_stages += 1
         self.watch.after_stage(descent)
         descent.look_for_separated_problems()
@@ -101,7 +106,7 @@ class Stages:
             return "separable"
         if self.is_coarse and (reason == "converged" or (reason is None and self.stage.is_stuck)):
             descent.go_on_in_float64()
-            reason = None
+            self.last, reason = descent.best, None
         elif reason == "converged" and not self.is_newton:
             reason = self._concluded(curvature)
         elif reason is None:

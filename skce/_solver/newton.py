@@ -96,6 +96,8 @@ class NewtonStage:
         step, promised, far = -curvature.to_params(slope), float(decrements.sum()), None
         is_near = descent.suboptimality <= self.tol
         is_to_try = is_near and descent.suboptimality <= FALL_BEFORE_NEXT_TRY * self.suboptimality_of_try
+        if not is_near:
+            self.watch.before_iteration(self._iterate())
         is_quadratic = self.is_quadratic and promised <= MOST_PROMISE * descent.best.value
         if not is_quadratic or (is_near and not has_dual_bound(self.problem)):
             far = self._far_rows(descent.best, [step], promised)
@@ -111,14 +113,19 @@ class NewtonStage:
             if self._is_certified(step, far):
                 return "converged"
             self.is_quadratic = False
+        self.watch.before_iteration(self._iterate())
         is_moved = self._move(step, promised, far)
         descent.record(descent.best.value)
-        if self.watch.after_iteration(Iterate(self.problem, descent.best.params)):
+        if self.watch.after_iteration(self._iterate()):
             return "stopped"
         if not is_moved:
             return "precision" if descent.is_at_rounding() else "stalled"
         descent.look_for_separated_problems()
         return None
+
+    def _iterate(self):
+        """The Iterate that a minimisation that ended here would return."""
+        return Iterate(self.problem, self.descent.best.params)
 
     def _is_certified(self, step, far):
         """Whether the dual bound of a step says that F is within ``tol`` of its minimum."""

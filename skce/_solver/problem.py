@@ -17,8 +17,12 @@ import numpy as np
 from skce._solver.standardisation import Moments, moments_of
 from skce._types import Array, Penalty, RowLoss, Rows
 
-# Spreads of a column between its mean and zero, above which its blocks are shifted by the mean.
+# Spreads of a column between its mean and zero, above which float32 is not enough for its products; and above which, in
+# float64 or of a constant column, its blocks are shifted by the mean.
 FAR_FROM_ZERO = {np.float64: 1e3, np.float32: 10.0}
+
+# What parameters that are rounded to float32, and their products, may move a probability by.
+MOST_MOVED = 1e-5
 
 # Spreads that leave room, in float32, for what coefficients and columns multiply to.
 SPREADS_FOR_FLOAT32 = 1e-12, 1e12
@@ -41,14 +45,11 @@ class Problem:
     @classmethod
     def of(cls, rows, row_loss, penalty, fit_intercept):
         """The problem of rows as they were read: one pass finds the moments."""
-        moments = moments_of(rows.multiplied_in(rows.dtype_of_X))
-        if not fit_intercept:
-            moments = moments.about_zero()
-        dtype, spread = rows.dtype_of_X, moments.spread
-        smallest, largest = SPREADS_FOR_FLOAT32
-        if dtype == np.float32 and ((spread > largest) | ((spread > 0) & (spread < smallest))).any():
-            dtype = np.float64
-        is_far = np.abs(moments.mean) > FAR_FROM_ZERO[dtype] * spread
+        of_columns = moments_of(rows.multiplied_in(rows.dtype_of_X))
+        moments = of_columns if fit_intercept else of_columns.about_zero()
+        is_too_much = _are_too_much_for_float32(of_columns, moments.spread).any()
+        dtype = np.float64 if is_too_much else rows.dtype_of_X
+        is_far = np.abs(moments.mean) > FAR_FROM_ZERO[dtype] * moments.spread
         if rows.is_sparse or not is_far.any():
             return cls(rows.multiplied_in(dtype), row_loss, penalty, fit_intercept, moments)
         shift = np.where(is_far, moments.mean, 0.0)
@@ -119,3 +120,28 @@ class Iterate:
     def coef_intercept(self):
         """Coef (k, d) and intercept (k,) of the outputs that are optimised."""
         return self.problem.centred(*self.problem.coef_intercept(self.params))
+
+    @property
+    def dtype(self):
+        """The dtype of the parameters: that of X, or float64 where rounding to float32 moves a probability.
+
+        The terms of a logit are known to eps of themselves. Those of a column are its root mean square times its
+        coefficient: far from zero, they dwarf the logit that is left of them and the intercept.
+        """
+        rows, moments = self.problem.rows, self.problem.moments
+        if rows.dtype_of_X != np.float32:
+            return rows.dtype_of_X
+        coef, intercept = self.coef_intercept
+        mean = moments.mean if rows.shift is None else moments.mean + rows.shift
+        squares = coef**2 @ (mean**2 + moments.variance) + intercept**2
+        moved = np.finfo(np.float32).eps * np.sqrt(squares.max(initial=0.0))
+        return np.float32 if moved <= MOST_MOVED else np.float64
+
+
+def _are_too_much_for_float32(moments, spread):
+    """Whether float32 has no room, or too few digits, for products of columns (d,) that have this spread in F."""
+    smallest, largest = SPREADS_FOR_FLOAT32
+    has_no_room = (spread > largest) | ((spread > 0) & (spread < smallest))
+    # Constants have no digits to lose.
+    is_far = (moments.spread > 0) & (np.abs(moments.mean) > FAR_FROM_ZERO[np.float32] * moments.spread)
+    return has_no_room | is_far

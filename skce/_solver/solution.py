@@ -19,7 +19,8 @@ class Solution:
     ``reason`` is "converged", "precision" (as near as rounding lets it come), "separable" (no minimum, but nothing left
     to learn), "max_iter", "stalled", "stopped" (by a callback) or "interrupted" (by the keyboard, or by the loss of the
     rows, as ``interruption`` says). ``separation`` says along which columns there is no minimum, if that was found out;
-    ``n_inner_passes`` are those over the far rows of Newton's models, each by its share of the rows.
+    ``n_inner_passes`` are those over the far rows of Newton's models, each by its share of the rows;
+    ``n_iter_of_start`` the iterations on another loss that found a start.
     """
 
     params: np.ndarray
@@ -33,6 +34,7 @@ class Solution:
     interruption: BaseException | None = None
     separation: Separation | None = None
     n_inner_passes: float = 0.0
+    n_iter_of_start: int = 0
 
     def is_certified(self, tol):
         """Whether the bound proves that the value is within ``tol`` of itself from the minimum."""
@@ -56,7 +58,7 @@ def warn_unless_converged(solution, *, tol, columns=None, labels=None):
     """
     distance = f", by an estimated {solution.suboptimality:.1e} of it above the minimum; tol={tol:.1e}"
     if solution.reason == "max_iter":
-        end = f"stopped at max_iter={solution.n_iter} iterations, before it converged"
+        end = f"stopped at max_iter={solution.n_iter_of_start + solution.n_iter} iterations, before it converged"
         remedy = "Raise max_iter, or lower C."
     elif solution.reason == "stalled":
         end = f"stalled after {solution.n_iter} iterations, where rounding hid what a step gains"

@@ -42,7 +42,8 @@ def from_a_convex_neighbour(problem, start, *, tol, max_iter, watch):
     start = _flat(problem, *problem.centred(*problem.coef_intercept(near.params)))
     if near.reason in ("interrupted", "stopped"):
         return _ended_early(problem, near, start)
-    solution = minimised(problem, [start], tol=tol, max_iter=max_iter, watch=watch)
+    solution = minimised(problem, [start], tol=tol, max_iter=max_iter - near.n_iter, watch=watch)
+    solution = replace(solution, n_iter_of_start=near.n_iter)
     return _after(solution, near.n_passes, near.n_evaluations)
 
 

@@ -54,6 +54,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     feature_names_in_: Array
     _fitted_loss: Loss
     _fitted_smoothing: float
+    _dtype_of_X: np.dtype
     _log_weight: Array
 
     @unexpected_parameters_explained
@@ -181,8 +182,8 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         Returns
         -------
         ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
-            For two classes the logit of the second. float32 if X and the model are. With ``posterior="recovered"`` the
-            logits of the recovered probabilities.
+            For two classes the logit of the second. float32 if X is and that of the fit was. With
+            ``posterior="recovered"`` the logits of the recovered probabilities.
         """
         check_is_fitted(self)
         check_posterior(self.posterior)
@@ -190,7 +191,10 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         logits = logits_of(X, self.coef_, self.intercept_)
         if self.posterior == "recovered":
             check_recoverable(self._fitted_loss)
-            logits = self._fitted_link.recovered(logits.T, self._recovery).T.astype(logits.dtype, copy=False)
+            logits = self._fitted_link.recovered(logits.T, self._recovery).T
+        # A model that was made by hand, or by a version that knew no other, has the dtype of its parameters.
+        dtype = getattr(self, "_dtype_of_X", self.coef_.dtype)
+        logits = logits.astype(np.result_type(X, dtype), copy=False)
         return logits.ravel() if len(self.coef_) == 1 else logits
 
     @where_X_is

@@ -41,14 +41,17 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         As for SoftmaxRegressor; for a multilabel y as described above.
     classes : array-like of shape (n_classes,), default=None
         All classes, where y may lack some. A class without samples keeps its column, with probabilities below eps on
-        the training data. None takes those in y. Not for a multilabel y, whose columns are its labels.
+        the training data. None takes those in y. Not for a multilabel y, whose columns are its labels. The classes that
+        are declared decide the model, but that a class is missing changes nothing for the others: each has its own
+        problem, and two of three are the model that the two are alone, the limit as the third's weight vanishes.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     tol : float, default=1e-7
         The fit has converged when F is estimated to be above its minimum by no more than ``tol`` times itself, whatever
         the units of X. The estimate may be several times too small; the default is meant to end within a millionth.
     max_iter : int, default=1000
-        Most iterations of L-BFGS. Most fits take a few dozen.
+        Most iterations, those that find a start for a loss that is not convex included; a fit that needs more returns
+        the last of them, with a warning. Most fits take a few dozen.
     warm_start : bool, default=False
         Whether to start from the last fit, which must have had the same features and classes.
     posterior : {"model", "recovered"}, default="model"
@@ -71,7 +74,9 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         Frequencies of the classes in the training data, by ``sample_weight``, or of each label after a multilabel fit;
         after ``with_prior`` those it stands for.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Coefficients, float32 for float32 X; one row for two classes.
+        Coefficients; one row for two classes. float32 for float32 X, unless its columns are so far from zero, by root
+        mean square times coefficient, that rounding could move a probability by 1e-5: then float64, as ``intercept_``.
+        Predictions stay float32.
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Intercepts; without ``fit_intercept`` zeros, but for classes that have no samples.
     loss_ : float

@@ -17,21 +17,30 @@ class Progress:
         self.estimator = estimator
         self.data: dict[str, Any] = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         self.attributes_of: Callable[[Any], dict[str, Any]] | None = None
-        self.context: Any = callback_context(estimator)
+        self.iteration: Any = None
+        # A bar shows iterations as a share of the most that there may be.
+        self.context: Any = callback_context(estimator, max_subtasks=int(estimator.max_iter))
         if self.context is not None:
             self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
+
+    def before_iteration(self, iterate: Any) -> None:
+        """Begin an iteration, from an Iterate, unless one has begun that has not ended."""
+        if self.context is None or self.iteration is not None:
+            return
+        self.iteration = self.context.subcontext(task_name="iteration")
+        self.iteration.call_on_fit_task_begin(**self._state_at(iterate))
 
     def after_iteration(self, iterate: Any) -> bool:
         """Whether a callback asks to stop, after an iteration that came to an Iterate."""
         if self.context is None:
             return False
-        iteration = self.context.subcontext(task_name="iteration")
-        iteration.call_on_fit_task_begin(estimator=self.estimator, **self.data)
-        return iteration.call_on_fit_task_end(
-            estimator=self.estimator,
-            **self.data,
-            reconstruction_attributes=lambda: self.attributes_of(iterate),
-        )
+        ended, self.iteration = self.iteration, None
+        return ended.call_on_fit_task_end(**self._state_at(iterate))
+
+    def _state_at(self, iterate):
+        """What a hook is told at an Iterate: fitted attributes are made only if it asks for them."""
+        attributes = {"reconstruction_attributes": lambda: self.attributes_of(iterate)}
+        return {"estimator": self.estimator, **self.data, **attributes}
 
     def after_stage(self, descent: Any) -> None:
         """Print what a stage of the minimisation has come to, if the estimator is verbose."""
@@ -40,5 +49,6 @@ class Progress:
 
     def end(self) -> None:
         """Tell the callbacks that the fit is over, and the estimator fitted."""
-        if self.context is not None:
-            self.context.call_on_fit_task_end(estimator=self.estimator, **self.data, reconstruction_attributes={})
+        # An iteration that was interrupted, or whose steps gained nothing, has not ended.
+        for context in filter(None, (self.iteration, self.context)):
+            context.call_on_fit_task_end(estimator=self.estimator, **self.data, reconstruction_attributes={})

@@ -38,14 +38,17 @@ class SoftmaxRegressor(CrossEntropyClassifier):
         mean of 1 over the samples.
     classes : array-like of shape (n_classes,), default=None
         All classes, where y may lack some. A class without samples keeps its column, with probabilities below eps on
-        the training data. None takes those in y; for soft labels the columns.
+        the training data. None takes those in y; for soft labels the columns. The classes that are declared decide the
+        model: two of three are a softmax of three, the limit as the third's weight vanishes, whose penalty is that of
+        one logit at 2 C; a fold with two of its classes is the same model as the others then.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     tol : float, default=1e-7
         The fit has converged when F is estimated to be above its minimum by no more than ``tol`` times itself, whatever
         the units of X. The estimate may be several times too small; the default is meant to end within a millionth.
     max_iter : int, default=1000
-        Most iterations of L-BFGS. Most fits take a few dozen.
+        Most iterations, those that find a start for a loss that is not convex included; a fit that needs more returns
+        the last of them, with a warning. Most fits take a few dozen.
     warm_start : bool, default=False
         Whether to start from the last fit, which must have had the same features and classes.
     posterior : {"model", "recovered"}, default="model"
@@ -65,8 +68,9 @@ class SoftmaxRegressor(CrossEntropyClassifier):
     class_prior_ : ndarray of shape (n_classes,)
         Frequencies of the classes in the training data, by ``sample_weight``; after ``with_prior`` those it stands for.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Coefficients, float32 for float32 X; one row for two classes. For three classes or more they sum to zero over
-        the classes.
+        Coefficients; one row for two classes. For three classes or more they sum to zero over the classes. float32 for
+        float32 X, unless its columns are so far from zero, by root mean square times coefficient, that rounding could
+        move a probability by 1e-5: then float64, as ``intercept_``. Predictions stay float32.
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Intercepts; without ``fit_intercept`` zeros, but for classes that have no samples.
     loss_ : float

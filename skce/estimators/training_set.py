@@ -106,8 +106,9 @@ class TrainingSet:
             **({"multilabel_": self.link.is_multilabel} if self.estimator._takes_indicators else {}),
             "class_weight_": self.class_weight,
             "class_prior_": frequencies[0] if self.link.is_multilabel else frequencies,
-            "coef_": coef.astype(self.rows.dtype_of_X),
-            "intercept_": intercept.astype(self.rows.dtype_of_X),
+            "coef_": coef.astype(iterate.dtype),
+            "intercept_": intercept.astype(iterate.dtype),
+            "_dtype_of_X": np.dtype(self.rows.dtype_of_X),
             "_fitted_loss": loss_object(self.estimator),
             "_fitted_smoothing": float(self.estimator.label_smoothing),
             # An outcome that weighs nothing was not fitted, and stays as it is.

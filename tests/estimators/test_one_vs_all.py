@@ -99,6 +99,20 @@ class TestMulticlass:
         assert (probabilities[:, 1] < np.finfo(float).eps).all()
         np.testing.assert_allclose(probabilities[:, [0, 2, 3]], without.predict_proba(20 * X), atol=1e-6)
 
+    def test_two_of_three_declared_classes_are_the_two_alone_the_limit_of_a_third_that_weighs_nothing(self, rng):
+        X, y = overlapping(rng)
+        two = y < 2
+        declared = OneVsAllClassifier(classes=[0, 1, 2], **TIGHT).fit(X[two], y[two])
+        alone = OneVsAllClassifier(**TIGHT).fit(X[two], y[two])
+        np.testing.assert_allclose(declared.predict_proba(X)[:, :2], alone.predict_proba(X), atol=1e-7)
+        weighing_nothing = OneVsAllClassifier(**TIGHT).fit(X, y, two.astype(float))
+        np.testing.assert_allclose(declared.predict_proba(X), weighing_nothing.predict_proba(X), atol=1e-7)
+        distances = []
+        for weight in (1e-2, 1e-4, 1e-6):
+            nearly = OneVsAllClassifier(**TIGHT).fit(X, y, np.where(two, 1.0, weight))
+            distances.append(np.abs(nearly.predict_proba(X) - declared.predict_proba(X)).max())
+        assert distances[0] > 10 * distances[1] > 100 * distances[2]
+
 
 class TestMultilabel:
     @pytest.mark.parametrize(

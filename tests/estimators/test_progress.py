@@ -1,13 +1,17 @@
 """What a fit tells while it runs, and what it leaves behind when it is stopped."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce._solver import newton
 from skce._solver.objective import LinearObjective
+from skce.losses import Poly1Loss
 from skce.metrics import neg_binary_log_loss_scorer, neg_log_loss_scorer
 from tests.problems import SKLEARN_VERSION, overlapping
 
@@ -153,6 +157,165 @@ class TestCallbacks:
 
     def test_survive_a_clone(self, make_callback):
         assert len(clone(SoftmaxRegressor().set_callbacks(make_callback()))._skl_callbacks) == 1
+
+
+class Protocol:
+    """A callback that keeps the hooks of iterations in their order, each with the model as it then was."""
+
+    def __init__(self, now=lambda: 0):
+        self.now = now
+        self.hooks, self.max_subtasks = [], None
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, *, fitted_estimator):
+        if context.task_name == "iteration":
+            self.hooks.append(("begin", context.task_id, fitted_estimator, self.now()))
+        else:
+            self.max_subtasks = context.max_subtasks
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        if context.task_name == "iteration":
+            self.hooks.append(("end", context.task_id, fitted_estimator, self.now()))
+
+
+def assert_same(model, other):
+    """Assert that two models have the same parameters, but for the rounding of a mean."""
+    for ours, theirs in ((model.coef_, other.coef_), (model.intercept_, other.intercept_)):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=4 * np.finfo(ours.dtype).eps * np.abs(theirs).max())
+
+
+@needs_callbacks
+class TestTheProtocolOfCallbacks:
+    MODELS = {
+        "softmax": SoftmaxRegressor(),
+        "confirmed by another curvature": SoftmaxRegressor(C=1e4),
+        "without a penalty": SoftmaxRegressor(C=np.inf),
+        "focal": SoftmaxRegressor(loss="focal"),
+        "convex, with another bound": SoftmaxRegressor(loss=Poly1Loss(1.0)),
+        "one-vs-all": OneVsAllClassifier(),
+        "focal one-vs-all": OneVsAllClassifier(loss="focal"),
+        "a class without samples": SoftmaxRegressor(classes=[0, 1, 2, 3]),
+    }
+
+    @pytest.fixture(params=MODELS)
+    def model(self, request):
+        return clone(self.MODELS[request.param])
+
+    @pytest.fixture(params=["three classes", "two classes", "float32", "heavy tails"])
+    def data(self, request, rng):
+        X, y = overlapping(rng)
+        if request.param == "heavy tails":
+            X = np.exp(2 * X)
+        return X.astype(np.float32 if request.param == "float32" else float), y % 2 if request.param[:2] == "tw" else y
+
+    @staticmethod
+    def watched(model, X, y):
+        """The Protocol of a fit, and the model that it ends with."""
+        protocol = Protocol()
+        return protocol, clone(model).set_callbacks(protocol).fit(X, y)
+
+    def test_what_is_reported_after_an_iteration_is_what_a_fit_of_so_many_returns(self, model, data):
+        X, y = data
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            protocol, _ = self.watched(model, X, y)
+            reported = [fitted for name, _, fitted, _ in protocol.hooks if name == "end"]
+            assert reported
+            for n_iter, fitted in enumerate(reported, 1):
+                alone = clone(model).set_params(max_iter=n_iter).fit(X, y)
+                assert_same(alone, fitted)
+
+    @pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
+    def test_that_holds_for_a_warm_start(self, loss, rng):
+        X, y = overlapping(rng)
+        first = SoftmaxRegressor(loss=loss, C=1e-3, warm_start=True)
+
+        def going_on(**params):
+            return clone(first).fit(X, y).set_params(C=1.0, **params)
+
+        protocol = Protocol()
+        going_on().set_callbacks(protocol).fit(X, y)
+        for n_iter, fitted in enumerate([hook[2] for hook in protocol.hooks if hook[0] == "end"], 1):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                alone = going_on(max_iter=n_iter).fit(X, y)
+            assert_same(alone, fitted)
+
+    def test_an_iteration_begins_with_what_the_last_one_ended_with(self, model, data):
+        protocol, fitted = self.watched(model, *data)
+        names, tasks, models, _ = zip(*protocol.hooks, strict=True)
+        n_iter = len(names) // 2
+        assert names == ("begin", "end") * n_iter
+        assert tasks == tuple(task for task in range(n_iter) for _ in range(2))
+        assert n_iter == fitted.n_iter_[0] or "focal" in str(fitted.loss)
+        for before, after in zip(models[1:-1:2], models[2::2], strict=True):
+            assert_same(before, after)
+
+    @pytest.mark.parametrize("C", [1.0, 1e4])
+    def test_passes_over_the_rows_are_made_while_an_iteration_is_under_way(self, C, rng, monkeypatch):
+        sweeps = []
+
+        def counted(sweep):
+            def counting(*args):
+                sweeps.append(sweep)
+                return sweep(*args)
+
+            return counting
+
+        for place, name in (
+            (LinearObjective, "__call__"),
+            (LinearObjective, "with_curvature_sums"),
+            (newton, "far_rows"),
+        ):
+            monkeypatch.setattr(place, name, counted(getattr(place, name)))
+        protocol = Protocol(now=lambda: len(sweeps))
+        X, y = overlapping(rng)
+        SoftmaxRegressor(C=C).set_callbacks(protocol).fit(np.exp(4 * X), y)
+        begun, ended = ([hook[3] for hook in protocol.hooks if hook[0] == name] for name in ("begin", "end"))
+        assert all(before < after for before, after in zip(begun, ended, strict=True))
+        # F at the start, and then all in iterations, but for the closing steps.
+        assert begun[0] == 1
+        assert begun[1:] == ended[:-1]
+
+    @pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
+    def test_there_are_no_more_iterations_than_max_iter(self, loss, rng):
+        X, y = overlapping(rng)
+        protocol = Protocol()
+        model = SoftmaxRegressor(loss=loss, max_iter=5, tol=0.0).set_callbacks(protocol)
+        with pytest.warns(ConvergenceWarning, match="stopped at max_iter=5 iterations"):
+            model.fit(X, y)
+        assert protocol.max_subtasks == 5 == len(protocol.hooks) / 2
+
+    def test_an_iteration_that_is_interrupted_ends(self, rng, interrupted_after):
+        protocol, (X, y) = Protocol(), overlapping(rng)
+        model = SoftmaxRegressor().set_callbacks(protocol)
+        interrupted_after(5)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, y)
+        assert [hook[0] for hook in protocol.hooks] == ["begin", "end"] * (len(protocol.hooks) // 2)
+        np.testing.assert_array_equal(protocol.hooks[-1][2].coef_, model.coef_)
+
+    def test_scikit_learns_progress_bar_moves_during_a_fit(self, rng, monkeypatch, capsys):
+        rich_progress = pytest.importorskip("rich.progress")
+        from sklearn.callback import ProgressBar
+
+        shares = []
+        update = rich_progress.Progress.update
+
+        def seen(self, task, *, completed=None, total=None, **others):
+            shares.append(completed / (total or self.tasks[0].total))
+            update(self, task, completed=completed, total=total, **others)
+
+        monkeypatch.setattr(rich_progress.Progress, "update", seen)
+        X, y = overlapping(rng)
+        model = SoftmaxRegressor(max_iter=50).set_callbacks(ProgressBar()).fit(X, y)
+        np.testing.assert_allclose(shares, [*(np.arange(model.n_iter_[0]) + 1) / 50, 1.0])
+        assert "SoftmaxRegressor - fit" in capsys.readouterr().out
 
 
 def test_fitted_attributes_say_what_it_took(rng):

@@ -87,6 +87,23 @@ class TestPeers:
         one_logit = SoftmaxRegressor(C=1.0, **TIGHT).fit(X, y)
         np.testing.assert_allclose(two_columns.predict_proba(X)[:, :2], one_logit.predict_proba(X), atol=1e-7)
 
+    @pytest.mark.parametrize("C", [0.1, 10.0])
+    def test_two_of_three_declared_classes_are_a_softmax_whose_third_weighs_nothing(self, C, rng):
+        X, y = overlapping(rng)
+        two = y < 2
+        ours = SoftmaxRegressor(C=C, classes=[0, 1, 2], **TIGHT).fit(X[two], y[two])
+        theirs = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-12).fit(X, y, two.astype(float))
+        assert len(theirs.classes_) == 3
+        np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-6)
+        distances = []
+        for weight in (1e-2, 1e-4, 1e-6):
+            nearly = SoftmaxRegressor(C=C, **TIGHT).fit(X, y, np.where(two, 1.0, weight))
+            distances.append(np.abs(nearly.predict_proba(X) - ours.predict_proba(X)).max())
+        assert distances[0] > 10 * distances[1] > 100 * distances[2]
+        # Undeclared, they are one logit, which is another model.
+        one_logit = SoftmaxRegressor(C=C, **TIGHT).fit(X[two], y[two])
+        assert np.abs(one_logit.predict_proba(X) - ours.predict_proba(X)[:, :2]).max() > 1e-3
+
 
 class TestClasses:
     @pytest.mark.parametrize(

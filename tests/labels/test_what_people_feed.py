@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import KFold, cross_val_predict, cross_val_score, cross_validate
 
 from skce import OneVsAllClassifier, SoftmaxRegressor, with_prior
 from skce.metrics import expected_calibration_error, neg_log_loss_scorer
@@ -165,6 +165,8 @@ def test_parts_of_signed_and_unsigned_objects_stay_apart(make_estimator):
         (pd.Series(pd.period_range("2020", periods=2, freq="D")), r"period\[D\]"),
         (pd.Series(pd.interval_range(0, 2)), "interval"),
         (pd.Series(DAYS).dt.tz_localize("UTC"), "UTC"),
+        (np.array([b"a", b"b"]), r"\|S1"),
+        (np.array([b"a", b"b"], object), "object"),
     ],
 )
 def test_other_objects_are_an_error_that_names_dtype_and_remedy(make_estimator, labels, dtype):
@@ -201,3 +203,41 @@ def test_one_column_of_shares_is_an_error_that_shows_two(make_estimator):
     with pytest.raises(ValueError, match=r"np\.c_\[1 - p, p\]"):
         make_estimator().fit(*on_dask(p))
     np.testing.assert_allclose(make_estimator().fit(X, np.c_[1 - p, p]).class_prior_[1], p.mean(), rtol=1e-12)
+
+
+@pytest.fixture
+def features_shares(rng):
+    shares = rng.dirichlet(np.ones(3), size=60)
+    return shares @ rng.normal(size=(3, 2)) + rng.normal(size=(60, 2)), shares
+
+
+@BOTH
+def test_out_of_fold_predictions_from_soft_labels_are_those_of_the_guide(make_estimator, features_shares):
+    features, shares = features_shares
+    kept = cross_validate(
+        make_estimator(), features, shares, cv=KFold(3), return_estimator=True, return_indices=True, error_score="raise"
+    )
+    probabilities = np.empty(shares.shape)
+    for fitted, rows in zip(kept["estimator"], kept["indices"]["test"], strict=True):
+        probabilities[rows] = fitted.predict_proba(features[rows])
+    for train, test in KFold(3).split(features):
+        alone = make_estimator().fit(features[train], shares[train])
+        np.testing.assert_array_equal(alone.predict_proba(features[test]), probabilities[test])
+
+
+@BOTH
+@pytest.mark.parametrize("method", ["predict_proba", "predict_log_proba", "decision_function"])
+def test_soft_labels_that_cross_val_predict_has_numbered_are_an_error_that_shows_what_to_do(
+    make_estimator, method, features_shares
+):
+    features, shares = features_shares
+    remedy = r"cross_val_predict has numbered.*cross_validate\(\.\.\., return_estimator=True, return_indices=True\)"
+    with pytest.raises(ValueError, match=remedy):
+        cross_val_predict(make_estimator(), features, shares, method=method, cv=KFold(3))
+
+
+def test_so_are_those_whose_numbers_are_zeros_and_ones(features_shares):
+    features, shares = features_shares
+    two_of_three = 0.5 - 0.5 * np.eye(3)[shares.argmax(axis=1)]
+    with pytest.raises(ValueError, match=r"y is a multilabel indicator.*cross_val_predict has numbered"):
+        cross_val_predict(SoftmaxRegressor(), features, two_of_three, method="predict_proba", cv=KFold(3))

@@ -40,7 +40,9 @@ def objective_of(X, y, kind=Softmax, loss=None, *, C=1.0, fit_intercept=True):
 def watch_by(on_iteration=None, on_stage=None):
     """What a minimisation is watched by: nothing, or the functions that are given."""
     return SimpleNamespace(
-        after_iteration=on_iteration or (lambda iterate: False), after_stage=on_stage or (lambda descent: None)
+        before_iteration=lambda iterate: None,
+        after_iteration=on_iteration or (lambda iterate: False),
+        after_stage=on_stage or (lambda descent: None),
     )
 
 
