@@ -45,7 +45,7 @@ class CrossEntropy:
         Parameters
         ----------
         log_q : ndarray
-            Logarithm of the probability, at most 0.
+            Logarithm of the probability, at most 0; -inf stands for phi(0).
         rest : ndarray of the same shape
             One minus the probability, in [0, 1].
 

@@ -14,6 +14,29 @@ RAVEL_HINT = " (a column, of which ravel() makes labels)"
 
 def checked_numbers(name: str, array: Any) -> Array:
     """``array`` as finite floats, float32 kept, anything else float64."""
+    numbers = _floats(name, array)
+    _check_everywhere(np.isfinite(numbers), numbers, f"{name} must be finite")
+    return numbers
+
+
+def checked_logits(logits: Any) -> Array:
+    """Logits, of any shape, finite but where they rule out an outcome: there they are -inf."""
+    logits = _floats("logits", logits)
+    _check_everywhere(logits < np.inf, logits, "logits must be finite, or -inf for what cannot happen")
+    return logits
+
+
+def checked_class_logits(logits: Any) -> Array:
+    """Logits (..., K) with K of at least 2, of which no row rules out every class."""
+    logits = checked_logits(logits)
+    _check_has_classes("logits", logits, hint="; those of one outcome are for binary_cross_entropy_with_logits")
+    largest = logits.max(axis=-1)
+    _check_everywhere(np.isfinite(largest), largest, "logits must leave a class in each row, not all of them -inf")
+    return logits
+
+
+def _floats(name, array):
+    """``array`` as floats, float32 kept, anything else float64; not empty."""
     if np.ma.is_masked(array):
         raise InvalidParameterError(f"{name} must not be masked; give masked rows a sample_weight of 0, and a value.")
     try:
@@ -28,15 +51,7 @@ def checked_numbers(name: str, array: Any) -> Array:
         raise InvalidParameterError(f"{name} must not be empty, got shape {numbers.shape}.")
     if numbers.dtype != np.float32:
         numbers = numbers.astype(np.float64, copy=False)
-    _check_everywhere(np.isfinite(numbers), numbers, f"{name} must be finite")
     return numbers
-
-
-def checked_logits(logits: Any) -> Array:
-    """Logits (..., K) with K of at least 2."""
-    logits = checked_numbers("logits", logits)
-    _check_has_classes("logits", logits, hint="; those of one outcome are for binary_cross_entropy_with_logits")
-    return logits
 
 
 def checked_probabilities(name: str, array: Any, hint: str = "") -> Array:

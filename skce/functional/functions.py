@@ -11,12 +11,12 @@ from skce._links.multilabel import Multilabel
 from skce._links.softmax import Softmax
 from skce._types import Array, ArrayLike, ArrayOrClassWeight, Averaged, Loss, Reduction
 from skce.functional.arrays import (
+    checked_class_logits,
     checked_class_probabilities,
     checked_distributions,
     checked_hard_labels,
     checked_labels,
     checked_logits,
-    checked_numbers,
     checked_probabilities,
     checked_shares,
     checked_soft_labels,
@@ -77,7 +77,8 @@ def cross_entropy(
     Parameters
     ----------
     logits : array-like of shape (..., n_classes)
-        Finite numbers, at least two classes.
+        Finite numbers, at least two classes; -inf for a class that a row rules out, which costs nothing there unless
+        it has weight, and then phi(0), which is inf for cross-entropy.
     targets : array-like of shape (...) or (..., n_classes)
         Labels, whole numbers from 0 to n_classes - 1; or distributions over the classes, of two axes or more.
     loss : loss object, default=CrossEntropy()
@@ -103,7 +104,8 @@ def cross_entropy(
     Raises
     ------
     ValueError
-        If logits are not finite, targets are neither labels nor distributions, or an option is not allowed.
+        If logits are NaN or inf, or all -inf in a row, targets are neither labels nor distributions, or an option is
+        not allowed.
 
     See Also
     --------
@@ -128,7 +130,7 @@ def cross_entropy(
     array([[ 0.2311, -0.2311]])
     """
     check_loss_object("loss", loss)
-    logits = checked_logits(logits)
+    logits = checked_class_logits(logits)
     return reduced_over_classes(
         Softmax().row_loss(loss).losses_gradient,
         logits,
@@ -247,7 +249,7 @@ def binary_cross_entropy_with_logits(
     Parameters
     ----------
     logits : array-like of shape (n_samples,) or (n_samples, n_labels), or any other
-        Finite numbers.
+        Finite numbers, or -inf where the outcome 1 is ruled out.
     targets : array-like of the same shape
         Zeros and ones, or probabilities of the outcome 1.
     loss : loss object, default=CrossEntropy()
@@ -275,7 +277,7 @@ def binary_cross_entropy_with_logits(
     Raises
     ------
     ValueError
-        If logits are not finite, targets are not in [0, 1], shapes differ or an option is not allowed.
+        If logits are NaN or inf, targets are not in [0, 1], shapes differ or an option is not allowed.
 
     See Also
     --------
@@ -296,7 +298,7 @@ def binary_cross_entropy_with_logits(
     0.012231
     """
     check_loss_object("loss", loss)
-    logits = checked_numbers("logits", logits)
+    logits = checked_logits(logits)
     return reduced_over_elements(
         Multilabel().row_loss(loss).losses_gradient,
         logits,
@@ -656,7 +658,7 @@ def softmax_jacobian(logits: ArrayLike) -> Array:
     Parameters
     ----------
     logits : array-like of shape (..., n_classes)
-        Finite numbers, at least two classes.
+        Finite numbers, at least two classes; -inf for a class that a row rules out.
 
     Returns
     -------
@@ -665,7 +667,7 @@ def softmax_jacobian(logits: ArrayLike) -> Array:
     Raises
     ------
     ValueError
-        If logits are not finite or of one class.
+        If logits are NaN or inf, or all -inf in a row, or of one class.
 
     References
     ----------
@@ -679,7 +681,7 @@ def softmax_jacobian(logits: ArrayLike) -> Array:
            [-0.022 ,  0.1848, -0.1628],
            [-0.0599, -0.1628,  0.2227]])
     """
-    logits = checked_logits(logits)
+    logits = checked_class_logits(logits)
     n_classes = logits.shape[-1]
     jacobians = softmax_jacobians(np.array(logits.reshape(-1, n_classes).T, order="C"))
     return np.ascontiguousarray(jacobians).reshape(*logits.shape, n_classes)
