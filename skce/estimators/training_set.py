@@ -15,7 +15,7 @@ from skce._labels.reading import LabelReader
 from skce._rows.engines import engine_of
 from skce._solver.problem import Iterate, Problem
 from skce._types import Array, Data, Link, Rows
-from skce.estimators.validation import loss_object
+from skce.losses import checked_loss
 from skce.penalties import Ridge
 
 # Intercept of classes without mass where rows are lost, below whose logits it should be.
@@ -57,7 +57,7 @@ class TrainingSet:
     @contextmanager
     def problem(self) -> Iterator[Problem]:
         """The problem that the estimator poses, while threads are as a fit wants them."""
-        row_loss = self.link.row_loss(loss_object(self.estimator))
+        row_loss = self.link.row_loss(self._loss)
         penalty = Ridge(1 / (float(self.estimator.C) * float(self.rows.targets.total)))
         # Trial steps may overflow: the solver goes back from numbers that are not finite.
         with np.errstate(over="ignore", invalid="ignore"), self.rows.at_work() as rows:
@@ -108,11 +108,16 @@ class TrainingSet:
             "class_prior_": frequencies[0] if self.link.is_multilabel else frequencies,
             "coef_": coef.astype(self.rows.dtype_of_X),
             "intercept_": intercept.astype(self.rows.dtype_of_X),
-            "_fitted_loss": loss_object(self.estimator),
+            "_fitted_loss": self._loss,
             "_fitted_smoothing": float(self.estimator.label_smoothing),
             # An outcome that weighs nothing was not fitted, and stays as it is.
             "_log_weight": np.log(np.where(self.class_weight > 0, self.class_weight, 1.0)),
         }
+
+    @property
+    def _loss(self):
+        """The loss that the parameters ``loss`` and ``gamma`` name."""
+        return checked_loss("loss", self.estimator.loss, self.estimator.gamma)
 
     def _constant_intercepts(self, iterate):
         """Intercepts of the outputs that have no optimum."""
