@@ -162,18 +162,16 @@ class LossDisplay:
         ValueError
             If there is no loss, or something that is none, or if the quantity is another.
         """
-        if losses is None:
-            losses = [CrossEntropy(), *map(FocalLoss, (1, 2, 5))]
-        losses = _by_name(losses)
+        by_name = _by_name([CrossEntropy(), *map(FocalLoss, (1, 2, 5))] if losses is None else losses)
         p = PROBABILITIES
         if quantity == "loss":
-            curves = {name: loss.value(np.log(p), 1 - p) for name, loss in losses.items()}
+            curves = {name: loss.value(np.log(p), 1 - p) for name, loss in by_name.items()}
             ylabel, ylim = "loss", (0, LOSS_LIMIT)
         elif quantity == "gradient":
             # By the chain rule, as dp / dz = p (1 - p).
             curves = {
                 name: probability_losses_slopes(np.log(p), p, 1 - p, np.ones((1, len(p))), loss)[1][0] * p * (1 - p)
-                for name, loss in losses.items()
+                for name, loss in by_name.items()
             }
             ylabel, ylim = "derivative of the loss by the logit", (1.1 * min(map(np.min, curves.values())), 0.05)
         else:
