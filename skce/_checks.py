@@ -27,3 +27,13 @@ def check_boolean(name, value):
     """Raise unless ``value`` is True or False."""
     if not isinstance(value, bool | np.bool_):
         raise InvalidParameterError(f"{name} must be True or False, got {value!r}.")
+
+
+def check_not_masked(name, data):
+    """Raise if some of a NumPy array is masked: NumPy itself would take what lies under the mask."""
+    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
+        place = tuple(np.argwhere(np.ma.getmaskarray(data))[0].tolist())
+        raise ValueError(
+            f"{name} must not be masked, but is at {place}; fill it, by {name}.filled(...), or leave out the rows that "
+            "are masked."
+        )

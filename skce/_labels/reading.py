@@ -17,7 +17,7 @@ import scipy.sparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from skce._checks import InvalidParameterError
+from skce._checks import InvalidParameterError, check_not_masked
 from skce._labels.arrays import check_no_label_is_missing, check_objects, joined, label_array
 from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
 from skce._labels.places import listed, places_of
@@ -111,6 +111,7 @@ def _numbers(y):
         matrix = scipy.sparse.csr_array(y, copy=True)
         matrix.sum_duplicates()
         return matrix
+    check_not_masked("y", y)
     array = np.asarray(y)
     if array.dtype.kind != "O":
         return array
@@ -128,6 +129,7 @@ def _holds_zeros_and_ones(matrix):
 
 def checked_labels(y):
     """y as an array (n,) of labels, none of which is missing, a share, or an object other than a string."""
+    check_not_masked("y", y)
     array = label_array(y)
     if array.ndim not in (1, 2):
         raise ValueError(f"y should be a 1d array of labels, or have a column a class; got shape {array.shape}.")
@@ -226,6 +228,7 @@ def _classes_of_array(matrix, classes, known):
 
 def _checked_distributions(y):
     """y as a float array (n, K), or an error that names the first row that is no distribution."""
+    check_not_masked("y", y)
     try:
         matrix = np.asarray(y)
         if matrix.dtype.kind != "f":
@@ -272,6 +275,7 @@ def rounding_of_probabilities(dtype):
 
 def sorted_classes(values, name="classes"):
     """``values`` as a sorted array (K,), or an error that names them if they repeat or mix types."""
+    check_not_masked(name, values)
     classes = label_array(values)
     if classes.ndim != 1 or len(classes) == 0:
         raise InvalidParameterError(f"{name} must be a sequence of class labels, got {values!r}.")

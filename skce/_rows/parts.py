@@ -13,8 +13,9 @@ import numpy as np
 import scipy.sparse
 from sklearn.utils import assert_all_finite, check_array
 
-from skce._compat import checked_sample_weight
+from skce._checks import check_not_masked
 from skce._labels.reading import checked_labels, distinct_labels, hard_labels, is_indicator
+from skce._labels.sample_weight import checked_sample_weight
 from skce._rows.blocks import RowBlocks
 from skce._rows.threads import workers_for
 from skce._types import RowProgram
@@ -46,7 +47,8 @@ class Part:
 
 def features_of(X):
     """X of a part, an array, a sparse matrix or a DataFrame, as a float array or CSR matrix (m, d)."""
-    if isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype in (np.float64, np.float32):
+    is_array = isinstance(X, np.ndarray) and not isinstance(X, np.ma.MaskedArray)
+    if is_array and X.ndim == 2 and X.dtype in (np.float64, np.float32):
         return X  # which check_array would say after many more questions
     return check_array(
         X, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=0
@@ -57,6 +59,7 @@ def read_part(X, y, sample_weight, read_labels, n_features):
     """The Part of X (m, d), y and weights (m,) or None; ``read_labels`` returns the classes and the labels of y."""
     n_rows = length_of_part(X)
     try:
+        check_not_masked("X", X)
         block = features_of(X)
         _check_lengths(n_rows, y=y, sample_weight=sample_weight)
         if not n_rows:
@@ -245,6 +248,7 @@ def _check_finite(block):
 
 def _weights(sample_weight, n_rows):
     """Weights (m,) of a part, which may all be 0."""
+    check_not_masked("sample_weight", sample_weight)
     if sample_weight is not None and (np.asarray(sample_weight) == 0).all():
         return np.zeros(n_rows)
     return checked_sample_weight(sample_weight, np.empty((n_rows, 0)))

@@ -13,9 +13,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from skce._compat import CallbackSupportMixin, checked_sample_weight, with_callbacks
+from skce._checks import check_not_masked
+from skce._compat import CallbackSupportMixin, with_callbacks
 from skce._labels.places import listed, places_of
 from skce._labels.reading import aligned_indicator, checked_labels, has_columns, read_labels
+from skce._labels.sample_weight import checked_sample_weight
 from skce._links.recovery import Recovery, check_recoverable
 from skce._pickles import checked, stamped
 from skce._rows.blocks import RowsLostError
@@ -350,6 +352,7 @@ def _attributes_of(solution, tol):
 
 def _score(classifier, X, y, sample_weight):
     """Accuracy, or the mean probability that soft labels give to the predicted class, of what is in memory."""
+    check_not_masked("sample_weight", sample_weight)
     if classifier._fitted_link.is_multilabel:
         return ClassifierMixin.score(classifier, X, aligned_indicator(y, classifier.classes_), sample_weight)
     if not has_columns(y):

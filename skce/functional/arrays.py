@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skce._checks import InvalidParameterError
+from skce._checks import InvalidParameterError, check_not_masked
 from skce._labels.kinds_of_y import HardLabels, SoftLabels
 from skce._labels.reading import rounding_of_probabilities
 from skce._types import Array
@@ -37,8 +37,7 @@ def checked_class_logits(logits: Any) -> Array:
 
 def _floats(name, array):
     """``array`` as floats, float32 kept, anything else float64; not empty."""
-    if np.ma.is_masked(array):
-        raise InvalidParameterError(f"{name} must not be masked; give masked rows a sample_weight of 0, and a value.")
+    check_not_masked(name, array)
     try:
         numbers = np.asarray(array)
         if numbers.dtype.kind == "O":
@@ -106,6 +105,7 @@ def checked_labels(targets: Any, shape: tuple[int, ...]) -> HardLabels | SoftLab
 
 def checked_hard_labels(name: str, labels: Any, shape: tuple[int, ...]) -> HardLabels:
     """HardLabels for predictions of shape (..., K)."""
+    check_not_masked(name, labels)
     labels, n_classes = np.asarray(labels), shape[-1]
     if labels.shape != shape[:-1]:
         raise InvalidParameterError(

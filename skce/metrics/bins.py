@@ -7,10 +7,10 @@ import numpy as np
 from scipy.stats import norm
 from sklearn.utils import check_consistent_length
 
-from skce._checks import InvalidParameterError, check_integer
-from skce._compat import checked_sample_weight
+from skce._checks import InvalidParameterError, check_integer, check_not_masked
 from skce._labels.places import listed, places_of
 from skce._labels.reading import are_in_order, is_indicator, read_indicator, read_labels, rounding_of_probabilities
+from skce._labels.sample_weight import checked_sample_weight
 from skce._types import Array, ArrayLike, BinStrategy
 from skce.functional.arrays import checked_probabilities
 
@@ -124,6 +124,7 @@ def read_outcomes(
         probabilities = np.stack([1 - probabilities, probabilities], axis=1)
     if probabilities.ndim != 2:
         raise InvalidParameterError(f"y_proba must have one or two axes, got shape {probabilities.shape}.")
+    check_not_masked("y_true", y_true)
     check_consistent_length(y_true, probabilities)
     off = is_off_one(probabilities)
     indicator = _indicator_of(y_true) if labels is None else None

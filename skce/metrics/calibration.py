@@ -16,7 +16,7 @@ from scipy.sparse import issparse
 from scipy.stats import norm
 from sklearn.utils import check_consistent_length, check_random_state
 
-from skce._checks import InvalidParameterError, check_boolean, check_integer
+from skce._checks import InvalidParameterError, check_boolean, check_integer, check_not_masked
 from skce._labels.reading import has_columns
 from skce._types import ArrayLike, BinStrategy
 from skce.metrics.bins import binned, checked_bins, read_outcomes, top_label
@@ -327,6 +327,8 @@ def bootstrap_standard_error(
     if not callable(metric):
         raise TypeError(f"metric must be a function (y_true, y_proba, *, sample_weight), got {metric!r}.")
     check_integer("n_bootstraps", n_bootstraps, 2)
+    for name, data in {"y_true": y_true, "y_proba": y_proba, "sample_weight": sample_weight}.items():
+        check_not_masked(name, data)
     check_consistent_length(y_true, y_proba, sample_weight)
     if "labels" not in options and not has_columns(y_true) and getattr(metric, "func", metric) in METRICS:
         options["labels"] = np.unique(np.asarray(y_true))

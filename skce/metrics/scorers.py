@@ -15,10 +15,11 @@ from sklearn.metrics import log_loss
 from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from skce._compat import checked_sample_weight
+from skce._checks import check_not_masked
 from skce._labels.arrays import can_be_sorted_together
 from skce._labels.places import listed, places_of
 from skce._labels.reading import aligned_indicator, checked_labels, distinct_labels, has_columns, read_labels
+from skce._labels.sample_weight import checked_sample_weight
 from skce._rows.engines import engine_of
 from skce._types import ArrayLike
 from skce.metrics.columns import sorted_columns
@@ -123,6 +124,7 @@ neg_binary_log_loss_scorer: NegBinaryLogLossScorer = NegBinaryLogLossScorer()
 
 def _neg_log_loss(estimator, X, y, sample_weight):
     """Minus the log loss of an estimator on what is in memory."""
+    check_not_masked("sample_weight", sample_weight)
     probabilities, classes = np.asarray(estimator.predict_proba(X)), np.asarray(estimator.classes_)
     columns = sorted_columns(classes, y)
     probabilities, classes = probabilities[:, columns], classes[columns]

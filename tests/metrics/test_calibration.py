@@ -78,6 +78,14 @@ class TestByLoops:
         assert parts.uncertainty == pytest.approx(uncertainty)
 
 
+@pytest.fixture
+def plt():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    yield pyplot
+    pyplot.close("all")
+
+
 DAYS = np.array(["2020-01-01", "2021-01-01"], "M8[D]")
 
 
@@ -89,6 +97,7 @@ class TestOneColumn:
 
     @pytest.mark.parametrize("labels", [np.array([0, 1]), np.array(["no", "yes"]), np.array([False, True]), DAYS])
     @pytest.mark.parametrize("place", [0, 1])
+    @pytest.mark.usefixtures("plt")
     def test_pos_label_says_whose_it_is(self, problem, labels, place):
         codes, p = problem
         y, column = labels[codes], p[:, place]
@@ -407,14 +416,8 @@ class TestErrors:
             call()
 
 
+@pytest.mark.usefixtures("plt")
 class TestReliabilityDisplay:
-    @pytest.fixture(autouse=True)
-    def plt(self):
-        pyplot = pytest.importorskip("matplotlib.pyplot")
-        pyplot.switch_backend("agg")
-        yield pyplot
-        pyplot.close("all")
-
     def test_top_label(self, rng):
         y, p = calibrated(rng, 2000)
         display = ReliabilityDisplay.from_predictions(y, p, n_bins=10)

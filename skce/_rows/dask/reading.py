@@ -11,9 +11,9 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from skce._compat import checked_sample_weight
 from skce._labels.places import listed
 from skce._labels.reading import has_columns, sorted_classes, union_of_labels
+from skce._labels.sample_weight import checked_sample_weight
 from skce._rows import parts as _parts
 from skce._rows.blocks import RowsLostError
 from skce._rows.dask import graphs
