@@ -140,7 +140,8 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         Raises
         ------
         ValueError
-            If X, y, sample_weight or a parameter is not what it should be; the message names it.
+            If X, y, sample_weight or a parameter is not what it should be; the message names it. Of X also if the sum
+            of the squares of a column overflows, as that of 1e160 does.
         RuntimeError
             If a Dask cluster is lost, after which the fitted attributes are as of the last iteration, if there is one.
 

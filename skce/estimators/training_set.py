@@ -14,6 +14,7 @@ from skce._labels.places import listed
 from skce._labels.reading import LabelReader
 from skce._rows.engines import engine_of
 from skce._solver.problem import Iterate, Problem
+from skce._solver.standardisation import largest_of_column
 from skce._types import Array, Data, Link, Rows
 from skce.losses import checked_loss
 from skce.penalties import Ridge
@@ -61,7 +62,9 @@ class TrainingSet:
         penalty = Ridge(1 / (float(self.estimator.C) * float(self.rows.targets.total)))
         # Trial steps may overflow: the solver goes back from numbers that are not finite.
         with np.errstate(over="ignore", invalid="ignore"), self.rows.at_work() as rows:
-            yield Problem.of(rows, row_loss, penalty, self.estimator.fit_intercept)
+            problem = Problem.of(rows, row_loss, penalty, self.estimator.fit_intercept)
+            self._check_squares(problem)
+            yield problem
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -113,6 +116,19 @@ class TrainingSet:
             # An outcome that weighs nothing was not fitted, and stays as it is.
             "_log_weight": np.log(np.where(self.class_weight > 0, self.class_weight, 1.0)),
         }
+
+    def _check_squares(self, problem):
+        """Raise if the squares of a column overflow, which the moments of the columns of X tell."""
+        is_finite = np.isfinite(problem.moments.variance)
+        if is_finite.all():
+            return
+        column = int(np.argmin(is_finite))
+        names = getattr(self.estimator, "feature_names_in_", None)
+        name = f"{column}" if names is None else f"{column} ({names[column]!r})"
+        raise ValueError(
+            f"X has numbers whose squares overflow when they are summed: those of column {name} are as large as "
+            f"{largest_of_column(self.rows, column):.3g}. Scale it, for example by sklearn.preprocessing.MaxAbsScaler."
+        )
 
     @property
     def _loss(self):
