@@ -4,6 +4,7 @@ NumPy alone would make strings of a list's numbers and NaN, floats of integers t
 ones, and objects of pandas' nullable integers and booleans.
 """
 
+import datetime
 from numbers import Integral
 
 import numpy as np
@@ -15,9 +16,12 @@ INTEGER_DTYPES = (np.int64, np.uint64)
 def label_array(values):
     """``values``, of any shape, as an array in which each label is what it was; objects of integers or booleans native.
 
-    Other objects stay, and so do integers that neither int64 nor uint64 holds.
+    Other objects stay, and so do integers that neither int64 nor uint64 holds. Arrow's dates, of which NumPy makes
+    objects, are dates again.
     """
     array = np.asarray(values)
+    if array.dtype.kind == "O" and getattr(getattr(values, "dtype", None), "kind", "O") == "M":
+        return array.astype("M8[D]") if _types_of(array) == {datetime.date} else array
     if array.dtype.kind in "USf" and isinstance(values, list | tuple):
         given = np.asarray(values, dtype=object)
         # Python's numbers, of which an integer equals a float only if they are the same number.
@@ -69,6 +73,15 @@ def check_objects(labels, values, name):
             f"{name} must hold labels that are strings, booleans, dates or integers of 64 bits, but is of dtype "
             f"{dtype}: label 0 is {labels[0]!r}; {remedy} makes strings, which are labels."
         )
+
+
+def floats(objects):
+    """An array of objects as floats, NaN for what is missing; ValueError or TypeError if they are no numbers."""
+    try:
+        return objects.astype(float)
+    except TypeError:
+        is_missing = np.reshape([_is_missing(value) for value in objects.ravel()], objects.shape)
+        return np.where(is_missing, np.nan, objects).astype(float)
 
 
 def can_be_sorted_together(first, second):

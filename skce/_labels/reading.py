@@ -18,7 +18,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from skce._checks import InvalidParameterError, check_not_masked
-from skce._labels.arrays import check_no_label_is_missing, check_objects, joined, label_array
+from skce._labels.arrays import check_no_label_is_missing, check_objects, floats, joined, label_array
 from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
 from skce._labels.places import listed, places_of
 from skce._slices import row_slices
@@ -116,7 +116,7 @@ def _numbers(y):
     if array.dtype.kind != "O":
         return array
     try:
-        return array.astype(float)
+        return floats(array)
     except (TypeError, ValueError):
         return array
 
@@ -232,7 +232,7 @@ def _checked_distributions(y):
     try:
         matrix = np.asarray(y)
         if matrix.dtype.kind != "f":
-            matrix = matrix.astype(float)
+            matrix = floats(matrix)
     except (TypeError, ValueError) as error:
         raise ValueError(
             "y has several columns, so its rows must be distributions over the classes, of numbers; of the labels of "

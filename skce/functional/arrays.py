@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from skce._checks import InvalidParameterError, check_not_masked
+from skce._labels.arrays import check_no_label_is_missing, floats, label_array
 from skce._labels.kinds_of_y import HardLabels, SoftLabels
 from skce._labels.reading import rounding_of_probabilities
 from skce._types import Array
@@ -41,7 +42,7 @@ def _floats(name, array):
     try:
         numbers = np.asarray(array)
         if numbers.dtype.kind == "O":
-            numbers = numbers.astype(np.float64)
+            numbers = floats(numbers)
     except (TypeError, ValueError) as error:
         raise InvalidParameterError(f"{name} must be an array of numbers, got {array!r}.") from error
     if numbers.dtype.kind not in "biuf":
@@ -106,12 +107,13 @@ def checked_labels(targets: Any, shape: tuple[int, ...]) -> HardLabels | SoftLab
 def checked_hard_labels(name: str, labels: Any, shape: tuple[int, ...]) -> HardLabels:
     """HardLabels for predictions of shape (..., K)."""
     check_not_masked(name, labels)
-    labels, n_classes = np.asarray(labels), shape[-1]
+    labels, n_classes = label_array(labels), shape[-1]
     if labels.shape != shape[:-1]:
         raise InvalidParameterError(
             f"{name} must be labels of shape {shape[:-1]}, one for each row of predictions of shape {shape}, got shape "
             f"{labels.shape}{RAVEL_HINT * (labels.shape[-1:] == (1,))}; predictions come first, labels second."
         )
+    check_no_label_is_missing(labels, name)
     is_label = np.isin(labels, np.arange(n_classes))
     if not is_label.all():
         raise InvalidParameterError(
