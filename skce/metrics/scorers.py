@@ -7,7 +7,7 @@ routing.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.special import xlogy
@@ -27,11 +27,20 @@ from skce.metrics.columns import sorted_columns
 __all__ = ["neg_binary_log_loss_scorer", "neg_log_loss_scorer"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Scorer:
     """A callable (estimator, X, y) -> float that may request ``sample_weight``."""
 
     sample_weight_request: bool | str | None = None
+
+    # What scikit-learn's displays call the scores of a function.
+    __name__: ClassVar[str]
+
+    def __repr__(self) -> str:
+        """What makes the scorer, as scikit-learn's print ``make_scorer(...)``."""
+        request = self.sample_weight_request
+        requested = "" if request is None else f".set_score_request(sample_weight={request!r})"
+        return f"{self.__name__}_scorer{requested}"
 
     def set_score_request(self, *, sample_weight: bool | str | None) -> Self:
         """Return a scorer that requests ``sample_weight``, for metadata routing; this one stays as it is.
@@ -80,7 +89,6 @@ class NegLogLossScorer(_Scorer):
     {'C': 1}
     """
 
-    # What scikit-learn's displays call the scores of a function.
     __name__ = "neg_log_loss"
 
     def __call__(self, estimator: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
