@@ -5,7 +5,7 @@ ones, and objects of pandas' nullable integers and booleans.
 """
 
 import datetime
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import assert_all_finite
@@ -60,18 +60,20 @@ def check_objects(labels, values, name):
         return
     labels = labels.ravel()
     kinds = [_kind(type(label)) for label in labels]
-    remedy = f"{name}.astype(str)" if hasattr(values, "astype") else f"np.asarray({name}, dtype=object).astype(str)"
+    type_, made = ("float", "numbers") if _are_numbers(labels) else ("str", "strings")
+    array = name if hasattr(values, "astype") else f"np.asarray({name}, dtype=object)"
+    remedy = f"{array}.astype({type_}) makes {made}"
     if len(set(kinds)) > 1:
         other = next(row for row, kind in enumerate(kinds) if kind is not kinds[0])
         raise ValueError(
             f"{name} must hold labels of one type, which can be sorted: label 0 is {labels[0]!r}, but label {other} is "
-            f"{labels[other]!r}; {remedy} makes strings of all."
+            f"{labels[other]!r}; {remedy} of all."
         )
     if set(kinds) - {str}:
         dtype = getattr(values, "dtype", labels.dtype)
         raise ValueError(
             f"{name} must hold labels that are strings, booleans, dates or integers of 64 bits, but is of dtype "
-            f"{dtype}: label 0 is {labels[0]!r}; {remedy} makes strings, which are labels."
+            f"{dtype}: label 0 is {labels[0]!r}; {remedy}, which are labels."
         )
 
 
@@ -115,6 +117,12 @@ def _native(objects):
             if np.iinfo(dtype).min <= lowest and highest <= np.iinfo(dtype).max:
                 return objects.astype(dtype)
     return objects
+
+
+def _are_numbers(objects):
+    """Whether all objects are real numbers, not integers alone, nor booleans among them."""
+    kinds = {_kind(type_) for type_ in _types_of(objects)}
+    return kinds != {Integral} and bool not in kinds and all(issubclass(kind, Real) for kind in kinds)
 
 
 def _types_of(objects):

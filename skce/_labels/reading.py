@@ -129,15 +129,20 @@ def _holds_zeros_and_ones(matrix):
 
 def checked_labels(y):
     """y as an array (n,) of labels, none of which is missing, a share, or an object other than a string."""
+    labels = array_of_labels(y)
+    _check_no_shares(labels)
+    return labels
+
+
+def array_of_labels(y):
+    """The same for a part of y, of which it cannot be said whether it holds shares."""
     check_not_masked("y", y)
     array = label_array(y)
     if array.ndim not in (1, 2):
         raise ValueError(f"y should be a 1d array of labels, or have a column a class; got shape {array.shape}.")
     check_no_label_is_missing(array, "y")
     check_objects(array, y, "y")
-    labels = column_or_1d(array, warn=True)
-    _check_no_shares(labels)
-    return labels
+    return column_or_1d(array, warn=True)
 
 
 def are_in_order(labels, classes):
@@ -145,13 +150,16 @@ def are_in_order(labels, classes):
     return np.array_equal(places_of(label_array(labels), classes), np.arange(len(classes)))
 
 
+def are_shares(labels):
+    """Whether labels (n,) are the shares that one of two classes has."""
+    is_within = labels.dtype.kind == "f" and bool(((labels >= 0) & (labels <= 1)).all())
+    return is_within and bool(((labels > 0) & (labels < 1)).any())
+
+
 def _check_no_shares(labels):
-    """Raise if labels (n,) are the shares that one of two classes has."""
-    if labels.dtype.kind != "f" or not ((labels >= 0) & (labels <= 1)).all():
-        return
-    is_share = (labels > 0) & (labels < 1)
-    if is_share.any():
-        row = np.argmax(is_share)
+    """Raise, with the place of the first, if labels (n,) are shares."""
+    if are_shares(labels):
+        row = np.argmax((labels > 0) & (labels < 1))
         raise ValueError(
             f"y must hold labels, or have a column a class, but holds numbers between 0 and 1: label {row} is "
             f"{labels[row]}. If these are the shares p of the second of two classes, give those of both: "

@@ -14,7 +14,7 @@ import scipy.sparse
 from sklearn.utils import assert_all_finite, check_array
 
 from skce._checks import check_not_masked
-from skce._labels.reading import checked_labels, distinct_labels, hard_labels, is_indicator
+from skce._labels.reading import array_of_labels, checked_labels, distinct_labels, hard_labels, is_indicator
 from skce._labels.sample_weight import checked_sample_weight
 from skce._rows.blocks import RowBlocks
 from skce._rows.threads import workers_for
@@ -100,14 +100,22 @@ def length_of_part(X):
 def labels_in_part(y):
     """Sorted distinct labels of a part of y; or what is wrong with it."""
     try:
-        return distinct_labels(checked_labels(y)) if len(y) else np.zeros(0)
+        return distinct_labels(array_of_labels(y)) if len(y) else np.zeros(0)
     except (TypeError, ValueError) as error:
+        return error
+
+
+def error_of_shares(y):
+    """What is wrong with a part of y that holds shares; None if it does not."""
+    try:
+        checked_labels(y)
+    except ValueError as error:
         return error
 
 
 def read_known_classes(y, classes):
     """The sorted ``classes`` (K,), and the HardLabels of a part of y."""
-    y = checked_labels(y)
+    y = array_of_labels(y)
     return classes, hard_labels(y, distinct_labels(y), classes)
 
 

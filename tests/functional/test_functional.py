@@ -360,6 +360,21 @@ class TestObjectiveOfTheEstimators:
         penalty = (model.coef_**2).sum() / (2 * 0.5 * weights.sum())  # "balanced" leaves the total weight alone
         assert function(logits, y, **options) + penalty == pytest.approx(model.loss_, rel=1e-12)
 
+    def test_labels_may_be_nullable_or_objects(self):
+        logits, labels = [[1.0, 0.0], [0.5, 2.0], [0.0, 1.0]], np.array([1, 0, 1])
+        expected = cross_entropy(logits, labels)
+        for given in (labels.astype(object), labels.astype(float).astype(object), pd.Series(labels, dtype="Int64")):
+            assert cross_entropy(logits, given) == expected
+        booleans = pd.Series(labels == 1, dtype="boolean")
+        assert cross_entropy(logits, booleans) == cross_entropy(logits, booleans.astype(object)) == expected
+        p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        assert sparse_categorical_cross_entropy(p, pd.Series(labels, dtype="UInt8")) == pytest.approx(expected)
+        for bad in (pd.Series([1, pd.NA, 0], dtype="Int64"), np.array([1, None, 0], object), [1.0, np.nan, 0.0]):
+            with pytest.raises(ValueError, match=r"Input targets contains NaN.*: label 1 is"):
+                cross_entropy(logits, bad)
+        with pytest.raises(ValueError, match="targets must be whole numbers from 0 to 1, got 'a'"):
+            cross_entropy(logits, np.array(["a", 1, 0], object))
+
     def test_multilabel(self, rng):
         X, tags = rng.standard_normal((40, 3)), rng.integers(0, 2, size=(40, 4))
         model = OneVsAllClassifier(class_weight={0: 3.0, 2: 0.5}, label_smoothing=0.1).fit(X, tags)

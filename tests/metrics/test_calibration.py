@@ -537,6 +537,22 @@ class TestReliabilityDisplay:
         assert box.x1 <= width
         assert box.y1 <= height
 
+    @pytest.mark.parametrize("unit", ["D", "us", "ns"])
+    def test_labels_that_are_dates(self, rng, unit):
+        codes, p = calibrated(rng, 200)
+        days = np.array(["2020-01-01", "2021-01-01", "2022-06-30"], f"M8[{unit}]")
+        for labels in (days, days - days[0]):
+            for options in ({"kind": "top_label"}, {"kind": "classwise"}):
+                of_dates = ReliabilityDisplay.from_predictions(labels[codes], p, **options)
+                of_codes = ReliabilityDisplay.from_predictions(codes, p, **options)
+                for drawn, expected in zip(of_dates.bins.values(), of_codes.bins.values(), strict=True):
+                    np.testing.assert_array_equal(drawn.outcome, expected.outcome)
+            assert list(of_dates.bins) == list(map(str, labels))
+        X = rng.standard_normal((len(codes), 2))
+        model = SoftmaxRegressor().fit(X, days[codes])
+        display = ReliabilityDisplay.from_estimator(model, X, days[codes], kind="classwise")
+        assert list(display.bins) == days.astype(str).tolist()
+
     def test_errors(self, rng):
         y, p = calibrated(rng, 50)
         with pytest.raises(ValueError, match="kind must be 'top_label' or 'classwise', got 'both'"):
