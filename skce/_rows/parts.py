@@ -47,8 +47,9 @@ class Part:
 
 def features_of(X):
     """X of a part, an array, a sparse matrix or a DataFrame, as a float array or CSR matrix (m, d)."""
-    is_array = isinstance(X, np.ndarray) and not isinstance(X, np.ma.MaskedArray)
-    if is_array and X.ndim == 2 and X.dtype in (np.float64, np.float32):
+    if isinstance(X, np.ma.MaskedArray):
+        X = X.data  # of which nothing is masked
+    if isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype in (np.float64, np.float32):
         return X  # which check_array would say after many more questions
     return check_array(
         X, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=0

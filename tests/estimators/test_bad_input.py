@@ -343,6 +343,15 @@ def test_a_column_whose_squares_overflow_is_named(make_estimator, container, fit
 
 
 @BOTH
+def test_squares_of_a_column_far_from_zero_are_those_of_its_deviations(make_estimator, problem):
+    X, y = problem
+    far = replaced(X, (slice(None), 1), 1.5e154 * (1 + 0.01 * X[:, 1]))  # whose own squares overflow
+    expected = make_estimator().fit(replaced(X, (slice(None), 1), 1e100 * (150 + 1.5 * X[:, 1])), y)
+    for container in (np.asarray, scipy.sparse.csr_array):
+        assert make_estimator().fit(container(far), y).loss_ == pytest.approx(expected.loss_, rel=1e-6)
+
+
+@BOTH
 @pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array, on_dask])
 def test_squares_of_float32_are_summed_in_float64(make_estimator, container, problem):
     X, y = problem

@@ -188,8 +188,8 @@ def _reader_of_parts(read_y, y, y_parts):
         return read_y.of_kind(read_y.looks_for_indicators and all(graphs.of_each(_parts.is_indicator_in_part, y_parts)))
     known = None if read_y.classes is None else sorted_classes(read_y.classes)
     # Floats may be a regression target, or shares, which all parts together tell.
-    if known is None or getattr(y.dtype, "kind", "O") == "f":
-        observed = _labels_of_parts(y_parts)
+    is_to_be_seen = known is None or getattr(y.dtype, "kind", "O") == "f"
+    observed = _labels_of_parts(y_parts) if is_to_be_seen else None
     return partial(_parts.read_known_classes, classes=observed if known is None else known)
 
 
