@@ -29,15 +29,11 @@ def check_boolean(name, value):
         raise InvalidParameterError(f"{name} must be True or False, got {value!r}.")
 
 
-def check_loss_object(name, loss, names=()):
-    """Raise unless ``loss`` has what a loss needs; ``names`` are those that its parameter also takes."""
-    allowed = [*map(repr, names), "a loss object such as skce.losses.FocalLoss(gamma=2.0)"]
-    message = f"{name} must be {', '.join(allowed[:-1])}{' or ' if names else ''}{allowed[-1]}, got {loss!r}"
-    if isinstance(loss, str):
-        raise InvalidParameterError(f"{message}.")
-    if isinstance(loss, type):
-        raise InvalidParameterError(f"{message}, a class; pass an instance, {loss.__name__}().")
-    lacking = [attribute for attribute in ("value", "g", "is_convex") if not hasattr(loss, attribute)]
-    if lacking:
-        raise InvalidParameterError(f"{message}, which has no {' and no '.join(lacking)}.")
-    check_boolean(f"is_convex of {name}", loss.is_convex)
+def check_not_masked(name, data):
+    """Raise if some of a NumPy array is masked: NumPy itself would take what lies under the mask."""
+    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
+        place = tuple(np.argwhere(np.ma.getmaskarray(data))[0].tolist())
+        raise ValueError(
+            f"{name} must not be masked, but is at {place}; fill it, by {name}.filled(...), or leave out the rows that "
+            "are masked."
+        )

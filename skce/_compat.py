@@ -33,19 +33,9 @@ def without_callbacks(estimator):
     return copied
 
 
-def checked_sample_weight(sample_weight, X):
-    """Sample weights (n,) as float64, ones for None; an error unless their sum is positive and finite."""
-    if sample_weight is None:
-        return np.broadcast_to(1.0, X.shape[0])  # as long as X, which may be larger than memory, but one number
-    sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    if not sample_weight.any():
-        # scikit-learn refuses these by itself from 1.9 on.
-        raise ValueError("sample_weight must contain at least one non-zero number: all weights are zero.")
-    with np.errstate(over="ignore"):
-        total = sample_weight.sum()
-    if not np.isfinite(total):
-        raise ValueError("sample_weight must have a finite sum: it overflows.")
-    return sample_weight
+def sample_weight_array(sample_weight, X):
+    """Sample weights (n,) as float64, finite and none of them negative."""
+    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
 
 def is_dispatched_array(X):

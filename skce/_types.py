@@ -30,7 +30,8 @@ At: TypeAlias = slice | Array
 class Loss(Protocol):
     """A loss phi(q) of the probability q that is given to one class, and g(q) = -q phi'(q).
 
-    Both are asked for by ``log_q = log(q)`` and ``rest = 1 - q``, each exact where q has rounded away.
+    Both are asked for by ``log_q = log(q)`` and ``rest = 1 - q``, each exact where q has rounded away. For phi(0),
+    which the functions of ``skce.functional`` need, ``value`` is asked by -inf and 1; ``g`` never is.
     """
 
     @property
@@ -141,7 +142,7 @@ class RowLoss(Protocol):
         ...
 
     def losses_gradient(self, logits: Array, block: Array) -> tuple[Array, Array]:
-        """Losses, one a row or an element, and their gradient (k, m), for a block of T."""
+        """Losses, one a row or an element, and their gradient (k, m), for a block of T; logits may be -inf here."""
         ...
 
     def values_gradient(self, logits: Array, targets: Targets, at: At) -> tuple[Any, Array]:

@@ -13,13 +13,17 @@ a frozen dataclass as here, so that it compares, prints and pickles.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from skce._checks import check_number
+from skce._checks import InvalidParameterError, check_boolean, check_number
 from skce._types import Array, Loss
 
 __all__ = ["CrossEntropy", "FocalLoss", "GeneralizedCrossEntropy", "Loss", "Poly1Loss"]
+
+# Losses that are taken by their names, wherever one is taken.
+LOSS_NAMES = ("cross_entropy", "focal")
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class CrossEntropy:
         Parameters
         ----------
         log_q : ndarray
-            Logarithm of the probability, at most 0.
+            Logarithm of the probability, at most 0; -inf stands for phi(0).
         rest : ndarray of the same shape
             One minus the probability, in [0, 1].
 
@@ -205,3 +209,20 @@ class GeneralizedCrossEntropy:
     def g(self, log_q: Array, rest: Array) -> Array:
         """Return g(q) = -q phi'(q); parameters and shape as for ``CrossEntropy.value``."""
         return np.exp(self.r * log_q)
+
+
+def checked_loss(name: str, loss: Any, gamma: float = FocalLoss.gamma) -> Loss:
+    """The loss that is given, or named, the focal one with ``gamma``; an error if it is none."""
+    if isinstance(loss, str) and loss in LOSS_NAMES:
+        return FocalLoss(gamma) if loss == "focal" else CrossEntropy()
+    names = ", ".join(map(repr, LOSS_NAMES))
+    message = f"{name} must be {names} or a loss object such as skce.losses.FocalLoss(gamma=2.0), got {loss!r}"
+    if isinstance(loss, str):
+        raise InvalidParameterError(f"{message}.")
+    if isinstance(loss, type):
+        raise InvalidParameterError(f"{message}, a class; pass an instance, {loss.__name__}().")
+    lacking = [attribute for attribute in ("value", "g", "is_convex") if not hasattr(loss, attribute)]
+    if lacking:
+        raise InvalidParameterError(f"{message}, which has no {' and no '.join(lacking)}.")
+    check_boolean(f"is_convex of {name}", loss.is_convex)
+    return loss

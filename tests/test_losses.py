@@ -5,6 +5,9 @@ import pickle
 import numpy as np
 import pytest
 
+from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce.display import LossDisplay
+from skce.functional import binary_cross_entropy_with_logits, cross_entropy
 from skce.losses import CrossEntropy, FocalLoss, GeneralizedCrossEntropy, Poly1Loss
 from tests.differences import gradient_by_differences
 from tests.reference import PHI
@@ -90,3 +93,29 @@ def test_losses_compare_print_and_pickle():
     assert FocalLoss(2.0) == FocalLoss(2.0) != FocalLoss(1.0)
     assert repr(Poly1Loss(epsilon=0.5)) == "Poly1Loss(epsilon=0.5)"
     assert pickle.loads(pickle.dumps(GeneralizedCrossEntropy(r=0.5))) == GeneralizedCrossEntropy(r=0.5)
+
+
+@pytest.mark.parametrize("loss", ["focal_loss", FocalLoss, object(), None])
+def test_whatever_takes_a_loss_refuses_what_is_none_in_the_same_words(loss):
+    def message(call):
+        with pytest.raises(ValueError, match=r"must be 'cross_entropy', 'focal' or a loss object such as") as raised:
+            call()
+        return str(raised.value).partition(" must be ")[2]
+
+    takers = [
+        lambda: SoftmaxRegressor(loss=loss).fit([[0.0], [1.0]], [0, 1]),
+        lambda: OneVsAllClassifier(loss=loss).fit([[0.0], [1.0]], [0, 1]),
+        lambda: cross_entropy([[0.0, 1.0]], [0], loss=loss),
+        lambda: binary_cross_entropy_with_logits([0.0], [0], loss=loss),
+        lambda: LossDisplay.from_losses([loss]),
+        lambda: LossDisplay.from_losses({"a": loss}),
+    ]
+    assert len({message(taker) for taker in takers}) == 1
+
+
+def test_names_stand_for_losses_wherever_one_is_taken():
+    logits, labels = [[1.0, -0.5, 0.0], [0.5, 2.0, -1.0]], [0, 2]
+    for name, loss in (("cross_entropy", CrossEntropy()), ("focal", FocalLoss(2.0))):
+        assert cross_entropy(logits, labels, loss=name) == cross_entropy(logits, labels, loss=loss)
+        of_name = binary_cross_entropy_with_logits([0.3, -2.0], [1, 1], loss=name)
+        assert of_name == binary_cross_entropy_with_logits([0.3, -2.0], [1, 1], loss=loss)

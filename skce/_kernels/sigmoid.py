@@ -4,21 +4,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skce._kernels.softmax import g_of, of_what_happens
 
-def sigmoid_losses_gradient(logits, targets, loss):
-    """Losses and gradient, each (L, m), of L sigmoids of ``logits`` (L, m); targets (2, L, m): for and against each."""
+
+def sigmoid_loss_gradient(logits, targets, loss):
+    """Values (L,) and gradient (L, m) of L sigmoids of ``logits`` (L, m); targets (2, L, m): for and against each."""
     targets_for, targets_against = targets
     log_p, p = sigmoid(logits)
     log_rest, rest = sigmoid(-logits)
     losses = targets_for * loss.value(log_p, rest) + targets_against * loss.value(log_rest, p)
     gradient = p * targets_against * loss.g(log_rest, p) - rest * targets_for * loss.g(log_p, rest)
-    return losses, gradient
-
-
-def sigmoid_loss_gradient(logits, targets, loss):
-    """As ``sigmoid_losses_gradient``, with the sums (L,) of the losses."""
-    losses, gradient = sigmoid_losses_gradient(logits, targets, loss)
     return losses.sum(axis=1, dtype=np.float64), gradient
+
+
+def sigmoid_losses_gradient(logits, targets, loss):
+    """As ``sigmoid_loss_gradient``, with the losses (L, m); logits may be -inf.
+
+    Those of the estimators are not, whose kernels need not look for what does not happen.
+    """
+    targets_for, targets_against = targets
+    log_p, p = sigmoid(logits)
+    log_rest, rest = sigmoid(-logits)
+    with np.errstate(over="ignore", invalid="ignore"):
+        losses = of_what_happens(targets_for, loss.value(log_p, rest))
+        losses += of_what_happens(targets_against, loss.value(log_rest, p))
+        gradient = p * of_what_happens(targets_against, g_of(loss, log_rest, p))
+        gradient -= rest * of_what_happens(targets_for, g_of(loss, log_p, rest))
+    return losses, gradient
 
 
 def sigmoid_cross_entropy_gradient(logits, targets):

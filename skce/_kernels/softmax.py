@@ -21,23 +21,41 @@ import numpy as np
 SMALL = 1e-4
 
 
-def softmax_losses_gradient(logits, targets, loss):
-    """Losses (m,) and gradient (K, m) of a softmax over ``logits`` (K, m), which are overwritten; targets (K, m)."""
+def softmax_loss_gradient(logits, targets, loss):
+    """Value () and gradient (K, m) of a softmax over ``logits`` (K, m), which are overwritten; targets (K, m)."""
     log_q, q, rest = softmax(logits)
     losses = np.einsum("km,km->m", targets, loss.value(log_q, rest))
-    scaled_targets = targets * loss.g(log_q, rest)
+    return losses.sum(dtype=np.float64), _gradient(q, rest, targets * loss.g(log_q, rest))
+
+
+def softmax_losses_gradient(logits, targets, loss):
+    """As ``softmax_loss_gradient``, with the losses (m,); logits may be -inf, or further apart than any float.
+
+    Those of the estimators are not, whose kernels need not look for what does not happen.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        log_q, q, rest = softmax(logits)
+        losses = of_what_happens(targets, loss.value(log_q, rest)).sum(axis=0)
+        return losses, _gradient(q, rest, of_what_happens(targets, g_of(loss, log_q, rest)))
+
+
+def of_what_happens(targets, numbers):
+    """Targets times ``numbers``, and 0 where they are 0: what does not happen costs nothing, even where it is inf."""
+    return np.where(targets > 0, targets * numbers, 0)
+
+
+def g_of(loss, log_q, rest):
+    """The g of a loss, also where log q is -inf: many a formula has q log q, which is 0 there."""
+    return loss.g(np.maximum(log_q, np.finfo(log_q.dtype).min), rest)
+
+
+def _gradient(q, rest, scaled_targets):
+    """The gradient (K, m) for A (K, m); it overwrites q and 1 - q."""
     # Q sum A - A as it stands would leave nothing of 1 - q where q rounds to 1.
-    gradient = q
-    gradient *= scaled_targets.sum(axis=0) - scaled_targets
+    q *= scaled_targets.sum(axis=0) - scaled_targets
     rest *= scaled_targets
-    gradient -= rest
-    return losses, gradient
-
-
-def softmax_loss_gradient(logits, targets, loss):
-    """As ``softmax_losses_gradient``, with the sum () of the losses."""
-    losses, gradient = softmax_losses_gradient(logits, targets, loss)
-    return losses.sum(dtype=np.float64), gradient
+    q -= rest
+    return q
 
 
 def cross_entropy_gradient(logits, targets):
@@ -74,20 +92,20 @@ def label_cross_entropy_gradient(logits, codes, weight):
 
 
 def probability_losses_slopes(log_q, q, rest, targets, loss):
-    """Losses (m,), over the outcomes, and their slopes d loss / dq = -T g(q) / q (K, m) in probabilities q (K, m).
-
-    What does not happen costs nothing, even at q = 0.
-    """
-    happens = targets > 0
+    """Losses (m,), over the outcomes, and their slopes d loss / dq = -T g(q) / q (K, m) in probabilities q (K, m)."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        losses = np.where(happens, targets * loss.value(log_q, rest), 0).sum(axis=0)
-        slopes = np.where(happens, -targets * loss.g(log_q, rest) / q, 0)
+        losses = of_what_happens(targets, loss.value(log_q, rest)).sum(axis=0)
+        slopes = of_what_happens(targets, -g_of(loss, log_q, rest) / q)
     return losses, slopes
 
 
 def softmax_jacobians(logits):
-    """Jacobians diag q - q q^T (m, K, K) of the softmax over ``logits`` (K, m), which are overwritten."""
-    _, q, rest = softmax(logits)
+    """Jacobians diag q - q q^T (m, K, K) of the softmax over ``logits`` (K, m), which are overwritten.
+
+    Logits may be -inf, or further apart than any float.
+    """
+    with np.errstate(over="ignore"):
+        _, q, rest = softmax(logits)
     jacobians = -q[:, None] * q
     diagonal = np.arange(len(q))
     jacobians[diagonal, diagonal] = q * rest

@@ -4,7 +4,8 @@ NumPy alone would make strings of a list's numbers and NaN, floats of integers t
 ones, and objects of pandas' nullable integers and booleans.
 """
 
-from numbers import Integral
+import datetime
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import assert_all_finite
@@ -15,11 +16,14 @@ INTEGER_DTYPES = (np.int64, np.uint64)
 def label_array(values):
     """``values``, of any shape, as an array in which each label is what it was; objects of integers or booleans native.
 
-    Other objects stay, and so do integers that neither int64 nor uint64 holds.
+    Other objects stay, and so do integers that neither int64 nor uint64 holds. Arrow's dates, of which NumPy makes
+    objects, are dates again.
     """
     array = np.asarray(values)
     if array.dtype.kind == "T":  # NumPy's strings of any length, which scikit-learn does not know
         return array.astype(object)
+    if array.dtype.kind == "O" and getattr(getattr(values, "dtype", None), "kind", "O") == "M":
+        return array.astype("M8[D]") if _types_of(array) == {datetime.date} else array
     if array.dtype.kind in "USf" and isinstance(values, list | tuple):
         given = np.asarray(values, dtype=object)
         # Python's numbers, of which an integer equals a float only if they are the same number.
@@ -58,19 +62,30 @@ def check_objects(labels, values, name):
         return
     labels = labels.ravel()
     kinds = [_kind(type(label)) for label in labels]
-    remedy = f"{name}.astype(str)" if hasattr(values, "astype") else f"np.asarray({name}, dtype=object).astype(str)"
+    type_, made = ("float", "numbers") if _are_numbers(labels) else ("str", "strings")
+    array = name if hasattr(values, "astype") else f"np.asarray({name}, dtype=object)"
+    remedy = f"{array}.astype({type_}) makes {made}"
     if len(set(kinds)) > 1:
         other = next(row for row, kind in enumerate(kinds) if kind is not kinds[0])
         raise ValueError(
             f"{name} must hold labels of one type, which can be sorted: label 0 is {labels[0]!r}, but label {other} is "
-            f"{labels[other]!r}; {remedy} makes strings of all."
+            f"{labels[other]!r}; {remedy} of all."
         )
     if set(kinds) - {str}:
         dtype = getattr(values, "dtype", labels.dtype)
         raise ValueError(
             f"{name} must hold labels that are strings, booleans, dates or integers of 64 bits, but is of dtype "
-            f"{dtype}: label 0 is {labels.item(0)!r}; {remedy} makes strings, which are labels."
+            f"{dtype}: label 0 is {labels.item(0)!r}; {remedy}, which are labels."
         )
+
+
+def floats(objects):
+    """An array of objects as floats, NaN for what is missing; ValueError or TypeError if they are no numbers."""
+    try:
+        return objects.astype(float)
+    except TypeError:
+        is_missing = np.reshape([_is_missing(value) for value in objects.ravel()], objects.shape)
+        return np.where(is_missing, np.nan, objects).astype(float)
 
 
 def can_be_sorted_together(first, second):
@@ -104,6 +119,12 @@ def _native(objects):
             if np.iinfo(dtype).min <= lowest and highest <= np.iinfo(dtype).max:
                 return objects.astype(dtype)
     return objects
+
+
+def _are_numbers(objects):
+    """Whether all objects are real numbers, not integers alone, nor booleans among them."""
+    kinds = {_kind(type_) for type_ in _types_of(objects)}
+    return kinds != {Integral} and bool not in kinds and all(issubclass(kind, Real) for kind in kinds)
 
 
 def _types_of(objects):

@@ -21,7 +21,8 @@ def places_of(labels, classes):
 
 def listed(labels):
     """An array of labels as a list that can be read: dates as text, not as numbers of nanoseconds."""
-    return (labels.astype(str) if labels.dtype.kind in "mM" else labels).tolist()
+    # As an array, durations would lose the end of their units.
+    return list(map(str, labels)) if labels.dtype.kind in "mM" else labels.tolist()
 
 
 def _keys(labels):

@@ -17,8 +17,8 @@ import scipy.sparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from skce._checks import InvalidParameterError
-from skce._labels.arrays import check_no_label_is_missing, check_objects, joined, label_array
+from skce._checks import InvalidParameterError, check_not_masked
+from skce._labels.arrays import check_no_label_is_missing, check_objects, floats, joined, label_array
 from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
 from skce._labels.places import listed, places_of
 from skce._slices import row_slices
@@ -116,11 +116,12 @@ def _numbers(y):
         matrix = scipy.sparse.csr_array(y, copy=True)
         matrix.sum_duplicates()
         return matrix
+    check_not_masked("y", y)
     array = np.asarray(y)
     if array.dtype.kind != "O":
         return array
     try:
-        return array.astype(float)
+        return floats(array)
     except (TypeError, ValueError):
         return array
 
@@ -133,14 +134,20 @@ def _holds_zeros_and_ones(matrix):
 
 def checked_labels(y):
     """y as an array (n,) of labels, none of which is missing, a share, or an object other than a string."""
+    labels = array_of_labels(y)
+    _check_no_shares(labels)
+    return labels
+
+
+def array_of_labels(y):
+    """The same for a part of y, of which it cannot be said whether it holds shares."""
+    check_not_masked("y", y)
     array = label_array(y)
     if array.ndim not in (1, 2):
         raise ValueError(f"y should be a 1d array of labels, or have a column a class; got shape {array.shape}.")
     check_no_label_is_missing(array, "y")
     check_objects(array, y, "y")
-    labels = column_or_1d(array, warn=True)
-    _check_no_shares(labels)
-    return labels
+    return column_or_1d(array, warn=True)
 
 
 def are_in_order(labels, classes):
@@ -148,13 +155,16 @@ def are_in_order(labels, classes):
     return np.array_equal(places_of(label_array(labels), classes), np.arange(len(classes)))
 
 
+def are_shares(labels):
+    """Whether labels (n,) are the shares that one of two classes has."""
+    is_within = labels.dtype.kind == "f" and bool(((labels >= 0) & (labels <= 1)).all())
+    return is_within and bool(((labels > 0) & (labels < 1)).any())
+
+
 def _check_no_shares(labels):
-    """Raise if labels (n,) are the shares that one of two classes has."""
-    if labels.dtype.kind != "f" or not ((labels >= 0) & (labels <= 1)).all():
-        return
-    is_share = (labels > 0) & (labels < 1)
-    if is_share.any():
-        row = np.argmax(is_share)
+    """Raise, with the place of the first, if labels (n,) are shares."""
+    if are_shares(labels):
+        row = np.argmax((labels > 0) & (labels < 1))
         raise ValueError(
             f"y must hold labels, or have a column a class, but holds numbers between 0 and 1: label {row} is "
             f"{labels[row]}. If these are the shares p of the second of two classes, give those of both: "
@@ -231,11 +241,12 @@ def _classes_of_array(matrix, classes, known):
 
 def _checked_distributions(y):
     """y as a float array (n, K), or an error that names the first row that is no distribution."""
+    check_not_masked("y", y)
     try:
         matrix = np.asarray(y)
         is_whole = matrix.dtype.kind in "iu"
         if matrix.dtype.kind != "f":
-            matrix = matrix.astype(float)
+            matrix = floats(matrix)
     except (TypeError, ValueError) as error:
         raise ValueError(
             "y has several columns, so its rows must be distributions over the classes, of numbers; of the labels of "
@@ -281,6 +292,7 @@ def rounding_of_probabilities(dtype):
 
 def sorted_classes(values, name="classes"):
     """``values`` as a sorted array (K,), or an error that names them if they repeat or mix types."""
+    check_not_masked(name, values)
     classes = label_array(values)
     if classes.ndim != 1 or len(classes) == 0:
         raise InvalidParameterError(f"{name} must be a sequence of class labels, got {values!r}.")

@@ -59,8 +59,9 @@ class Softmax:
         return logits
 
     def log_proba(self, logits):
-        """Logarithms of the probabilities (K, m) for the logits (K, m)."""
-        return softmax(np.array(logits, order="C"))[0]
+        """Logarithms of the probabilities (K, m), -inf where the logits (K, m) are further apart than floats."""
+        with np.errstate(over="ignore"):
+            return softmax(np.array(logits, order="C"))[0]
 
     def predicted(self, logits, classes):
         """The class (m,) of the largest of the logits (K, m)."""
@@ -96,7 +97,10 @@ class LossOfSoftmax:
         return self.loss.is_convex
 
     def losses_gradient(self, logits, block):
-        """Losses (m,) and gradient (k, m) for the logits (k, m), which are overwritten, and a block of T (k, m)."""
+        """Losses (m,) and gradient (k, m) for the logits (k, m), which are overwritten, and a block of T (k, m).
+
+        Logits may be -inf here, and here alone.
+        """
         return softmax_losses_gradient(logits, block, self.loss)
 
     def values_gradient(self, logits, targets, at):

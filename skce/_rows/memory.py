@@ -6,8 +6,10 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import validate_data
 
-from skce._compat import checked_sample_weight, is_dispatched_array
+from skce._checks import check_not_masked
+from skce._compat import is_dispatched_array
 from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
+from skce._labels.sample_weight import checked_sample_weight
 from skce._rows.blocks import RowBlocks, rows_of
 from skce._rows.lazy import in_memory
 from skce._slices import row_slices
@@ -62,6 +64,7 @@ def checked_features(estimator, X, *, reset, y="no_validation"):
             f"X is a {type(X).__module__}.{type(X).__name__}, and {type(estimator).__name__} does not support array "
             "API dispatch yet; convert it with numpy.asarray, or turn array_api_dispatch off."
         )
+    check_not_masked("X", X)
     return validate_data(estimator, X, y, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32])
 
 

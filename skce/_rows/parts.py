@@ -13,8 +13,9 @@ import numpy as np
 import scipy.sparse
 from sklearn.utils import assert_all_finite, check_array
 
-from skce._compat import checked_sample_weight
-from skce._labels.reading import checked_labels, distinct_labels, hard_labels, is_indicator
+from skce._checks import check_not_masked
+from skce._labels.reading import array_of_labels, checked_labels, distinct_labels, hard_labels, is_indicator
+from skce._labels.sample_weight import checked_sample_weight
 from skce._rows.blocks import RowBlocks
 from skce._rows.threads import workers_for
 from skce._types import RowProgram
@@ -46,6 +47,8 @@ class Part:
 
 def features_of(X):
     """X of a part, an array, a sparse matrix or a DataFrame, as a float array or CSR matrix (m, d)."""
+    if isinstance(X, np.ma.MaskedArray):
+        X = X.data  # of which nothing is masked
     if isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype in (np.float64, np.float32):
         return X  # which check_array would say after many more questions
     return check_array(
@@ -57,6 +60,7 @@ def read_part(X, y, sample_weight, read_labels, n_features):
     """The Part of X (m, d), y and weights (m,) or None; ``read_labels`` returns the classes and the labels of y."""
     n_rows = length_of_part(X)
     try:
+        check_not_masked("X", X)
         block = features_of(X)
         _check_lengths(n_rows, y=y, sample_weight=sample_weight)
         if not n_rows:
@@ -97,14 +101,22 @@ def length_of_part(X):
 def labels_in_part(y):
     """Sorted distinct labels of a part of y; or what is wrong with it."""
     try:
-        return distinct_labels(checked_labels(y)) if len(y) else np.zeros(0)
+        return distinct_labels(array_of_labels(y)) if len(y) else np.zeros(0)
     except (TypeError, ValueError) as error:
+        return error
+
+
+def error_of_shares(y):
+    """What is wrong with a part of y that holds shares; None if it does not."""
+    try:
+        checked_labels(y)
+    except ValueError as error:
         return error
 
 
 def read_known_classes(y, classes):
     """The sorted ``classes`` (K,), and the HardLabels of a part of y."""
-    y = checked_labels(y)
+    y = array_of_labels(y)
     return classes, hard_labels(y, distinct_labels(y), classes)
 
 
@@ -245,6 +257,7 @@ def _check_finite(block):
 
 def _weights(sample_weight, n_rows):
     """Weights (m,) of a part, which may all be 0."""
+    check_not_masked("sample_weight", sample_weight)
     if sample_weight is not None and (np.asarray(sample_weight) == 0).all():
         return np.zeros(n_rows)
     return checked_sample_weight(sample_weight, np.empty((n_rows, 0)))

@@ -69,7 +69,7 @@ class Standardisation:
 
     def columns_of(self, block):
         """Standardised columns (d, m), and one of ones if there is an intercept, of a block (m, d)."""
-        dense = block.toarray() if hasattr(block, "toarray") else block
+        dense = _dense(block)
         n_features = len(self.mean)
         columns = np.empty((n_features + self.fit_intercept, len(dense)))
         standardised = columns[:n_features]
@@ -138,7 +138,7 @@ def moments_of(rows):
     if not len(rows.targets.outputs):
         return Moments(np.zeros(rows.shape[1]), np.zeros(rows.shape[1]))
     _, (total_of_drawn,) = rows.summed_of_drawn(
-        lambda block: (np.asarray(block.X.sum(axis=0, dtype=np.float64)).ravel(),), ROWS_OF_PILOT
+        lambda block: (np.asarray(block.X.astype(np.float64, copy=False).sum(axis=0)).ravel(),), ROWS_OF_PILOT
     )
     pilot = total_of_drawn / ROWS_OF_PILOT
 
@@ -160,6 +160,16 @@ def moments_of(rows):
     return Moments(mean, variance)
 
 
+def largest_of_column(rows, column):
+    """The largest size of the numbers in a column of Rows."""
+    return -rows.lowest(lambda block: -_dense(abs(block.X[:, [column]])).ravel())
+
+
+def _dense(block):
+    """A block (m, d) as an array."""
+    return block.toarray() if issparse(block) else block
+
+
 def _sparse_sums(weight, block, pilot):
     """Weighted sums (d,) of the columns of a CSR block minus ``pilot`` (d,), and of their squares."""
     weight_of_rows = np.repeat(weight, np.diff(block.indptr))
@@ -173,4 +183,5 @@ def _sparse_sums(weight, block, pilot):
     weight_of_rows *= differences
     first = by_column(weight_of_rows) - weight_of_zeros * pilot
     weight_of_rows *= differences
-    return first, by_column(weight_of_rows) + weight_of_zeros * pilot**2
+    # In this order a column without zeros adds 0, even if its square overflows.
+    return first, by_column(weight_of_rows) + weight_of_zeros * pilot * pilot

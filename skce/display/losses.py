@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from skce._checks import InvalidParameterError, check_loss_object
+from skce._checks import InvalidParameterError
 from skce._kernels.softmax import probability_losses_slopes
-from skce._types import Array, Loss
+from skce._types import Array, Loss, LossName
 from skce.display.plotting import COLOURS, axes_or_new, line_options
 from skce.functional.functions import binary_cross_entropy
-from skce.losses import CrossEntropy, FocalLoss
+from skce.losses import CrossEntropy, FocalLoss, checked_loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -131,7 +131,7 @@ class LossDisplay:
     @classmethod
     def from_losses(
         cls,
-        losses: Loss | Sequence[Loss] | dict[str, Loss] | None = None,
+        losses: Loss | LossName | Sequence[Loss | LossName] | dict[str, Loss | LossName] | None = None,
         *,
         quantity: Literal["loss", "gradient"] = "loss",
         ax: "Axes | None" = None,
@@ -141,9 +141,10 @@ class LossDisplay:
 
         Parameters
         ----------
-        losses : loss object, sequence of them, or dict of str to loss object, default=None
-            Those of ``skce.losses``, or your own, with names for the legend. None stands for cross-entropy and focal
-            loss with gamma 1, 2 and 5.
+        losses : loss, sequence of losses, or dict of str to loss, default=None
+            Loss objects, those of ``skce.losses`` or your own, or "cross_entropy" or "focal", which stands for
+            ``FocalLoss()``; a dict has their names for the legend. None stands for cross-entropy and focal loss with
+            gamma 1, 2 and 5.
         quantity : {"loss", "gradient"}, default="loss"
             The loss phi(p), or its derivative -(1 - p) g(p) with respect to the logit of what happened: how hard a
             sample pulls.
@@ -161,23 +162,16 @@ class LossDisplay:
         ValueError
             If there is no loss, or something that is none, or if the quantity is another.
         """
-        if losses is None:
-            losses = [CrossEntropy(), *map(FocalLoss, (1, 2, 5))]
-        if not isinstance(losses, dict):
-            losses = {repr(loss): loss for loss in (losses if np.iterable(losses) else [losses])}
-        if not losses:
-            raise InvalidParameterError("losses must hold one loss or more, got none.")
-        for name, loss in losses.items():
-            check_loss_object(f"losses: {name}", loss)
+        by_name = _by_name([CrossEntropy(), *map(FocalLoss, (1, 2, 5))] if losses is None else losses)
         p = PROBABILITIES
         if quantity == "loss":
-            curves = {name: loss.value(np.log(p), 1 - p) for name, loss in losses.items()}
+            curves = {name: loss.value(np.log(p), 1 - p) for name, loss in by_name.items()}
             ylabel, ylim = "loss", (0, LOSS_LIMIT)
         elif quantity == "gradient":
             # By the chain rule, as dp / dz = p (1 - p).
             curves = {
                 name: probability_losses_slopes(np.log(p), p, 1 - p, np.ones((1, len(p))), loss)[1][0] * p * (1 - p)
-                for name, loss in losses.items()
+                for name, loss in by_name.items()
             }
             ylabel, ylim = "derivative of the loss by the logit", (1.1 * min(map(np.min, curves.values())), 0.05)
         else:
@@ -213,3 +207,15 @@ class LossDisplay:
         self.ax_.grid(alpha=0.3)
         self.ax_.legend()
         return self
+
+
+def _by_name(losses):
+    """Loss objects by their names in the legend, or an error."""
+    if isinstance(losses, dict):
+        by_name = {name: checked_loss(f"losses: {name}", loss) for name, loss in losses.items()}
+    else:
+        several = losses if np.iterable(losses) and not isinstance(losses, str) else [losses]
+        by_name = {repr(loss): loss for loss in (checked_loss("losses", loss) for loss in several)}
+    if not by_name:
+        raise InvalidParameterError("losses must hold one loss or more, got none.")
+    return by_name

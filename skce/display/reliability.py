@@ -140,6 +140,7 @@ class ReliabilityDisplay:
         strategy: BinStrategy = "uniform",
         sample_weight: ArrayLike | None = None,
         labels: ArrayLike | None = None,
+        pos_label: Any = None,
         class_names: Sequence[str] | Array | None = None,
         ax: "Axes | None" = None,
     ) -> Self:
@@ -150,11 +151,11 @@ class ReliabilityDisplay:
         y_true : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels, soft labels, or a multilabel indicator (if rows of y_proba do not sum to 1; by class only).
         y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
-            Predicted probabilities, the columns in sorted order of the classes or named by them; or of the second of
-            two classes.
+            Predicted probabilities, the columns in sorted order of the classes or named by them; or of one of
+            two classes, ``pos_label``.
         kind : {"top_label", "classwise"}, default="top_label"
             One panel for the probability of the predicted class; or a panel for each class, and for two classes that of
-            the second.
+            the second, or of ``pos_label``.
         n_bins : int, default=15
             Number of bins.
         strategy : {"uniform", "quantile"}, default="uniform"
@@ -163,6 +164,8 @@ class ReliabilityDisplay:
             Weights of the samples.
         labels : array-like of shape (n_classes,), default=None
             All classes, sorted, where y_true may lack some.
+        pos_label : label, default=None
+            The class that y_proba is of, if it is one column; None stands for the second of the sorted classes.
         class_names : sequence of str, default=None
             Names of the classes; None takes the classes themselves.
         ax : matplotlib Axes, default=None
@@ -177,7 +180,7 @@ class ReliabilityDisplay:
         ValueError
             If y_true, y_proba or an option is not what it should be; the message names it.
         """
-        outcomes, probabilities, weight = read_outcomes(y_true, y_proba, sample_weight, labels)
+        outcomes, probabilities, weight = read_outcomes(y_true, y_proba, sample_weight, labels, pos_label)
         n_bins, strategy = checked_bins(n_bins, strategy)
         class_names = _checked_names(class_names, outcomes.classes)
         if kind == "top_label":
@@ -186,9 +189,7 @@ class ReliabilityDisplay:
             pairs = {"predicted class": top_label(outcomes.matrix, probabilities)}
             names = {"xlabel": "probability of the predicted class", "ylabel": "how often it was right"}
         elif kind == "classwise":
-            pairs = {str(name): (probabilities[:, k], outcomes.matrix[:, k]) for k, name in enumerate(class_names)}
-            if len(pairs) == 2 and not outcomes.is_multilabel:
-                pairs = dict(list(pairs.items())[1:])
+            pairs = {str(class_names[k]): (probabilities[:, k], outcomes.matrix[:, k]) for k in outcomes.places_shown}
             names = {"xlabel": "predicted probability", "ylabel": "frequency"}
         else:
             raise InvalidParameterError(f"kind must be 'top_label' or 'classwise', got {kind!r}.")

@@ -13,9 +13,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from skce._compat import CallbackSupportMixin, checked_sample_weight, with_callbacks
+from skce._checks import check_not_masked
+from skce._compat import CallbackSupportMixin, with_callbacks
 from skce._labels.places import listed, places_of
 from skce._labels.reading import aligned_indicator, checked_labels, has_columns, read_labels
+from skce._labels.sample_weight import checked_sample_weight
 from skce._links.recovery import Recovery, check_recoverable
 from skce._pickles import checked, stamped
 from skce._rows.blocks import RowsLostError
@@ -139,7 +141,8 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         Raises
         ------
         ValueError
-            If X, y, sample_weight or a parameter is not what it should be; the message names it.
+            If X, y, sample_weight or a parameter is not what it should be; the message names it. Of X also if the sum
+            of the squares of a column overflows, as that of 1e160 does.
         RuntimeError
             If a Dask cluster is lost, after which the fitted attributes are as of the last iteration, if there is one.
 
@@ -354,6 +357,7 @@ def _attributes_of(solution, tol):
 
 def _score(classifier, X, y, sample_weight):
     """Accuracy, or the mean probability that soft labels give to the predicted class, of what is in memory."""
+    check_not_masked("sample_weight", sample_weight)
     if classifier._fitted_link.is_multilabel:
         return ClassifierMixin.score(classifier, X, aligned_indicator(y, classifier.classes_), sample_weight)
     if not has_columns(y):

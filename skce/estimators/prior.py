@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator
 
-from skce._checks import InvalidParameterError, check_number
+from skce._checks import InvalidParameterError, check_not_masked, check_number
 from skce._labels.places import listed, places_of
 from skce._labels.reading import rounding_of_probabilities
 from skce._links.recovery import check_recoverable
@@ -128,6 +128,7 @@ def _checked_prior(prior, classifier):
         if sorted(places.tolist()) != list(range(len(classes))):
             raise InvalidParameterError(f"prior must name every class, {classes}, got {list(prior)}.")
         prior = [value for _, value in sorted(zip(places.tolist(), prior.values(), strict=True))]
+    check_not_masked("prior", prior)
     try:
         values = np.asarray(prior, dtype=float)
     except (TypeError, ValueError) as error:

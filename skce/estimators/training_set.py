@@ -14,8 +14,9 @@ from skce._labels.places import listed
 from skce._labels.reading import LabelReader
 from skce._rows.engines import engine_of
 from skce._solver.problem import Iterate, Problem
+from skce._solver.standardisation import largest_of_column
 from skce._types import Array, Data, Link, Rows
-from skce.estimators.validation import loss_object
+from skce.losses import checked_loss
 from skce.penalties import Ridge
 
 # Intercept of classes without mass where rows are lost, below whose logits it should be.
@@ -57,11 +58,13 @@ class TrainingSet:
     @contextmanager
     def problem(self) -> Iterator[Problem]:
         """The problem that the estimator poses, while threads are as a fit wants them."""
-        row_loss = self.link.row_loss(loss_object(self.estimator))
+        row_loss = self.link.row_loss(self._loss)
         penalty = Ridge(1 / (float(self.estimator.C) * float(self.rows.targets.total)))
         # Trial steps may overflow: the solver goes back from numbers that are not finite.
         with np.errstate(over="ignore", invalid="ignore"), self.rows.at_work() as rows:
-            yield Problem.of(rows, row_loss, penalty, self.estimator.fit_intercept)
+            problem = Problem.of(rows, row_loss, penalty, self.estimator.fit_intercept)
+            self._check_squares(problem)
+            yield problem
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -109,11 +112,29 @@ class TrainingSet:
             "coef_": coef.astype(iterate.dtype),
             "intercept_": intercept.astype(iterate.dtype),
             "_dtype_of_X": np.dtype(self.rows.dtype_of_X),
-            "_fitted_loss": loss_object(self.estimator),
+            "_fitted_loss": self._loss,
             "_fitted_smoothing": float(self.estimator.label_smoothing),
             # An outcome that weighs nothing was not fitted, and stays as it is.
             "_log_weight": np.log(np.where(self.class_weight > 0, self.class_weight, 1.0)),
         }
+
+    def _check_squares(self, problem):
+        """Raise if the squares of a column overflow, which the moments of the columns of X tell."""
+        is_finite = np.isfinite(problem.moments.variance)
+        if is_finite.all():
+            return
+        column = int(np.argmin(is_finite))
+        names = getattr(self.estimator, "feature_names_in_", None)
+        name = f"{column}" if names is None else f"{column} ({names[column]!r})"
+        raise ValueError(
+            f"X has numbers whose squares overflow when they are summed: those of column {name} are as large as "
+            f"{largest_of_column(self.rows, column):.3g}. Scale it, for example by sklearn.preprocessing.MaxAbsScaler."
+        )
+
+    @property
+    def _loss(self):
+        """The loss that the parameters ``loss`` and ``gamma`` name."""
+        return checked_loss("loss", self.estimator.loss, self.estimator.gamma)
 
     def _constant_intercepts(self, iterate):
         """Intercepts of the outputs that have no optimum."""

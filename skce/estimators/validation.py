@@ -8,13 +8,9 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skce._checks import InvalidParameterError, check_boolean, check_integer, check_loss_object, check_number
+from skce._checks import InvalidParameterError, check_boolean, check_integer, check_number
 from skce._links.recovery import check_recoverable
-from skce._types import Loss
-from skce.losses import CrossEntropy, FocalLoss
-
-# Losses that an estimator takes by their names.
-LOSS_NAMES = ("cross_entropy", "focal")
+from skce.losses import checked_loss
 
 
 def check_parameters(estimator: Any) -> None:
@@ -28,28 +24,15 @@ def check_parameters(estimator: Any) -> None:
     check_boolean("fit_intercept", estimator.fit_intercept)
     check_boolean("warm_start", estimator.warm_start)
     check_posterior(estimator.posterior)
-    check_loss(estimator.loss)
+    loss = checked_loss("loss", estimator.loss, estimator.gamma)
     if estimator.posterior == "recovered":
-        check_recoverable(loss_object(estimator))
-
-
-def loss_object(estimator: Any) -> Loss:
-    """The loss that the parameters ``loss`` and ``gamma`` name."""
-    if not isinstance(estimator.loss, str):
-        return estimator.loss
-    return FocalLoss(estimator.gamma) if estimator.loss == "focal" else CrossEntropy()
+        check_recoverable(loss)
 
 
 def check_posterior(posterior: Any) -> None:
     """Raise unless ``posterior`` says of what predictions are to speak."""
     if not (isinstance(posterior, str) and posterior in ("model", "recovered")):
         raise InvalidParameterError(f"posterior must be 'model' or 'recovered', got {posterior!r}.")
-
-
-def check_loss(loss: Any) -> None:
-    """Raise unless ``loss`` is a name or an object that can be minimised."""
-    if not (isinstance(loss, str) and loss in LOSS_NAMES):
-        check_loss_object("loss", loss, names=LOSS_NAMES)
 
 
 def classifier_in(estimator: Any) -> Any:

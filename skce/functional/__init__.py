@@ -17,7 +17,8 @@ with sample weights s, class weights w and ``label_smoothing`` eps. ``reduction`
 where n is the number of rows, or of elements: "mean" is what scikit-learn does, and PyTorch with labels; "batch_mean"
 what Keras does. ``return_gradient=True`` adds the derivative of that result with respect to the predictions; for
 "none", of each loss with respect to its own row. Values are in nats, finite for large logits, and inf where a
-probability of 0 was given to what happened: nothing is clipped. float32 predictions are computed in float32 and
+probability of 0 was given to what happened: nothing is clipped. A logit of -inf rules a class out (a mask): it costs
+nothing where its target is 0, and its gradient is 0. float32 predictions are computed in float32 and
 summed in float64. For probabilities themselves there are ``scipy.special.softmax``, ``log_softmax`` and ``expit``.
 """
 

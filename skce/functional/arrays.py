@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from skce._checks import InvalidParameterError
+from skce._checks import InvalidParameterError, check_not_masked
+from skce._labels.arrays import check_no_label_is_missing, floats, label_array
 from skce._labels.kinds_of_y import HardLabels, SoftLabels
 from skce._labels.reading import rounding_of_probabilities
 from skce._types import Array
@@ -14,12 +15,34 @@ RAVEL_HINT = " (a column, of which ravel() makes labels)"
 
 def checked_numbers(name: str, array: Any) -> Array:
     """``array`` as finite floats, float32 kept, anything else float64."""
-    if np.ma.is_masked(array):
-        raise InvalidParameterError(f"{name} must not be masked; give masked rows a sample_weight of 0, and a value.")
+    numbers = _floats(name, array)
+    _check_everywhere(np.isfinite(numbers), numbers, f"{name} must be finite")
+    return numbers
+
+
+def checked_logits(logits: Any) -> Array:
+    """Logits, of any shape, finite but where they rule out an outcome: there they are -inf."""
+    logits = _floats("logits", logits)
+    _check_everywhere(logits < np.inf, logits, "logits must be finite, or -inf for what cannot happen")
+    return logits
+
+
+def checked_class_logits(logits: Any) -> Array:
+    """Logits (..., K) with K of at least 2, of which no row rules out every class."""
+    logits = checked_logits(logits)
+    _check_has_classes("logits", logits, hint="; those of one outcome are for binary_cross_entropy_with_logits")
+    largest = logits.max(axis=-1)
+    _check_everywhere(np.isfinite(largest), largest, "logits must leave a class in each row, not all of them -inf")
+    return logits
+
+
+def _floats(name, array):
+    """``array`` as floats, float32 kept, anything else float64; not empty."""
+    check_not_masked(name, array)
     try:
         numbers = np.asarray(array)
         if numbers.dtype.kind == "O":
-            numbers = numbers.astype(np.float64)
+            numbers = floats(numbers)
     except (TypeError, ValueError) as error:
         raise InvalidParameterError(f"{name} must be an array of numbers, got {array!r}.") from error
     if numbers.dtype.kind not in "biuf":
@@ -28,15 +51,7 @@ def checked_numbers(name: str, array: Any) -> Array:
         raise InvalidParameterError(f"{name} must not be empty, got shape {numbers.shape}.")
     if numbers.dtype != np.float32:
         numbers = numbers.astype(np.float64, copy=False)
-    _check_everywhere(np.isfinite(numbers), numbers, f"{name} must be finite")
     return numbers
-
-
-def checked_logits(logits: Any) -> Array:
-    """Logits (..., K) with K of at least 2."""
-    logits = checked_numbers("logits", logits)
-    _check_has_classes("logits", logits, hint="; those of one outcome are for binary_cross_entropy_with_logits")
-    return logits
 
 
 def checked_probabilities(name: str, array: Any, hint: str = "") -> Array:
@@ -91,12 +106,14 @@ def checked_labels(targets: Any, shape: tuple[int, ...]) -> HardLabels | SoftLab
 
 def checked_hard_labels(name: str, labels: Any, shape: tuple[int, ...]) -> HardLabels:
     """HardLabels for predictions of shape (..., K)."""
-    labels, n_classes = np.asarray(labels), shape[-1]
+    check_not_masked(name, labels)
+    labels, n_classes = label_array(labels), shape[-1]
     if labels.shape != shape[:-1]:
         raise InvalidParameterError(
             f"{name} must be labels of shape {shape[:-1]}, one for each row of predictions of shape {shape}, got shape "
             f"{labels.shape}{RAVEL_HINT * (labels.shape[-1:] == (1,))}; predictions come first, labels second."
         )
+    check_no_label_is_missing(labels, name)
     is_label = np.isin(labels, np.arange(n_classes))
     if not is_label.all():
         raise InvalidParameterError(

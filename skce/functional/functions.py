@@ -5,18 +5,18 @@ from typing import Any, Literal, Unpack, overload
 import numpy as np
 from scipy.special import entr, rel_entr
 
-from skce._checks import InvalidParameterError, check_loss_object
+from skce._checks import InvalidParameterError
 from skce._kernels.softmax import probability_losses_slopes, softmax_jacobians
 from skce._links.multilabel import Multilabel
 from skce._links.softmax import Softmax
-from skce._types import Array, ArrayLike, ArrayOrClassWeight, Averaged, Loss, Reduction
+from skce._types import Array, ArrayLike, ArrayOrClassWeight, Averaged, Loss, LossName, Reduction
 from skce.functional.arrays import (
+    checked_class_logits,
     checked_class_probabilities,
     checked_distributions,
     checked_hard_labels,
     checked_labels,
     checked_logits,
-    checked_numbers,
     checked_probabilities,
     checked_shares,
     checked_soft_labels,
@@ -30,7 +30,7 @@ from skce.functional.reduction import (
     reduced_over_elements,
     reduced_unweighted,
 )
-from skce.losses import CrossEntropy, FocalLoss
+from skce.losses import CrossEntropy, FocalLoss, checked_loss
 
 __all__ = [
     "binary_cross_entropy",
@@ -46,22 +46,26 @@ __all__ = [
 
 
 @overload
-def cross_entropy(logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[One]) -> float: ...
+def cross_entropy(
+    logits: ArrayLike, targets: ArrayLike, *, loss: Loss | LossName = ..., **options: Unpack[One]
+) -> float: ...
 @overload
 def cross_entropy(
-    logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[OneAndGradient]
+    logits: ArrayLike, targets: ArrayLike, *, loss: Loss | LossName = ..., **options: Unpack[OneAndGradient]
 ) -> tuple[float, Array]: ...
 @overload
-def cross_entropy(logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[Each]) -> Array: ...
+def cross_entropy(
+    logits: ArrayLike, targets: ArrayLike, *, loss: Loss | LossName = ..., **options: Unpack[Each]
+) -> Array: ...
 @overload
 def cross_entropy(
-    logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[EachAndGradient]
+    logits: ArrayLike, targets: ArrayLike, *, loss: Loss | LossName = ..., **options: Unpack[EachAndGradient]
 ) -> tuple[Array, Array]: ...
 def cross_entropy(
     logits: ArrayLike,
     targets: ArrayLike,
     *,
-    loss: Loss = CrossEntropy(),
+    loss: Loss | LossName = CrossEntropy(),
     class_weight: ArrayOrClassWeight = None,
     label_smoothing: float = 0.0,
     sample_weight: ArrayLike | None = None,
@@ -77,11 +81,12 @@ def cross_entropy(
     Parameters
     ----------
     logits : array-like of shape (..., n_classes)
-        Finite numbers, at least two classes.
+        Finite numbers, at least two classes; -inf for a class that a row rules out, which costs nothing there unless
+        it has weight, and then phi(0), which is inf for cross-entropy.
     targets : array-like of shape (...) or (..., n_classes)
         Labels, whole numbers from 0 to n_classes - 1; or distributions over the classes, of two axes or more.
-    loss : loss object, default=CrossEntropy()
-        One of ``skce.losses``, or your own.
+    loss : {"cross_entropy", "focal"} or loss object, default=CrossEntropy()
+        "focal" stands for ``FocalLoss()``, of gamma 2. A loss object is one of ``skce.losses``, or your own.
     class_weight : array-like of shape (n_classes,), dict, "balanced", "effective", ("effective", beta) or None
         Weights of the classes, or how to find them in the targets: see :class:`skce.SoftmaxRegressor`.
     label_smoothing : float, default=0.0
@@ -103,7 +108,8 @@ def cross_entropy(
     Raises
     ------
     ValueError
-        If logits are not finite, targets are neither labels nor distributions, or an option is not allowed.
+        If logits are NaN or inf, or all -inf in a row, targets are neither labels nor distributions, or an option is
+        not allowed.
 
     See Also
     --------
@@ -127,8 +133,8 @@ def cross_entropy(
     >>> gradient.round(4)
     array([[ 0.2311, -0.2311]])
     """
-    check_loss_object("loss", loss)
-    logits = checked_logits(logits)
+    loss = checked_loss("loss", loss)
+    logits = checked_class_logits(logits)
     return reduced_over_classes(
         Softmax().row_loss(loss).losses_gradient,
         logits,
@@ -213,25 +219,25 @@ def focal_loss(
 
 @overload
 def binary_cross_entropy_with_logits(
-    logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[One]
+    logits: ArrayLike, targets: ArrayLike, *, loss: Loss | LossName = ..., **options: Unpack[One]
 ) -> float: ...
 @overload
 def binary_cross_entropy_with_logits(
-    logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[OneAndGradient]
+    logits: ArrayLike, targets: ArrayLike, *, loss: Loss | LossName = ..., **options: Unpack[OneAndGradient]
 ) -> tuple[float, Array]: ...
 @overload
 def binary_cross_entropy_with_logits(
-    logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[Each]
+    logits: ArrayLike, targets: ArrayLike, *, loss: Loss | LossName = ..., **options: Unpack[Each]
 ) -> Array: ...
 @overload
 def binary_cross_entropy_with_logits(
-    logits: ArrayLike, targets: ArrayLike, *, loss: Loss = ..., **options: Unpack[EachAndGradient]
+    logits: ArrayLike, targets: ArrayLike, *, loss: Loss | LossName = ..., **options: Unpack[EachAndGradient]
 ) -> tuple[Array, Array]: ...
 def binary_cross_entropy_with_logits(
     logits: ArrayLike,
     targets: ArrayLike,
     *,
-    loss: Loss = CrossEntropy(),
+    loss: Loss | LossName = CrossEntropy(),
     class_weight: ArrayOrClassWeight = None,
     label_smoothing: float = 0.0,
     sample_weight: ArrayLike | None = None,
@@ -247,11 +253,11 @@ def binary_cross_entropy_with_logits(
     Parameters
     ----------
     logits : array-like of shape (n_samples,) or (n_samples, n_labels), or any other
-        Finite numbers.
+        Finite numbers, or -inf where the outcome 1 is ruled out.
     targets : array-like of the same shape
         Zeros and ones, or probabilities of the outcome 1.
-    loss : loss object, default=CrossEntropy()
-        One of ``skce.losses``, or your own.
+    loss : {"cross_entropy", "focal"} or loss object, default=CrossEntropy()
+        "focal" stands for ``FocalLoss()``, of gamma 2. A loss object is one of ``skce.losses``, or your own.
     class_weight : array-like, dict, "balanced", "effective", ("effective", beta) or None, default=None
         Of one axis: weights of the outcomes 0 and 1, an array of these two or a dict. Of two axes: weights of the
         positives of each label, an array of shape (n_labels,) (PyTorch's ``pos_weight``) or a dict from column to
@@ -275,7 +281,7 @@ def binary_cross_entropy_with_logits(
     Raises
     ------
     ValueError
-        If logits are not finite, targets are not in [0, 1], shapes differ or an option is not allowed.
+        If logits are NaN or inf, targets are not in [0, 1], shapes differ or an option is not allowed.
 
     See Also
     --------
@@ -295,8 +301,8 @@ def binary_cross_entropy_with_logits(
     >>> round(binary_cross_entropy_with_logits([2.0, -1.0], [1, 0], loss=FocalLoss(2.0)), 6)
     0.012231
     """
-    check_loss_object("loss", loss)
-    logits = checked_numbers("logits", logits)
+    loss = checked_loss("loss", loss)
+    logits = checked_logits(logits)
     return reduced_over_elements(
         Multilabel().row_loss(loss).losses_gradient,
         logits,
@@ -656,7 +662,7 @@ def softmax_jacobian(logits: ArrayLike) -> Array:
     Parameters
     ----------
     logits : array-like of shape (..., n_classes)
-        Finite numbers, at least two classes.
+        Finite numbers, at least two classes; -inf for a class that a row rules out.
 
     Returns
     -------
@@ -665,7 +671,7 @@ def softmax_jacobian(logits: ArrayLike) -> Array:
     Raises
     ------
     ValueError
-        If logits are not finite or of one class.
+        If logits are NaN or inf, or all -inf in a row, or of one class.
 
     References
     ----------
@@ -679,7 +685,7 @@ def softmax_jacobian(logits: ArrayLike) -> Array:
            [-0.022 ,  0.1848, -0.1628],
            [-0.0599, -0.1628,  0.2227]])
     """
-    logits = checked_logits(logits)
+    logits = checked_class_logits(logits)
     n_classes = logits.shape[-1]
     jacobians = softmax_jacobians(np.array(logits.reshape(-1, n_classes).T, order="C"))
     return np.ascontiguousarray(jacobians).reshape(*logits.shape, n_classes)

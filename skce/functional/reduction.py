@@ -14,10 +14,10 @@ from typing import Any, Literal, Required, TypeAlias, TypedDict
 
 import numpy as np
 
-from skce._checks import InvalidParameterError, check_boolean, check_number
-from skce._compat import checked_sample_weight
+from skce._checks import InvalidParameterError, check_boolean, check_not_masked, check_number
 from skce._labels.class_weight import class_weights
 from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
+from skce._labels.sample_weight import checked_sample_weight
 from skce._links.targets import smoothed
 from skce._slices import ELEMENTS_PER_BLOCK, ROWS_PER_BLOCK, row_slices
 from skce._types import Array, ArrayLike, ArrayOrClassWeight, Averaged, Reduction
@@ -194,6 +194,7 @@ def _weights_like(sample_weight, shape, per_row=False):
     """Sample weights of a given shape, ones for None; with ``per_row`` one for each entry of the first axis will do."""
     if sample_weight is None:
         return np.broadcast_to(1.0, shape)
+    check_not_masked("sample_weight", sample_weight)
     weights = np.asarray(sample_weight)
     if per_row and weights.ndim == 1 and len(shape) > 1 and len(weights) == shape[0]:
         weights = np.broadcast_to(weights.reshape(-1, *[1] * (len(shape) - 1)), shape)
@@ -235,6 +236,7 @@ def _is_array(class_weight):
 
 def _checked_class_weights(class_weight, n_classes):
     """An array of class weights (K,), or an error."""
+    check_not_masked("class_weight", class_weight)
     weights = np.asarray(class_weight)
     is_number = weights.dtype.kind in "biuf"
     if weights.shape != (n_classes,) or not (is_number and np.isfinite(weights).all() and (weights >= 0).all()):

@@ -7,10 +7,10 @@ import numpy as np
 from scipy.stats import norm
 from sklearn.utils import check_consistent_length
 
-from skce._checks import InvalidParameterError, check_integer
-from skce._compat import checked_sample_weight
+from skce._checks import InvalidParameterError, check_integer, check_not_masked
 from skce._labels.places import listed, places_of
 from skce._labels.reading import are_in_order, is_indicator, read_indicator, read_labels, rounding_of_probabilities
+from skce._labels.sample_weight import checked_sample_weight
 from skce._types import Array, ArrayLike, BinStrategy
 from skce.functional.arrays import checked_probabilities
 
@@ -77,11 +77,20 @@ def binned(prediction: Array, outcome: Array, weight: Array, n_bins: int, strate
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What happened: ``matrix`` (n, K), one-hot or soft; the rows of a multilabel one need not sum to 1."""
+    """What happened: ``matrix`` (n, K), one-hot or soft; the rows of a multilabel one need not sum to 1.
+
+    ``positive`` is the place of the one of two classes that says it all.
+    """
 
     matrix: Array
     classes: Array
     is_multilabel: bool
+    positive: int = 1
+
+    @property
+    def places_shown(self) -> list[int]:
+        """Places of the classes that have something of their own to show: all, or the positive one of two."""
+        return [self.positive] if len(self.classes) == 2 and not self.is_multilabel else list(range(len(self.classes)))
 
 
 def top_label(outcomes: Array, probabilities: Array) -> tuple[Array, Array]:
@@ -97,16 +106,25 @@ def is_off_one(probabilities: Array) -> Array:
 
 
 def read_outcomes(
-    y_true: ArrayLike, y_proba: ArrayLike, sample_weight: ArrayLike | None, labels: ArrayLike | None
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    sample_weight: ArrayLike | None,
+    labels: ArrayLike | None,
+    pos_label: Any = None,
 ) -> tuple[Outcomes, Array, Array]:
-    """Outcomes, probabilities (n, K) and weights (n,) of the samples that weigh anything."""
+    """Outcomes, probabilities (n, K) and weights (n,) of the samples that weigh anything.
+
+    One column of probabilities is that of ``pos_label``, of the second of two classes for None.
+    """
     probabilities = checked_probabilities("y_proba", y_proba)
     if probabilities.ndim == 2 and probabilities.shape[1] == 1:
         probabilities = probabilities[:, 0]
-    if probabilities.ndim == 1:
+    is_one_column = probabilities.ndim == 1
+    if is_one_column:
         probabilities = np.stack([1 - probabilities, probabilities], axis=1)
     if probabilities.ndim != 2:
         raise InvalidParameterError(f"y_proba must have one or two axes, got shape {probabilities.shape}.")
+    check_not_masked("y_true", y_true)
     check_consistent_length(y_true, probabilities)
     off = is_off_one(probabilities)
     indicator = _indicator_of(y_true) if labels is None else None
@@ -132,6 +150,10 @@ def read_outcomes(
             f"classes, {listed(outcomes.classes)}; name all classes in labels."
         )
     probabilities = _by_name(y_proba, probabilities, outcomes.classes)
+    if pos_label is not None:
+        outcomes = replace(outcomes, positive=_place_of_positive(pos_label, outcomes, is_one_column))
+        if outcomes.positive == 0:
+            probabilities = probabilities[:, ::-1]
     weight = checked_sample_weight(sample_weight, probabilities)
     counts = weight > 0
     if not counts.all():
@@ -141,6 +163,21 @@ def read_outcomes(
             weight[counts],
         )
     return outcomes, probabilities.astype(float), weight
+
+
+def _place_of_positive(pos_label, outcomes, is_one_column):
+    """The place, 0 or 1, of the class that the one column of probabilities is of, or an error."""
+    if not is_one_column or outcomes.is_multilabel:
+        raise InvalidParameterError(
+            f"pos_label says of which of two classes a y_proba of one column is, got {pos_label!r} for a y_proba of "
+            "several, or for a multilabel y_true; leave it out."
+        )
+    (place,) = places_of([pos_label], outcomes.classes).tolist()
+    if place < 0:
+        raise InvalidParameterError(
+            f"pos_label must be one of the labels, {listed(outcomes.classes)}, got {pos_label!r}."
+        )
+    return place
 
 
 def _by_name(y_proba, probabilities, classes):

@@ -16,7 +16,7 @@ from scipy.sparse import issparse
 from scipy.stats import norm
 from sklearn.utils import check_consistent_length, check_random_state
 
-from skce._checks import InvalidParameterError, check_boolean, check_integer
+from skce._checks import InvalidParameterError, check_boolean, check_integer, check_not_masked
 from skce._labels.reading import has_columns
 from skce._types import ArrayLike, BinStrategy
 from skce.metrics.bins import binned, checked_bins, read_outcomes, top_label
@@ -63,6 +63,7 @@ def expected_calibration_error(
     debiased: bool = False,
     sample_weight: ArrayLike | None = None,
     labels: ArrayLike | None = None,
+    pos_label: Any = None,
 ) -> float:
     """Mean gap between how sure predictions are and how often they are right.
 
@@ -75,8 +76,8 @@ def expected_calibration_error(
     y_true : array-like of shape (n_samples,) or (n_samples, n_classes)
         Labels, or soft labels: distributions over the classes.
     y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
-        Predicted probabilities, the columns in sorted order of the classes or named by them; or of the second of two
-        classes.
+        Predicted probabilities, the columns in sorted order of the classes or named by them; or of one of two
+        classes, ``pos_label``.
     n_bins : int, default=15
         Number of bins.
     strategy : {"uniform", "quantile"}, default="uniform"
@@ -88,6 +89,8 @@ def expected_calibration_error(
         Weights of the samples.
     labels : array-like of shape (n_classes,), default=None
         All classes, sorted, where y_true may lack some. None takes those in y_true, or for soft labels the columns.
+    pos_label : label, default=None
+        The class that y_proba is of, if it is one column; None stands for the second of the sorted classes.
 
     Returns
     -------
@@ -118,7 +121,7 @@ def expected_calibration_error(
     >>> round(expected_calibration_error([0, 1, 1, 1], y_proba), 3)
     0.3
     """
-    outcomes, probabilities, weight = read_outcomes(y_true, y_proba, sample_weight, labels)
+    outcomes, probabilities, weight = read_outcomes(y_true, y_proba, sample_weight, labels, pos_label)
     if outcomes.is_multilabel:
         raise InvalidParameterError(
             "y_true is a multilabel indicator, whose rows have no one predicted class; classwise_calibration_error is "
@@ -137,6 +140,7 @@ def classwise_calibration_error(
     debiased: bool = False,
     sample_weight: ArrayLike | None = None,
     labels: ArrayLike | None = None,
+    pos_label: Any = None,
 ) -> float:
     """Mean over the classes of the gap between the probability predicted for a class and its frequency.
 
@@ -149,9 +153,9 @@ def classwise_calibration_error(
     y_true : array-like of shape (n_samples,) or (n_samples, n_classes)
         Labels; soft labels; or a multilabel indicator, if the rows of y_proba do not sum to 1.
     y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
-        Predicted probabilities, the columns in sorted order of the classes or named by them; or of the second of two
-        classes.
-    n_bins, strategy, debiased, sample_weight, labels
+        Predicted probabilities, the columns in sorted order of the classes or named by them; or of one of two
+        classes, ``pos_label``.
+    n_bins, strategy, debiased, sample_weight, labels, pos_label
         As for :func:`expected_calibration_error`.
 
     Returns
@@ -177,7 +181,7 @@ def classwise_calibration_error(
     >>> round(classwise_calibration_error([0, 1, 1, 1], y_proba), 3)
     0.3
     """
-    outcomes, probabilities, weight = read_outcomes(y_true, y_proba, sample_weight, labels)
+    outcomes, probabilities, weight = read_outcomes(y_true, y_proba, sample_weight, labels, pos_label)
     n_bins, strategy = checked_bins(n_bins, strategy)
     errors = [
         _calibration_error(prediction, outcome, weight, n_bins, strategy, debiased)
@@ -194,6 +198,7 @@ def brier_decomposition(
     strategy: BinStrategy = "quantile",
     sample_weight: ArrayLike | None = None,
     labels: ArrayLike | None = None,
+    pos_label: Any = None,
 ) -> BrierDecomposition:
     """Brier score, and what of it is reliability, resolution and uncertainty.
 
@@ -206,13 +211,13 @@ def brier_decomposition(
     y_true : array-like of shape (n_samples,) or (n_samples, n_classes)
         Labels; soft labels; or a multilabel indicator, if the rows of y_proba do not sum to 1.
     y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
-        Predicted probabilities, the columns in sorted order of the classes or named by them; or of the second of two
-        classes.
+        Predicted probabilities, the columns in sorted order of the classes or named by them; or of one of two
+        classes, ``pos_label``.
     n_bins : int, default=15
         Number of bins.
     strategy : {"uniform", "quantile"}, default="quantile"
         Bins of equal width, or of equal weight.
-    sample_weight, labels
+    sample_weight, labels, pos_label
         As for :func:`expected_calibration_error`.
 
     Returns
@@ -239,7 +244,7 @@ def brier_decomposition(
     >>> [round(part, 4) for part in parts]
     [0.225, 0.1, 0.0625, 0.1875, 0.0]
     """
-    outcomes, probabilities, weight = read_outcomes(y_true, y_proba, sample_weight, labels)
+    outcomes, probabilities, weight = read_outcomes(y_true, y_proba, sample_weight, labels, pos_label)
     n_bins, strategy = checked_bins(n_bins, strategy)
     parts = np.sum(
         [
@@ -322,6 +327,8 @@ def bootstrap_standard_error(
     if not callable(metric):
         raise TypeError(f"metric must be a function (y_true, y_proba, *, sample_weight), got {metric!r}.")
     check_integer("n_bootstraps", n_bootstraps, 2)
+    for name, data in {"y_true": y_true, "y_proba": y_proba, "sample_weight": sample_weight}.items():
+        check_not_masked(name, data)
     check_consistent_length(y_true, y_proba, sample_weight)
     if "labels" not in options and not has_columns(y_true) and getattr(metric, "func", metric) in METRICS:
         options["labels"] = np.unique(np.asarray(y_true))

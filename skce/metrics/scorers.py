@@ -7,7 +7,7 @@ routing.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.special import xlogy
@@ -15,10 +15,11 @@ from sklearn.metrics import log_loss
 from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from skce._compat import checked_sample_weight
+from skce._checks import check_not_masked
 from skce._labels.arrays import can_be_sorted_together
 from skce._labels.places import listed, places_of
 from skce._labels.reading import aligned_indicator, checked_labels, distinct_labels, has_columns, read_labels
+from skce._labels.sample_weight import checked_sample_weight
 from skce._rows.engines import engine_of
 from skce._types import ArrayLike
 from skce.metrics.columns import sorted_columns
@@ -26,11 +27,20 @@ from skce.metrics.columns import sorted_columns
 __all__ = ["neg_binary_log_loss_scorer", "neg_log_loss_scorer"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Scorer:
     """A callable (estimator, X, y) -> float that may request ``sample_weight``."""
 
     sample_weight_request: bool | str | None = None
+
+    # What scikit-learn's displays call the scores of a function.
+    __name__: ClassVar[str]
+
+    def __repr__(self) -> str:
+        """What makes the scorer, as scikit-learn's print ``make_scorer(...)``."""
+        request = self.sample_weight_request
+        requested = "" if request is None else f".set_score_request(sample_weight={request!r})"
+        return f"{self.__name__}_scorer{requested}"
 
     def set_score_request(self, *, sample_weight: bool | str | None) -> Self:
         """Return a scorer that requests ``sample_weight``, for metadata routing; this one stays as it is.
@@ -79,7 +89,6 @@ class NegLogLossScorer(_Scorer):
     {'C': 1}
     """
 
-    # What scikit-learn's displays call the scores of a function.
     __name__ = "neg_log_loss"
 
     def __call__(self, estimator: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -123,6 +132,7 @@ neg_binary_log_loss_scorer: NegBinaryLogLossScorer = NegBinaryLogLossScorer()
 
 def _neg_log_loss(estimator, X, y, sample_weight):
     """Minus the log loss of an estimator on what is in memory."""
+    check_not_masked("sample_weight", sample_weight)
     probabilities, classes = np.asarray(estimator.predict_proba(X)), np.asarray(estimator.classes_)
     columns = sorted_columns(classes, y)
     probabilities, classes = probabilities[:, columns], classes[columns]

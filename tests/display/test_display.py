@@ -105,6 +105,12 @@ class TestLossDisplay:
         assert len(LossDisplay.from_losses().lines_) == 4
         assert len(LossDisplay.from_losses(FocalLoss(1.0)).lines_) == 1
 
+    @pytest.mark.parametrize("losses", ["focal", ["focal"], {"FocalLoss(gamma=2.0)": "focal"}])
+    def test_names_of_the_estimators_are_losses(self, losses):
+        display, expected = LossDisplay.from_losses(losses), LossDisplay.from_losses([FocalLoss(2.0)])
+        assert list(display.curves) == ["FocalLoss(gamma=2.0)"]
+        np.testing.assert_array_equal(display.lines_[0].get_ydata(), expected.lines_[0].get_ydata())
+
     def test_options_of_the_lines(self, model):
         (line,) = LossDisplay.from_losses(CrossEntropy(), lw=5, c="red").lines_
         assert line.get_linewidth() == 5
@@ -124,7 +130,7 @@ class TestLossDisplay:
         ("losses", "options", "message"),
         [
             ([], {}, "losses must hold one loss or more"),
-            (["focal"], {}, "losses: 'focal' must be a loss object"),
+            (["focal_loss"], {}, "losses must be 'cross_entropy', 'focal' or a loss object .*got 'focal_loss'"),
             ([CrossEntropy()], {"quantity": "curvature"}, "quantity must be 'loss' or 'gradient', got 'curvature'"),
         ],
     )

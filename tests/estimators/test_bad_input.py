@@ -1,9 +1,13 @@
 """Bad input: an error that names what is wrong, raised by fit, which leaves the estimator as it was."""
 
+import re
+
+import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from sklearn.preprocessing import MaxAbsScaler
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
 from skce.losses import FocalLoss
@@ -309,3 +313,51 @@ def test_an_interrupted_fit_leaves_the_estimator_as_it_was(make_estimator, probl
             raise KeyboardInterrupt
 
     assert_fit_raises(make_estimator(loss=Interrupting()), problem, None, KeyboardInterrupt)
+
+
+def on_dask(X):
+    return da.from_array(X, chunks=(40, X.shape[1]))
+
+
+@BOTH
+@pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array, on_dask])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_column_whose_squares_overflow_is_named(make_estimator, container, fit_intercept, problem):
+    X, y = problem
+    estimator = make_estimator(fit_intercept=fit_intercept)
+    size = np.where(np.arange(len(X)) % 2, 1.0, -1.0)
+    # The largest sizes whose squares have a sum.
+    largest = np.sqrt(np.finfo(float).max / len(X))
+    of_ones = estimator.fit(container(replaced(X, (slice(None), 1), 1e100 * size)), y).loss_
+    fits = estimator.fit(container(replaced(X, (slice(None), 1), 0.9 * largest * size)), y)
+    assert fits.loss_ == pytest.approx(of_ones, rel=1e-6)
+    assert fits.suboptimality_ <= fits.tol
+    for too_large in (1.1 * largest, 1e160, 1e300):
+        bad = container(replaced(X, (slice(None), 1), too_large * size))
+        message = re.escape(f"those of column 1 are as large as {too_large:.3g}. Scale it")
+        assert_fit_raises(make_estimator(fit_intercept=fit_intercept), (bad, y), message)
+    frame = pd.DataFrame(replaced(X, (7, 2), -1e160), columns=["a", "b", "c"])
+    assert_fit_raises(make_estimator(), (frame, y), r"those of column 2 \('c'\) are as large as 1e\+160\. Scale it")
+    scaled = MaxAbsScaler().fit_transform(frame)
+    assert np.isfinite(make_estimator().fit(container(scaled), y).loss_)
+
+
+@BOTH
+def test_squares_of_a_column_far_from_zero_are_those_of_its_deviations(make_estimator, problem):
+    X, y = problem
+    far = replaced(X, (slice(None), 1), 1.5e154 * (1 + 0.01 * X[:, 1]))  # whose own squares overflow
+    expected = make_estimator().fit(replaced(X, (slice(None), 1), 1e100 * (150 + 1.5 * X[:, 1])), y)
+    for container in (np.asarray, scipy.sparse.csr_array):
+        assert make_estimator().fit(container(far), y).loss_ == pytest.approx(expected.loss_, rel=1e-6)
+
+
+@BOTH
+@pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array, on_dask])
+def test_squares_of_float32_are_summed_in_float64(make_estimator, container, problem):
+    X, y = problem
+    for largest in (1e25, np.finfo(np.float32).max):
+        # Of one sign, as scikit-learn's check for NaN would add inf and -inf.
+        large = np.abs(X / np.abs(X).max(axis=0) * [1, largest, 1]).astype(np.float32)
+        model, expected = make_estimator().fit(container(large), y), make_estimator().fit(large.astype(float), y)
+        assert model.loss_ == pytest.approx(expected.loss_, rel=1e-6)
+        np.testing.assert_allclose(model.predict_proba(large), expected.predict_proba(large), atol=1e-5)

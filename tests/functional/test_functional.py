@@ -346,7 +346,7 @@ class TestIdentities:
 
 
 class TestObjectiveOfTheEstimators:
-    @pytest.mark.parametrize("loss", ["cross_entropy", FocalLoss(1.0)])
+    @pytest.mark.parametrize("loss", ["cross_entropy", "focal", FocalLoss(1.0)])
     @pytest.mark.parametrize("n_classes", [2, 3])
     def test_softmax(self, rng, loss, n_classes):
         X, y = load_iris(return_X_y=True)
@@ -355,10 +355,25 @@ class TestObjectiveOfTheEstimators:
         model = SoftmaxRegressor(loss=loss, class_weight="balanced", label_smoothing=0.1, C=0.5)
         logits = model.fit(X, y, weights).decision_function(X)
         options = {"class_weight": "balanced", "label_smoothing": 0.1, "sample_weight": weights}
-        options |= {} if loss == "cross_entropy" else {"loss": loss}
+        options |= {"loss": loss}
         function = binary_cross_entropy_with_logits if n_classes == 2 else cross_entropy
         penalty = (model.coef_**2).sum() / (2 * 0.5 * weights.sum())  # "balanced" leaves the total weight alone
         assert function(logits, y, **options) + penalty == pytest.approx(model.loss_, rel=1e-12)
+
+    def test_labels_may_be_nullable_or_objects(self):
+        logits, labels = [[1.0, 0.0], [0.5, 2.0], [0.0, 1.0]], np.array([1, 0, 1])
+        expected = cross_entropy(logits, labels)
+        for given in (labels.astype(object), labels.astype(float).astype(object), pd.Series(labels, dtype="Int64")):
+            assert cross_entropy(logits, given) == expected
+        booleans = pd.Series(labels == 1, dtype="boolean")
+        assert cross_entropy(logits, booleans) == cross_entropy(logits, booleans.astype(object)) == expected
+        p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        assert sparse_categorical_cross_entropy(p, pd.Series(labels, dtype="UInt8")) == pytest.approx(expected)
+        for bad in (pd.Series([1, pd.NA, 0], dtype="Int64"), np.array([1, None, 0], object), [1.0, np.nan, 0.0]):
+            with pytest.raises(ValueError, match=r"Input targets contains NaN.*: label 1 is"):
+                cross_entropy(logits, bad)
+        with pytest.raises(ValueError, match="targets must be whole numbers from 0 to 1, got 'a'"):
+            cross_entropy(logits, np.array(["a", 1, 0], object))
 
     def test_multilabel(self, rng):
         X, tags = rng.standard_normal((40, 3)), rng.integers(0, 2, size=(40, 4))
@@ -583,9 +598,9 @@ class TestErrors:
             (lambda: cross_entropy([[1.0, 2.0]] * 3, [[0], [1], [0]]), r"a column, of which ravel\(\) makes labels"),
             (lambda: sparse_categorical_cross_entropy([[0.5, 0.5]] * 3, [[0], [1], [0]]), "ravel"),
             (lambda: cross_entropy([1.0], 0), "logits must have two classes or more.*binary_cross_entropy_with_logits"),
-            (lambda: cross_entropy([[np.nan, 2.0]], [0]), r"logits must be finite; got nan at \(0, 0\)"),
-            (lambda: cross_entropy([[np.inf, 2.0]], [0]), r"logits must be finite; got inf at \(0, 0\)"),
-            (lambda: binary_cross_entropy_with_logits([1.0], [1], loss=object()), "loss must be a loss object"),
+            (lambda: cross_entropy([[np.nan, 2.0]], [0]), r"logits must be finite, or -inf.*; got nan at \(0, 0\)"),
+            (lambda: cross_entropy([[np.inf, 2.0]], [0]), r"logits must be finite, or -inf.*; got inf at \(0, 0\)"),
+            (lambda: binary_cross_entropy_with_logits([1.0], [1], loss=object()), "loss must be.*loss object"),
             (lambda: cross_entropy([[1.0, 2.0]], [0], class_weight=[1, np.inf]), "class_weight must hold 2 finite"),
             (
                 lambda: cross_entropy(np.zeros((3, 2, 4)), np.zeros((3, 2), int), sample_weight=np.ones(3)),
@@ -604,7 +619,7 @@ class TestErrors:
                 lambda: binary_cross_entropy([[0.5, 0.5]], [[1, 1]], sample_weight=[1.0, 2.0]),
                 r"sample_weight must have the shape \(1, 2\) or \(1,\), got \(2,\)",
             ),
-            (lambda: cross_entropy([[1.0, 2.0]], [0], loss="focal"), "loss must be a loss object such as.*got 'focal'"),
+            (lambda: cross_entropy([[1.0, 2.0]], [0], loss=FocalLoss), r"got <class.*pass an instance, FocalLoss\(\)"),
             (lambda: cross_entropy([[1.0, 2.0]], [0], loss=FocalLoss), "pass an instance"),
             (lambda: cross_entropy([[1.0, 2.0]], [0], class_weight=[1.0]), "class_weight must hold 2 finite numbers"),
             (lambda: cross_entropy([[1.0, 2.0]], [0], class_weight=[1.0, -1.0]), "class_weight must hold 2"),

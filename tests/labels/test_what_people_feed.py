@@ -95,6 +95,13 @@ def test_durations_name_their_classes():
 
 
 @BOTH
+def test_durations_are_listed_with_their_units(make_estimator):
+    y = (DAYS - DAYS[0]).astype("m8[us]")[CODES]
+    with pytest.raises(ValueError, match=r"not in classes: \['31622400000000 microseconds'\]"):
+        make_estimator(classes=y[:1]).fit(X, y)
+
+
+@BOTH
 @UNITS
 def test_scores_of_dates_are_those_of_their_codes(make_estimator, unit):
     y = DAYS.astype(f"M8[{unit}]")[CODES]
@@ -241,3 +248,39 @@ def test_so_are_those_whose_numbers_are_zeros_and_ones(features_shares):
     two_of_three = 0.5 - 0.5 * np.eye(3)[shares.argmax(axis=1)]
     with pytest.raises(ValueError, match=r"y is a multilabel indicator.*cross_val_predict has numbered"):
         cross_val_predict(SoftmaxRegressor(), features, two_of_three, method="predict_proba", cv=KFold(3))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([1.5, 2.5], r"is of dtype object: label 0 is 1\.5; y\.astype\(float\) makes numbers, which are labels"),
+        ([np.float32(1), np.float32(2)], r"is of dtype object: .*; y\.astype\(float\) makes numbers, which are labels"),
+        ([1.5, 2], r"label 0 is 1\.5, but label 1 is 2; y\.astype\(float\) makes numbers of all"),
+        ([1.5, True], r"label 0 is 1\.5, but label 1 is True; y\.astype\(str\) makes strings of all"),
+        ([1.5, "a"], r"label 0 is 1\.5, but label 1 is 'a'; y\.astype\(str\) makes strings of all"),
+    ],
+)
+def test_objects_that_are_floats_are_told_to_be_floats(make_estimator, labels, message):
+    y = np.array(labels, dtype=object)[[0, 1, 0, 1, 1, 0]]
+    for given in (y, pd.Series(y)):
+        with pytest.raises(ValueError, match=message):
+            make_estimator().fit(X, given)
+    remedied = y.astype(float) if "float" in message else y.astype(str)
+    if "float" not in message or labels == [np.float32(1), np.float32(2)]:  # the others are a regression target
+        assert len(make_estimator().fit(X, remedied).classes_) == 2
+
+
+@BOTH
+@pytest.mark.parametrize("classes", [None, [0, 1]])
+def test_a_regression_target_on_dask_one_part_of_which_looks_like_shares(make_estimator, classes):
+    y = np.array([0.1, 0.5, 1.7, 2.3, 3.1, 4.2])
+    for args in ((X, y), on_dask(y)):
+        with pytest.raises(ValueError, match="Unknown label type: continuous"):
+            make_estimator(classes=classes).fit(*args)
+    shares = np.array([0.0, 1.0, 0.0, 0.3, 0.5, 1.0])
+    with pytest.raises(ValueError, match=r"In part 1 .*label 1 is 0\.3.*np\.c_\[1 - p, p\]"):
+        make_estimator(classes=classes).fit(*on_dask(shares))
+    # Labels 0 and 1, as floats, in one part, and others in another.
+    model = make_estimator().fit(*on_dask(np.array([0.0, 1, 0, 1, 2, 2])))
+    assert model.classes_.tolist() == [0, 1, 2]

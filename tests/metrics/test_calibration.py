@@ -78,6 +78,67 @@ class TestByLoops:
         assert parts.uncertainty == pytest.approx(uncertainty)
 
 
+@pytest.fixture
+def plt():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    yield pyplot
+    pyplot.close("all")
+
+
+DAYS = np.array(["2020-01-01", "2021-01-01"], "M8[D]")
+
+
+class TestOneColumn:
+    @pytest.fixture
+    def problem(self, rng):
+        codes, p = calibrated(rng, 200, n_classes=2)
+        return codes, p**1.5 / (p**1.5).sum(axis=1, keepdims=True)
+
+    @pytest.mark.parametrize("labels", [np.array([0, 1]), np.array(["no", "yes"]), np.array([False, True]), DAYS])
+    @pytest.mark.parametrize("place", [0, 1])
+    @pytest.mark.usefixtures("plt")
+    def test_pos_label_says_whose_it_is(self, problem, labels, place):
+        codes, p = problem
+        y, column = labels[codes], p[:, place]
+        for metric in (expected_calibration_error, classwise_calibration_error, brier_decomposition):
+            expected = pytest.approx(metric(y, p), rel=1e-12)
+            for y_proba in (column, column[:, None], pd.Series(column)):
+                assert metric(y, y_proba, pos_label=labels[place]) == expected
+            of_soft_labels = metric(pd.DataFrame(np.eye(2)[codes], columns=labels), column, pos_label=labels[place])
+            assert of_soft_labels == expected
+        for kind in ("top_label", "classwise"):
+            display = ReliabilityDisplay.from_predictions(y, column, kind=kind, pos_label=labels[place])
+            (panel,), (bins,) = display.bins.keys(), display.bins.values()
+            assert panel == ("predicted class" if kind == "top_label" else str(labels[place]))
+            error = expected_calibration_error if kind == "top_label" else classwise_calibration_error
+            assert bins.error == pytest.approx(error(y, p), rel=1e-12)
+
+    def test_the_score_is_scikit_learns(self, problem):
+        codes, p = problem
+        y = np.array(["no", "yes"])[codes]
+        for place, pos_label in enumerate(["no", "yes"]):
+            score = brier_decomposition(y, p[:, place], pos_label=pos_label).score
+            assert score == pytest.approx(brier_score_loss(y, p[:, place], pos_label=pos_label), rel=1e-12)
+        # The second of the sorted labels, as for labels of 0 and 1 there.
+        assert brier_decomposition(y, p[:, 1]) == brier_decomposition(y, p[:, 1], pos_label="yes")
+        error = bootstrap_standard_error(
+            expected_calibration_error, y, p[:, 0], n_bootstraps=5, random_state=0, pos_label="no"
+        )
+        of_both = bootstrap_standard_error(expected_calibration_error, y, p, n_bootstraps=5, random_state=0)
+        assert error == pytest.approx(of_both, rel=1e-12)
+
+    def test_errors(self, problem):
+        codes, p = problem
+        y = np.array(["no", "yes"])[codes]
+        with pytest.raises(ValueError, match=r"pos_label must be one of the labels, \['no', 'yes'\], got 'maybe'"):
+            expected_calibration_error(y, p[:, 0], pos_label="maybe")
+        with pytest.raises(ValueError, match="pos_label says of which of two classes a y_proba of one column is"):
+            expected_calibration_error(y, p, pos_label="no")
+        with pytest.raises(ValueError, match="or for a multilabel y_true; leave it out"):
+            classwise_calibration_error([[1, 1], [0, 1]], [0.2, 0.3], pos_label=1)
+
+
 class TestByHand:
     def test_two_bins(self):
         # Two samples at 0.9, one of them right; two at 0.8, both right: gaps of 0.4 and 0.2.
@@ -355,14 +416,8 @@ class TestErrors:
             call()
 
 
+@pytest.mark.usefixtures("plt")
 class TestReliabilityDisplay:
-    @pytest.fixture(autouse=True)
-    def plt(self):
-        pyplot = pytest.importorskip("matplotlib.pyplot")
-        pyplot.switch_backend("agg")
-        yield pyplot
-        pyplot.close("all")
-
     def test_top_label(self, rng):
         y, p = calibrated(rng, 2000)
         display = ReliabilityDisplay.from_predictions(y, p, n_bins=10)
@@ -481,6 +536,22 @@ class TestReliabilityDisplay:
         assert box.y0 >= 0
         assert box.x1 <= width
         assert box.y1 <= height
+
+    @pytest.mark.parametrize("unit", ["D", "us", "ns"])
+    def test_labels_that_are_dates(self, rng, unit):
+        codes, p = calibrated(rng, 200)
+        days = np.array(["2020-01-01", "2021-01-01", "2022-06-30"], f"M8[{unit}]")
+        for labels in (days, days - days[0]):
+            for options in ({"kind": "top_label"}, {"kind": "classwise"}):
+                of_dates = ReliabilityDisplay.from_predictions(labels[codes], p, **options)
+                of_codes = ReliabilityDisplay.from_predictions(codes, p, **options)
+                for drawn, expected in zip(of_dates.bins.values(), of_codes.bins.values(), strict=True):
+                    np.testing.assert_array_equal(drawn.outcome, expected.outcome)
+            assert list(of_dates.bins) == list(map(str, labels))
+        X = rng.standard_normal((len(codes), 2))
+        model = SoftmaxRegressor().fit(X, days[codes])
+        display = ReliabilityDisplay.from_estimator(model, X, days[codes], kind="classwise")
+        assert list(display.bins) == days.astype(str).tolist()
 
     def test_errors(self, rng):
         y, p = calibrated(rng, 50)

@@ -11,7 +11,7 @@ from sklearn import config_context
 from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
+from sklearn.metrics import get_scorer, log_loss
 from sklearn.model_selection import (
     GridSearchCV,
     KFold,
@@ -58,6 +58,9 @@ class TestNegLogLoss:
         X, y, weight = X.astype(dtype), np.array(["d", "a", "c", "b"])[y], rng.uniform(size=len(y))
         model = make_estimator(C=100.0).fit(X, y)
         assert neg_log_loss_scorer(model, X, y) == -log_loss(y, model.predict_proba(X))
+        # scikit-learn's scorer takes one column of two, and 1 minus it for the other, in their dtype.
+        peer = get_scorer("neg_log_loss")(model, X, y)
+        assert neg_log_loss_scorer(model, X, y) == pytest.approx(peer, rel=8 * float(np.finfo(dtype).eps))
         assert neg_log_loss_scorer(model, X, y, sample_weight=weight) == -log_loss(
             y, model.predict_proba(X), sample_weight=weight
         )
@@ -264,8 +267,13 @@ class TestScorers:
 
     def test_pickle_and_print(self, name):
         scorer = getattr(metrics, name)
-        assert pickle.loads(pickle.dumps(scorer)) == scorer
-        assert type(scorer).__name__ in repr(scorer)
+        for request in (None, True, "weight"):
+            requesting = scorer.set_score_request(sample_weight=request)
+            assert pickle.loads(pickle.dumps(requesting)) == requesting
+            # As scikit-learn's print how to make them.
+            assert eval(repr(requesting), vars(metrics)) == requesting
+        assert repr(scorer) == name
+        assert name in repr(GridSearchCV(SoftmaxRegressor(), {}, scoring=scorer))
 
 
 @pytest.mark.parametrize(("negate_score", "name"), [(False, "Negative log loss"), (True, "Log loss")])

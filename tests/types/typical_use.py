@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from skce import OneVsAllClassifier, SoftmaxRegressor, with_prior
 from skce.display import CoefficientDisplay, ConvergenceDisplay, LossDisplay, ReliabilityDisplay
 from skce.functional import binary_cross_entropy, cross_entropy, entropy, focal_loss, kl_divergence, softmax_jacobian
-from skce.losses import CrossEntropy, FocalLoss, Loss
+from skce.losses import FocalLoss, Loss
 from skce.metrics import (
     BrierDecomposition,
     bootstrap_standard_error,
@@ -54,14 +54,14 @@ def estimators(X: Array, y: Array) -> None:
     assert_type(with_prior(pipeline, prior={0: 0.2, 1: 0.8}, tau=0.5), Pipeline)
     assert_type(neg_log_loss_scorer(search, X, y), float)
     assert_type(ReliabilityDisplay.from_estimator(model, X, y, kind="classwise"), ReliabilityDisplay)
-    LossDisplay.from_losses({"own": own, "focal": FocalLoss()}).ax_.set_title("losses")
+    LossDisplay.from_losses({"own": own, "focal": "focal"}).ax_.set_title("losses")
     CoefficientDisplay.from_estimator(pipeline, image_shape=(2, 2)).plot(None)
     ConvergenceDisplay.from_estimator({"a": model}, quantity="gap", linewidth=2).lines_[0].set_visible(False)
 
 
 def functions(X: Array, y: Array) -> None:
     assert_type(cross_entropy([[2.0, 1.0]], [0], class_weight=[1, 2], label_smoothing=0.1), float)
-    assert_type(cross_entropy(X, y, loss=CrossEntropy(), reduction="sum", return_gradient=True), tuple[float, Array])
+    assert_type(cross_entropy(X, y, loss="focal", reduction="sum", return_gradient=True), tuple[float, Array])
     assert_type(focal_loss(X, y, gamma=1.0, reduction="none"), Array)
     assert_type(binary_cross_entropy([0.5], [1], reduction="none", return_gradient=True), tuple[Array, Array])
     assert_type(entropy([0.5, 0.5]), Any)  # a float of one distribution, an array of several

@@ -11,9 +11,9 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from skce._compat import checked_sample_weight
 from skce._labels.places import listed
-from skce._labels.reading import has_columns, sorted_classes, union_of_labels
+from skce._labels.reading import are_shares, has_columns, sorted_classes, union_of_labels
+from skce._labels.sample_weight import checked_sample_weight
 from skce._rows import parts as _parts
 from skce._rows.blocks import RowsLostError
 from skce._rows.dask import graphs
@@ -186,15 +186,23 @@ def _reader_of_parts(read_y, y, y_parts):
     """The function that returns the classes and the labels of a part of y on Dask."""
     if has_columns(y):
         return read_y.of_kind(read_y.looks_for_indicators and all(graphs.of_each(_parts.is_indicator_in_part, y_parts)))
-    if read_y.classes is not None:
-        classes = sorted_classes(read_y.classes)
-    else:
-        found = graphs.of_each(_parts.labels_in_part, y_parts)
-        _raise_first([labels if isinstance(labels, Exception) else None for labels in found])
-        classes = union_of_labels([labels for labels in found if len(labels)] or [np.zeros(0)])
-    if len(classes) and classes.dtype.kind not in "biu":
-        check_classification_targets(np.repeat(classes, 2))  # it warns where most labels occur once
-    return partial(_parts.read_known_classes, classes=classes)
+    known = None if read_y.classes is None else sorted_classes(read_y.classes)
+    # Floats may be a regression target, or shares, which all parts together tell.
+    is_to_be_seen = known is None or getattr(y.dtype, "kind", "O") == "f"
+    observed = _labels_of_parts(y_parts) if is_to_be_seen else None
+    return partial(_parts.read_known_classes, classes=observed if known is None else known)
+
+
+def _labels_of_parts(y_parts):
+    """The sorted distinct labels of the parts of y, or an error that says where they are none."""
+    found = graphs.of_each(_parts.labels_in_part, y_parts)
+    _raise_first([labels if isinstance(labels, Exception) else None for labels in found])
+    labels = union_of_labels([labels for labels in found if len(labels)] or [np.zeros(0)])
+    if are_shares(labels):
+        _raise_first(graphs.of_each(_parts.error_of_shares, y_parts))
+    if len(labels) and labels.dtype.kind not in "biu":
+        check_classification_targets(np.repeat(labels, 2))  # it warns where most labels occur once
+    return labels
 
 
 def _as_read(labels, classes):
