@@ -136,6 +136,10 @@ class RowLoss(Protocol):
         """Of logits and a step of them: targets, log q, p and KL(p, q); None where there is no such certificate."""
         ...
 
+    def dual_curvature(self, logits: Array, targets: Targets, at: At) -> RowCurvature:
+        """The RowCurvature of which a dual point is made, where there is one."""
+        ...
+
     @property
     def moved_dual_point(self) -> Callable[[Array, Array, Targets, At], tuple[Array, Array, Array, Array]] | None:
         """The same where a step moves rows too far to linearise."""

@@ -104,6 +104,11 @@ class FocalLoss:
         """Whether the loss is convex in the logits: for gamma = 0 only."""
         return self.gamma == 0
 
+    @property
+    def cross_entropy_share(self) -> float:
+        """Share of cross-entropy that leaves the rest convex in the logits: 1 for gamma = 0, else 0."""
+        return float(self.gamma == 0)
+
     def value(self, log_q: Array, rest: Array) -> Array:
         """Return phi(q), in nats; parameters and shape as for ``CrossEntropy.value``."""
         return -(rest**self.gamma) * log_q
@@ -154,6 +159,11 @@ class Poly1Loss:
     def is_convex(self) -> bool:
         """Whether the loss is convex in the logits: for epsilon <= 1."""
         return self.epsilon <= 1
+
+    @property
+    def cross_entropy_share(self) -> float:
+        """Share of cross-entropy, 1 - abs(epsilon), that leaves the rest convex in the logits; 0 if there is none."""
+        return max(1 - abs(self.epsilon), 0.0)
 
     def value(self, log_q: Array, rest: Array) -> Array:
         """Return phi(q), in nats; parameters and shape as for ``CrossEntropy.value``."""
@@ -226,3 +236,8 @@ def checked_loss(name: str, loss: Any, gamma: float = FocalLoss.gamma) -> Loss:
         raise InvalidParameterError(f"{message}, which has no {' and no '.join(lacking)}.")
     check_boolean(f"is_convex of {name}", loss.is_convex)
     return loss
+
+
+def cross_entropy_share(loss: Loss) -> float:
+    """The share ``a`` for which phi(q) + a log q is convex in the logits, as ``loss`` says; 0 if it does not."""
+    return getattr(loss, "cross_entropy_share", 0.0)

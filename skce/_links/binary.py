@@ -93,6 +93,10 @@ class CrossEntropyOfBinary:
         """As that of sigmoids."""
         return CrossEntropyOfSigmoids().curvature(logits, targets, at)
 
+    def dual_curvature(self, logits, targets, at):
+        """As that of sigmoids."""
+        return CrossEntropyOfSigmoids().curvature(logits, targets, at)
+
     def dual_point(self, logits, step, targets, at):
         """As that of sigmoids."""
         return CrossEntropyOfSigmoids().dual_point(logits, step, targets, at)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skce._kernels.sigmoid import (
+    SigmoidCurvature,
     sigmoid,
     sigmoid_cross_entropy_gradient,
     sigmoid_curvature,
@@ -14,7 +15,7 @@ from skce._kernels.sigmoid import (
 from skce._kernels.softmax import departures, dual_point, moved_dual_point
 from skce._links.targets import Targets
 from skce._types import Loss, RowLoss
-from skce.losses import CrossEntropy
+from skce.losses import CrossEntropy, cross_entropy_share
 
 
 def targets_of_sigmoids(link, class_weight, label_smoothing, mass, total):
@@ -43,12 +44,31 @@ class LossOfSigmoids:
     convex_neighbour: RowLoss
 
     has_exact_curvature = False
-    dual_point = moved_dual_point = departures = None
+    moved_dual_point = departures = None
 
     @property
     def is_convex(self):
         """Whether it is convex in the logits."""
         return self.loss.is_convex
+
+    @property
+    def dual_point(self):
+        """As that of cross-entropy, if a share of the loss is that, and the rest convex."""
+        return self._dual_point if cross_entropy_share(self.loss) else None
+
+    def _dual_point(self, logits, step, targets, at):
+        block, share = targets.block(at), cross_entropy_share(self.loss)
+        _, gradient = self.losses_gradient(logits, block)
+        (log_p, p), (log_rest, rest) = sigmoid(logits), sigmoid(-logits)
+        q, log_q = np.stack([p, rest]), np.stack([log_p, log_rest])
+        # The targets of a cross-entropy of this share that has the same gradient.
+        of_share = share * block.sum(axis=0) * q - np.stack([gradient, -gradient])
+        return of_share, log_q, *dual_point(log_q, q, np.stack([step, np.zeros_like(step)]))
+
+    def dual_curvature(self, logits, targets, at):
+        """SigmoidCurvature of the share that is cross-entropy."""
+        weight = targets.block(at).sum(axis=0)
+        return SigmoidCurvature(cross_entropy_share(self.loss) * weight * sigmoid(logits)[1] * sigmoid(-logits)[1])
 
     def losses_gradient(self, logits, block):
         """Losses and gradient, each (k, m), for the logits (k, m) and a block of T (2, k, m)."""
@@ -82,6 +102,10 @@ class CrossEntropyOfSigmoids:
     def curvature(self, logits, targets, at):
         """As that of any loss."""
         return sigmoid_curvature(logits, targets.block_like(logits, at), self.loss)
+
+    def dual_curvature(self, logits, targets, at):
+        """The curvature, all of which is that of cross-entropy."""
+        return self.curvature(logits, targets, at)
 
     def dual_point(self, logits, step, targets, at):
         """Targets, log q and p (2, k, m), KL(p, q) (k, m) of the rows, whose logits (k, m) a step (k, m) moves."""

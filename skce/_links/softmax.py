@@ -19,7 +19,7 @@ from skce._kernels.softmax import (
 from skce._links.constants import constant_intercepts
 from skce._links.targets import Targets, smoothed, weight_of_labels
 from skce._types import Loss, RowLoss
-from skce.losses import CrossEntropy
+from skce.losses import CrossEntropy, cross_entropy_share
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,31 @@ class LossOfSoftmax:
     convex_neighbour: RowLoss
 
     has_exact_curvature = False
-    dual_point = moved_dual_point = departures = None
+    moved_dual_point = departures = None
 
     @property
     def is_convex(self):
         """Whether it is convex in the logits."""
         return self.loss.is_convex
+
+    @property
+    def dual_point(self):
+        """As that of cross-entropy, if a share of the loss is that, and the rest convex."""
+        return self._dual_point if cross_entropy_share(self.loss) else None
+
+    def _dual_point(self, logits, step, targets, at):
+        block, share = targets.block(at), cross_entropy_share(self.loss)
+        _, gradient = self.losses_gradient(logits.copy(), block)
+        log_q, q, _ = softmax(logits)
+        p, divergence = dual_point(log_q, q, step)
+        # The targets of a cross-entropy of this share that has the same gradient.
+        of_share = share * block.sum(axis=0) * q - gradient
+        return of_share[:, None], log_q[:, None], p[:, None], divergence[None]
+
+    def dual_curvature(self, logits, targets, at):
+        """SoftmaxCurvature of the share that is cross-entropy."""
+        weight = targets.block(at).sum(axis=0)
+        return SoftmaxCurvature(cross_entropy_share(self.loss) * weight, softmax(logits)[1])
 
     def losses_gradient(self, logits, block):
         """Losses (m,) and gradient (k, m) for the logits (k, m), which are overwritten, and a block of T (k, m).
@@ -137,6 +156,10 @@ class CrossEntropyOfSoftmax:
         np.exp(logits, out=logits)
         logits /= logits.sum(axis=0)
         return SoftmaxCurvature(targets.row_weight(at), logits)
+
+    def dual_curvature(self, logits, targets, at):
+        """The curvature, all of which is that of cross-entropy."""
+        return self.curvature(logits, targets, at)
 
     def dual_point(self, logits, step, targets, at):
         """Targets (k, m), log q and p (k, m), KL(p, q) (1, m) of the rows, whose logits (k, m) a step (k, m) moves."""

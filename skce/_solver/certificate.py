@@ -10,7 +10,9 @@ step, the tighter: where s is Newton's and moves no row far, it is the gap itsel
 takes r away, a second sweep; what rounding leaves of it, a mixture p <- (1 - theta) p + theta u with constant u does,
 over which KL is convex, and whose part of the gradient is no more than theta sum_i m_i |x_i|.
 
-For other convex losses it is strong convexity, where the gradient by the intercepts is next to nothing.
+A loss of which a share is cross-entropy, and the rest convex, has the same bound, with that share of m and the targets
+for which cross-entropy has the gradient of the loss: the rest is above its tangent. For other convex losses the bound
+is strong convexity, where the gradient by the intercepts is next to nothing.
 """
 
 from dataclasses import dataclass

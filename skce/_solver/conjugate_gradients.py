@@ -38,11 +38,13 @@ def least_residual_step(descent, curvature, target):
     """A step (p,) whose residual loosens the dual bound by ``target`` at most; None if that would take too long."""
     if not target > 0:
         return None
-    weights = _weights_of_residual(descent.objective.problem, curvature)
+    problem = descent.objective.problem
+    hessian = _curvature_product(problem, descent.best.params, problem.row_loss.dual_curvature)
+    weights = _weights_of_residual(problem, curvature)
     residual = -weights * descent.best.gradient
     step, looseness = np.zeros_like(residual), [residual @ residual / 2]
     kept = deque(maxlen=max(NUMBERS_OF_MOVES // (2 * len(residual)), 1))
-    for move, curved, length, _ in _moves(descent, curvature):
+    for move, curved, length, _ in _moves(descent, curvature, hessian):
         curved = weights * curved
         for earlier, unit in kept:
             share = unit @ curved
@@ -67,10 +69,15 @@ def newton_step(descent, curvature, target):
 
     That is inf where F is not convex, and the step one along which it is not.
     """
-    gradient = descent.best.gradient
+    problem, gradient = descent.objective.problem, descent.best.gradient
+    hessian = (
+        _curvature_product(problem, descent.best.params, problem.row_loss.curvature)
+        if problem.row_loss.has_exact_curvature
+        else _gradient_difference(problem, descent.best)
+    )
     step, gain, lengths = np.zeros_like(gradient), 0.0, []
     squares = [2 * curvature.decrements(curvature.pull_back(gradient)).sum()]
-    for move, _, length, square in _moves(descent, curvature):
+    for move, _, length, square in _moves(descent, curvature, hessian):
         if length < 0:
             return -np.sign(move @ gradient) * move, np.inf
         step += length * move
@@ -84,12 +91,12 @@ def newton_step(descent, curvature, target):
     return step, gain
 
 
-def _moves(descent, curvature):
+def _moves(descent, curvature, hessian):
     """Yield, after each iteration, the move (p,), H times it, its length, and the square of what is left of the slope.
 
-    The length is negative, and the last, where F curves down.
+    ``hessian`` is H as a function of a move, of length 1 in the coordinates, which takes a pass. Where F curves down
+    the length is negative, and the last.
     """
-    hessian = _hessian_at(descent, curvature)
     residual = -descent.best.gradient
     slope = direction = curvature.pull_back(residual)
     square = slope @ slope
@@ -97,6 +104,7 @@ def _moves(descent, curvature):
         move = curvature.to_params(direction)
         norm = np.linalg.norm(direction)
         curved = norm * hessian(move / norm)
+        descent.n_passes += 1
         along = move @ curved
         length = square / along if along > 0 else -1.0
         residual = residual - length * curved
@@ -108,33 +116,17 @@ def _moves(descent, curvature):
         direction = slope + square / last * direction
 
 
-def _hessian_at(descent, curvature):
-    """The function of a move (p,), of length 1 in the coordinates, that returns the Hessian of F times it (p,)."""
-    problem = descent.objective.problem
-    product = (
-        _curvature_product(problem, descent.best.params)
-        if problem.row_loss.has_exact_curvature
-        else _gradient_difference(problem, descent.best)
-    )
-
-    def counted(move):
-        descent.n_passes += 1
-        return product(move)
-
-    return counted
-
-
-def _curvature_product(problem, params):
-    """The Hessian as a function: the curvature of each row times the move of its logits."""
+def _curvature_product(problem, params, curvature_of):
+    """H as a function: the curvature of each row, by the row loss, times the move of its logits."""
     rows = problem.rows.multiplied_in(np.float64, problem.rows.shift)
     coef, intercept = problem.split(params)
-    row_loss, n_features = problem.row_loss, problem.rows.shape[1]
+    n_features = problem.rows.shape[1]
 
     def product(move):
         coef_move, intercept_move = problem.split(move)
 
         def program(block):
-            curvature = row_loss.curvature(block.logits(coef, intercept), block.targets, block.at)
+            curvature = curvature_of(block.logits(coef, intercept), block.targets, block.at)
             moved = curvature.product(block.logits(coef_move, intercept_move))
             return block.pull_back(moved), moved.sum(axis=1)
 
@@ -149,7 +141,7 @@ def _curvature_product(problem, params):
 
 
 def _gradient_difference(problem, point):
-    """The Hessian as a function: the difference that a short move makes to the gradient of a Point."""
+    """H as a function: the difference that a short move makes to the gradient of a Point."""
     objective = LinearObjective(problem)
     return lambda move: (objective(point.params + DIFFERENCE * move)[1] - point.gradient) / DIFFERENCE
 

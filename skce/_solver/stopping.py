@@ -28,6 +28,7 @@ def is_at_minimum(descent, curvature, fresh_curvature, tol):
     certificate; an estimate needs that of the best point, which ``fresh_curvature()`` returns.
     """
     if has_dual_bound(descent.objective.problem) and _is_certified(descent, curvature, tol):
+        descent.suboptimality = descent.gap_bound / max(abs(descent.best.value), descent.objective.resolution)
         return True
     return _is_believed(descent, fresh_curvature(), tol)
 

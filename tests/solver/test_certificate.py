@@ -1,6 +1,7 @@
 """The certificate: never below the gap, and near it where the step is good."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from skce._solver.curvature.exact import ExactCurvature
 from skce._solver.objective import LinearObjective
 from skce._solver.standardisation import Standardisation
 from skce.estimators.training_set import TrainingSet
+from skce.losses import FocalLoss, Poly1Loss
 from tests.problems import overlapping
 
 
@@ -82,6 +84,35 @@ def test_never_below_the_gap_and_near_it_where_the_step_moves_no_row_far(first):
                 # No step at all is a bound as well.
                 assert dual_bound(problem, params, np.zeros_like(step))[1] >= gap - (1e-13 * here + 1e-15)
     assert n_tight > 10
+
+
+@pytest.mark.parametrize("epsilon", [0.5, -0.5, 0.9])
+@pytest.mark.parametrize("seed", [2, 8, 9, 26, 33, 35])
+def test_a_share_of_cross_entropy_bounds_the_gap_of_the_loss(epsilon, seed):
+    training_set = random_training_set(seed)
+    with training_set.problem() as problem:
+        link = problem.rows.targets.link
+        problem = replace(problem, row_loss=link.row_loss(Poly1Loss(epsilon)))
+        best = minimum(problem, np.zeros(problem.shape).reshape(-1))
+        least = value(problem, best)
+        for share in (0.0, 0.9, 0.999):
+            params = share * best
+            here = value(problem, params)
+            _, step = newton_step(problem, params)
+            # The best step for the share is longer: less of the curvature is its.
+            for length in (0.0, 1.0, 1 / (1 - abs(epsilon))):
+                _, bound = dual_bound(problem, params, length * step)
+                assert bound >= here - least - (1e-13 * here + 1e-15)
+
+
+@pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
+def test_a_fit_of_poly_1_is_certified(make_estimator, rng):
+    X, y = overlapping(rng, n_samples=300)
+    X = X * [1e3, 1.0, 1e-3] + [0.0, 1e3, 0.0]
+    for loss in (Poly1Loss(0.5), Poly1Loss(-0.5), FocalLoss(0)):
+        for labels in (y, np.minimum(y, 1)):
+            model = make_estimator(loss=loss).fit(X, labels)
+            assert model.is_certified_
 
 
 @pytest.mark.parametrize("C", [1.0, 100.0])
