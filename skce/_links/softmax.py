@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skce._kernels.second_derivative import softmax_second_derivative
 from skce._kernels.softmax import (
     SoftmaxCurvature,
     cross_entropy_gradient,
@@ -106,6 +107,10 @@ class LossOfSoftmax:
         """SoftmaxCurvature, not divided by S, for the logits (k, m) of some rows, which are overwritten."""
         return softmax_curvature(logits, targets.block_like(logits, at), self.loss)
 
+    def second_derivative(self, logits, targets, at):
+        """PairCurvature, not divided by S, for the logits (k, m) of some rows, which are overwritten."""
+        return softmax_second_derivative(logits, targets.block_like(logits, at), self.loss)
+
 
 @dataclass(frozen=True)
 class CrossEntropyOfSoftmax:
@@ -132,6 +137,8 @@ class CrossEntropyOfSoftmax:
         np.exp(logits, out=logits)
         logits /= logits.sum(axis=0)
         return SoftmaxCurvature(targets.row_weight(at), logits)
+
+    second_derivative = curvature
 
     def dual_point(self, logits, step, targets, at):
         """Targets (k, m), log q and p (k, m), KL(p, q) (1, m) of the rows, whose logits (k, m) a step (k, m) moves."""

@@ -1,0 +1,19 @@
+"""What a fit knows of its coefficients: errors, tables, tests.
+
+All of it is taken at the optimum itself, by the true second derivatives of the loss, from a fitted model and the X, y
+and weights of its fit, of which no copy and no array of scores of all rows is made.
+"""
+
+from skce.inference.covariance import Covariance, covariance
+from skce.inference.hypotheses import ChiSquaredTest, likelihood_ratio_test, wald_test
+from skce.inference.summary import Summary, summary
+
+__all__ = [
+    "ChiSquaredTest",
+    "Covariance",
+    "Summary",
+    "covariance",
+    "likelihood_ratio_test",
+    "summary",
+    "wald_test",
+]
