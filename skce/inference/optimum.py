@@ -125,8 +125,8 @@ def optimum_of(problem: Any, coef: Array, intercept: Array, names: list[str]) ->
     dependent = dependent_columns(problem)
     if len(dependent):
         raise ValueError(
-            f"The columns {', '.join(names[column] for column in dependent)} depend on each other linearly, and without "
-            "a penalty (C=inf) nothing determines their coefficients. Drop one of them (of the indicators of a "
+            f"The columns {', '.join(names[column] for column in dependent)} depend on each other linearly, and "
+            "without a penalty (C=inf) nothing determines their coefficients. Drop one of them (of the indicators of a "
             "factor one, and columns that are constant), or fit with a finite C."
         )
     optimum = _polished(problem, params, None)
