@@ -95,10 +95,10 @@ def recessions_of(problem):
     classes = class_directions(problem)
     has_mass = targets > 0
     if not problem.are_separate:
-        return [_recession(columns, has_mass, classes.vectors)]
-    # Of the two outcomes for and against, the first has the logit, and the other none.
-    one_logit = np.array([[1.0, 0.0]])
-    return [_recession(columns, np.stack([side, other]), one_logit) for side, other in zip(*has_mass, strict=True)]
+        return [_recession(columns, has_mass, classes.vectors, classes.vectors)]
+    # The logit is the difference of two outcomes, for and against, of which the second may be 0.
+    logit, outcomes = np.array([[1.0, -1.0]]), np.array([[1.0, 0.0]])
+    return [_recession(columns, np.stack(sides), logit, outcomes) for sides in zip(*has_mass, strict=True)]
 
 
 def dependent_columns(problem):
@@ -127,8 +127,11 @@ def _columns_targets(problem):
     return rows.gathered(lambda block: (standardisation.columns_of(block.X), block.targets.block(block.at)))
 
 
-def _recession(columns, has_mass, vectors):
-    """The Recession of columns (p, n) whose rows have outcomes (K, n), by directions (k, K) of these; or None."""
+def _recession(columns, has_mass, reduction, vectors):
+    """The Recession of columns (p, n) whose rows have outcomes (K, n), or None.
+
+    ``reduction`` (k, K) takes coefficients by outcome to those by direction, and the transpose of ``vectors`` back.
+    """
     n_columns, n_rows = columns.shape
     n_outcomes = len(has_mass)
     larger, equal, rows_of_larger = _constraints(columns, has_mass)
@@ -149,19 +152,19 @@ def _recession(columns, has_mass, vectors):
         return None
     left = scipy.sparse.vstack([larger[np.flatnonzero(~is_strict)], equal]).toarray()
     left = left.reshape(len(left), n_outcomes, n_columns)
-    unseen = _null_space(np.einsum("rop,ko->rpk", left, vectors).reshape(len(left), -1))
-    unseen = unseen.reshape(-1, n_columns, len(vectors))
+    unseen = _null_space(np.einsum("rop,ko->rpk", left, vectors).reshape(len(left), n_columns * len(vectors)))
+    unseen = unseen.reshape(len(unseen), n_columns, len(vectors))
     without_rows = _null_space(columns.T)
     # What no row sees at all is not separated, but undetermined.
     unseen = unseen - np.einsum("up,uq,rqk->rpk", without_rows, without_rows, unseen)
-    flat = unseen.reshape(len(unseen), -1)
+    flat = unseen.reshape(len(unseen), n_columns * len(vectors))
     flat = scipy.linalg.orth(flat.T, rcond=LEAST_SINGULAR_VALUE).T if len(flat) else flat
-    direction = vectors @ result.x[: n_outcomes * n_columns].reshape(n_outcomes, n_columns)
+    direction = reduction @ result.x[: n_outcomes * n_columns].reshape(n_outcomes, n_columns)
     direction = (direction.T.ravel() @ flat.T @ flat).reshape(n_columns, len(vectors))
     is_separated = np.zeros(n_rows, dtype=bool)
     is_separated[rows_of_larger[is_strict]] = True
     is_complete = bool(is_strict.all()) and not equal.shape[0]
-    return Recession(direction, flat.reshape(-1, n_columns, len(vectors)), is_separated, is_complete)
+    return Recession(direction, flat.reshape(len(flat), n_columns, len(vectors)), is_separated, is_complete)
 
 
 def _null_space(matrix):

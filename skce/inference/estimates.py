@@ -22,7 +22,7 @@ from skce._labels.places import listed, places_of
 from skce._rows.lazy import in_memory, is_lazy
 from skce._types import Array, ArrayLike
 from skce.inference.fitted import INTERCEPT, Fitted
-from skce.inference.optimum import ENOUGH, optimum_of
+from skce.inference.optimum import ENOUGH
 from skce.inference.scores import products_of_clusters, products_of_scores
 from skce.losses import CrossEntropy
 
@@ -115,7 +115,7 @@ def estimates_of(
     weights = _checked_options(fitted, covariance, groups, small_sample, weights)
     codes, n_clusters = _clusters(groups, fitted.X) if groups is not None else (None, 0)
     with fitted.problem(y, sample_weight) as problem:
-        optimum = _optimum(fitted, problem)
+        optimum = fitted.optimum(problem)
         n_rows, n_weighted = _observations(optimum.problem)
         n = float(n_weighted if weights == "frequency" else n_rows)
         if covariance == "sandwich":
@@ -142,12 +142,6 @@ def estimates_of(
             figures,
             _notes(fitted, optimum, figures, is_weighted=sample_weight is not None),
         )
-
-
-def _optimum(fitted, problem):
-    """The Optimum of the problem of a fit."""
-    classifier, outputs = fitted.classifier, problem.rows.targets.outputs
-    return optimum_of(problem, classifier.coef_[outputs], classifier.intercept_[outputs], fitted.names)
 
 
 def _checked_options(fitted, covariance, groups, small_sample, weights):

@@ -15,6 +15,7 @@ from skce._solver.problem import Problem
 from skce._types import Array
 from skce.estimators.base import CrossEntropyClassifier
 from skce.estimators.training_set import problem_of
+from skce.inference.optimum import Optimum, optimum_of
 
 # How rows of the table are called that stand for the intercept.
 INTERCEPT = "intercept"
@@ -46,6 +47,11 @@ class Fitted:
             if not len(problem.rows.targets.outputs):
                 raise ValueError("The model is a constant: y has samples of positive weight of one class alone.")
             yield problem
+
+    def optimum(self, problem: Problem) -> Optimum:
+        """The Optimum of that problem."""
+        outputs = problem.rows.targets.outputs
+        return optimum_of(problem, self.classifier.coef_[outputs], self.classifier.intercept_[outputs], self.names)
 
 
 def fitted(model: Any, X: Any) -> Fitted:

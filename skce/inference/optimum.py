@@ -37,6 +37,10 @@ MOST_STEPS = 30
 # optimum: where rows are separated it moves some of them by 1.
 RANGE_OF_PROOF = 0.5
 
+# Least eigenvalue of a Hessian of unit diagonal from which its step proves that. A coefficient that has grown along a
+# separating direction until rounding stops it curves F by 1e-16, and the factorisation's ridge keeps its step short.
+LEAST_EIGENVALUE = 1e-9
+
 # Steps without that proof after which the linear program is solved.
 STEPS_BEFORE_PROGRAM = 4
 
@@ -109,7 +113,7 @@ class Optimum:
 
         ``middle`` is by the coordinates in which the Hessian of F is the identity.
         """
-        root = self.theta(self.maps).reshape(len(self.maps), -1)
+        root = self.theta(self.maps).reshape(self.maps.shape)
         return root.T @ (root if middle is None else middle @ root) / self.problem.total
 
 
@@ -121,7 +125,7 @@ def optimum_of(problem: Any, coef: Array, intercept: Array, names: list[str]) ->
     params = problem.flat(*problem.centred(coef.astype(float), intercept.astype(float)))
     problem = replace(problem, rows=rows, row_loss=BySecondDerivative(problem.row_loss))
     if problem.is_every_coef_penalised:
-        return _checked(_polished(problem, params, [None]))
+        return _checked(polished(problem, params, [None]))
     dependent = dependent_columns(problem)
     if len(dependent):
         raise ValueError(
@@ -129,13 +133,13 @@ def optimum_of(problem: Any, coef: Array, intercept: Array, names: list[str]) ->
             "without a penalty (C=inf) nothing determines their coefficients. Drop one of them (of the indicators of a "
             "factor one, and columns that are constant), or fit with a finite C."
         )
-    optimum = _polished(problem, params, None)
+    optimum = polished(problem, params, None)
     if optimum.recessions is None and is_program_small(problem):
         recessions = recessions_of(problem)
         params = optimum.params
         if any(recessions):
             params = params + _far_along(problem, params, recessions)
-        optimum = _polished(problem, params, recessions)
+        optimum = polished(problem, params, recessions)
     return _checked(optimum)
 
 
@@ -157,10 +161,9 @@ def check_twice_differentiable(loss: Any) -> None:
         )
 
 
-def _polished(problem, params, recessions):
+def polished(problem, params, recessions):
     """The Optimum that Newton's steps lead to; they end early where it is unknown whether there is one."""
     objective, total = LinearObjective(problem), problem.total
-    is_cross_entropy = type(problem.row_loss.row_loss.loss) is CrossEntropy
     standardisation, last = Standardisation.of(problem), np.inf
     for n_steps in range(MOST_STEPS + 1):
         function, width = hessian_sums(problem, standardisation)
@@ -175,7 +178,9 @@ def _polished(problem, params, recessions):
         if missed <= AIM or is_at_rounding or is_unknown or n_steps == MOST_STEPS:
             break
         step, last = -(slope @ maps), missed
-        if recessions is None and is_cross_entropy and _range(problem, step) < RANGE_OF_PROOF:
+        if n_steps == 0:
+            can_prove = type(problem.row_loss.row_loss.loss) is CrossEntropy and _is_well_conditioned(curvature)
+        if recessions is None and can_prove and _range(problem, step) < RANGE_OF_PROOF:
             recessions = [None]
         moved = params + step if missed <= ENOUGH else _fallen(objective, params, step, values.sum())
         if moved is None:
@@ -204,6 +209,15 @@ def _fallen(objective, params, step, value):
         if objective(moved)[0].sum() < value:
             return moved
     return None
+
+
+def _is_well_conditioned(curvature):
+    """Whether no direction of the parameters curves F so little that rounding decides about its step."""
+    for hessian in curvature.hessians:
+        scale = np.sqrt(np.maximum(np.diag(hessian), np.finfo(float).tiny))
+        if np.linalg.eigvalsh(hessian / scale / scale[:, None])[0] < LEAST_EIGENVALUE:
+            return False
+    return True
 
 
 def _range(problem, step):
@@ -236,7 +250,7 @@ def _factors(curvature, recessions):
     factors = list(curvature.factors)
     for number, recession in enumerate(recessions or []):
         if recession is not None:
-            seen = scipy.linalg.null_space(recession.unseen.reshape(len(recession.unseen), -1)).T
+            seen = scipy.linalg.null_space(recession.unseen.reshape(len(recession.unseen), factors[number].shape[1])).T
             factors[number] = inverse_factor(seen @ curvature.hessians[number] @ seen.T) @ seen if len(seen) else seen
     return factors
 
@@ -248,10 +262,10 @@ def _maps(problem, curvature, factors):
     if not problem.are_separate:
         (factor,) = factors
         by_class = classes.expanded(factor.reshape(len(factor), n_columns, classes.size))
-        return standardisation.to_params(by_class.copy()).reshape(len(factor), -1)
+        return standardisation.to_params(by_class.copy()).reshape(len(factor), n_columns * n_outputs)
     maps = []
     for output, factor in enumerate(factors):
         by_class = np.zeros((len(factor), n_columns, n_outputs))
         by_class[:, :, output] = standardisation.to_params(factor[:, :, None].copy())[:, :, 0]
-        maps.append(by_class.reshape(len(factor), -1))
+        maps.append(by_class.reshape(len(factor), n_columns * n_outputs))
     return np.concatenate(maps)
