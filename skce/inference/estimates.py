@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import scipy.sparse
 from scipy.special import xlogy
 
 from skce._checks import InvalidParameterError, check_boolean
@@ -34,11 +35,33 @@ LEAST_UNSEEN = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
+class About:
+    """Parameters ``theta`` (k, p) of X minus its ``mean`` (d,), and their ``covariance`` (k p, k p).
+
+    Errors of what is predicted from columns that are far from zero would be lost in those of the intercept there.
+    """
+
+    mean: Array
+    theta: Array
+    covariance: Array
+    has_intercept: bool
+
+    def design(self, X: Any) -> Array:
+        """Columns of X (m, d) minus their means, dense, after one of ones if there is an intercept."""
+        dense = X.toarray() if scipy.sparse.issparse(X) else X
+        design = np.empty((dense.shape[0], self.theta.shape[1]))
+        design[:, : int(self.has_intercept)] = 1
+        np.subtract(dense, self.mean, out=design[:, int(self.has_intercept) :])
+        return design
+
+
+@dataclass(frozen=True, eq=False)
 class Estimates:
     """What is known at the optimum of a fit.
 
-    ``theta`` (k, p) with rows ``outputs`` and columns ``features``, their ``covariance`` (k p, k p); ``unseen``
-    (r, k, p) and ``direction`` (k, p) of what is infinite. ``figures`` are those above a table, by their names.
+    ``theta`` (k, p) with rows ``outputs`` and columns ``features``, their ``covariance`` (k p, k p), and the same
+    ``about_mean`` for what is predicted; ``unseen`` (r, k, p) and ``direction`` (k, p) of what is infinite. ``figures``
+    are those above a table, by their names.
     """
 
     fitted: Fitted
@@ -47,6 +70,7 @@ class Estimates:
     features: list[str]
     theta: Array
     covariance: Array
+    about_mean: "About"
     unseen: Array
     direction: Array
     figures: dict[str, Any]
@@ -118,14 +142,13 @@ def estimates_of(
         optimum = fitted.optimum(problem)
         n_rows, n_weighted = _observations(optimum.problem)
         n = float(n_weighted if weights == "frequency" else n_rows)
+        middle = None
         if covariance == "sandwich":
-            matrix = optimum.covariance(products_of_scores(optimum, weights == "frequency"))
+            middle = products_of_scores(optimum, weights == "frequency")
         elif covariance == "cluster":
-            matrix = optimum.covariance(products_of_clusters(optimum, codes, n_clusters))
+            middle = products_of_clusters(optimum, codes, n_clusters)
             if small_sample:
-                matrix = matrix * (n_clusters / (n_clusters - 1) * (n - 1) / (n - len(optimum.maps)))
-        else:
-            matrix = optimum.covariance()
+                middle = middle * (n_clusters / (n_clusters - 1) * (n - 1) / (n - len(optimum.maps)))
         targets = problem.rows.targets
         figures = _figures(fitted, optimum, n)
         figures |= {"n_rows": n_rows, "n_clusters": n_clusters or None, "covariance": covariance, "weights": weights}
@@ -136,7 +159,13 @@ def estimates_of(
             fitted.classifier.classes_[-targets.n_outputs :][targets.outputs],
             [INTERCEPT] * problem.fit_intercept + fitted.names,
             optimum.theta(optimum.params),
-            matrix,
+            optimum.covariance(middle),
+            About(
+                optimum.mean,
+                optimum.theta(optimum.params, optimum.mean),
+                optimum.covariance(middle, optimum.mean),
+                problem.fit_intercept,
+            ),
             unseen,
             direction,
             figures,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import scipy.sparse
 from scipy.special import ndtr
 
 from skce._checks import InvalidParameterError
@@ -11,8 +12,8 @@ from skce._types import Array, ArrayLike
 from skce.inference.covariance import Covariance, quantile_of
 from skce.inference.effects import SigmoidEffects, SoftmaxEffects
 from skce.inference.estimates import CovarianceKind, WeightsMean
-from skce.inference.fitted import INTERCEPT, fitted, places_of_names
-from skce.inference.probabilities import check_predicts_itself, design_of, estimates_for
+from skce.inference.fitted import fitted, places_of_names
+from skce.inference.probabilities import check_predicts_itself, estimates_for
 from skce.inference.summary import Summary
 from skce.inference.tables import html_table, number, probability, text_table
 
@@ -180,7 +181,7 @@ def margins(
     options = {"groups": groups, "small_sample": small_sample, "weights": weights}
     estimates = estimates_for(model, X, y, sample_weight, covariance, options)
     kind = SigmoidEffects if one.link.are_separate else SoftmaxEffects
-    effects = kind(estimates.theta, INTERCEPT in estimates.features[:1])
+    effects = kind(estimates.about_mean)
     with one.problem(y, sample_weight) as problem:
         rows = problem.rows.multiplied_in(np.float64)
         is_difference = _is_difference(indicators, one.names, rows)
@@ -189,7 +190,7 @@ def margins(
         for feature in np.flatnonzero(is_difference):
             slopes[:, feature], derivative[:, feature] = summed(effects.difference_sums, effects.width, feature)
     gradient = derivative.reshape(slopes.size, -1)
-    variance = np.einsum("ep,ep->e", gradient @ estimates.covariance, gradient)
+    variance = np.einsum("ep,ep->e", gradient @ estimates.about_mean.covariance, gradient)
     std_err = np.sqrt(np.maximum(variance, 0)).reshape(slopes.shape)
     labels = [str(output) for output in estimates.outputs]
     return Margins(slopes, std_err, labels, one.names, is_difference, at, float(confidence))
@@ -204,8 +205,8 @@ def _is_difference(indicators, names, rows):
         return np.isin(np.arange(n_features), places_of_names("indicators", indicators, names))
 
     def program(block):
-        design = design_of(block.X, False)
-        return ((design != 0) & (design != 1)).sum(axis=0), design.sum(axis=0)
+        dense = block.X.toarray() if scipy.sparse.issparse(block.X) else block.X
+        return ((dense != 0) & (dense != 1)).sum(axis=0), dense.sum(axis=0)
 
     others, ones = rows.summed(program, n_features)
     return (others == 0) & (ones > 0) & (ones < rows.shape[0])

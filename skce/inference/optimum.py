@@ -30,6 +30,9 @@ from skce.losses import CrossEntropy
 # its distance, so that the second costs one more.
 ENOUGH, AIM = 1e-8, 1e-18
 
+# What a step by an old Hessian has to leave of the gap at most, for there to be another.
+GAIN_OF_OLD_HESSIAN = 0.1
+
 # Most steps; fits end less than five from their optimum.
 MOST_STEPS = 30
 
@@ -96,24 +99,33 @@ class Optimum:
     value: float
     recessions: list[Recession | None] | None
 
-    def theta(self, flat: Array) -> Array:
-        """Parameters (..., k, p) of X as it was given, the intercept first, for flat ones (..., p k)."""
+    @property
+    def mean(self) -> Array:
+        """Means (d,) of the columns of X, or zeros without an intercept."""
+        shift = self.problem.rows.shift
+        return self.problem.moments.mean + (0 if shift is None else shift)
+
+    def theta(self, flat: Array, about: Array | None = None) -> Array:
+        """Parameters (..., k, p) of X as it was given, the intercept first, for flat ones (..., p k).
+
+        The intercept is the logit where X is ``about`` (d,), or zero.
+        """
         problem = self.problem
         matrix = flat.reshape(*flat.shape[:-1], *problem.shape)
         coef = matrix[..., : problem.rows.shape[1], :]
         if problem.fit_intercept:
-            intercept = matrix[..., -1:, :]
-            if problem.rows.shift is not None:
-                intercept = intercept - (problem.rows.shift @ coef)[..., None, :]
+            shift = problem.rows.shift
+            offset = (0 if about is None else about) - (0 if shift is None else shift)
+            intercept = matrix[..., -1:, :] + (np.broadcast_to(offset, coef.shape[-2:-1]) @ coef)[..., None, :]
             coef = np.concatenate([intercept, coef], axis=-2)
         return np.swapaxes(coef, -1, -2)
 
-    def covariance(self, middle: Array | None = None) -> Array:
+    def covariance(self, middle: Array | None = None, about: Array | None = None) -> Array:
         """Covariance (k p, k p) of ``theta``: the inverse Hessian, or that with ``middle`` (r, r) between two of them.
 
         ``middle`` is by the coordinates in which the Hessian of F is the identity.
         """
-        root = self.theta(self.maps).reshape(self.maps.shape)
+        root = self.theta(self.maps, about).reshape(self.maps.shape)
         return root.T @ (root if middle is None else middle @ root) / self.problem.total
 
 
@@ -177,7 +189,7 @@ def polished(problem, params, recessions):
         is_at_rounding = missed <= ENOUGH and missed > last / 4
         if missed <= AIM or is_at_rounding or is_unknown or n_steps == MOST_STEPS:
             break
-        step, last = -(slope @ maps), missed
+        step = -(slope @ maps)
         if n_steps == 0:
             can_prove = type(problem.row_loss.row_loss.loss) is CrossEntropy and _is_well_conditioned(curvature)
         if recessions is None and can_prove and _range(problem, step) < RANGE_OF_PROOF:
@@ -185,11 +197,25 @@ def polished(problem, params, recessions):
         moved = params + step if missed <= ENOUGH else _fallen(objective, params, step, values.sum())
         if moved is None:
             break
-        params = moved
+        params, last = _by_the_same_hessian(objective, moved, maps, missed)
         # Columns in which this Hessian is about the identity lose nothing to rounding in the next.
         if not any(recessions or []):
             standardisation = curvature.decorrelated()
     return Optimum(problem, params, curvature, factors, maps, missed, float(values.sum()), recessions)
+
+
+def _by_the_same_hessian(objective, params, maps, missed):
+    """Parameters to which steps by the maps of an old Hessian lead, and S times the gap before the last of them.
+
+    They cost an evaluation, and a Hessian 10 or more: two of these are enough where a fit ended near its optimum.
+    """
+    for _ in range(MOST_STEPS):
+        slope = maps @ objective(params)[1]
+        left = objective.total * float(slope @ slope) / 2
+        if left <= AIM / 10 or not left <= GAIN_OF_OLD_HESSIAN * missed:
+            break
+        params, missed = params - slope @ maps, left
+    return params, missed
 
 
 def _checked(optimum):

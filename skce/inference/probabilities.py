@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 from skce._checks import InvalidParameterError
 from skce._kernels.sigmoid import sigmoid
@@ -16,7 +15,7 @@ from skce._slices import ELEMENTS_PER_BLOCK, row_slices
 from skce._types import Array, ArrayLike
 from skce.inference.covariance import Covariance, quantile_of
 from skce.inference.estimates import CovarianceKind, Estimates, WeightsMean, estimates_of
-from skce.inference.fitted import INTERCEPT, Fitted, fitted
+from skce.inference.fitted import Fitted, fitted
 from skce.inference.summary import Summary
 
 # The nearest that an end of an interval comes to 0 or 1, of which a probability is strictly between.
@@ -125,11 +124,12 @@ def probability_intervals(
     shape = features.shape[0], len(classes)
     probabilities = np.array(new.classifier.predict_proba(new.X), dtype=float)
     lower, upper = probabilities.copy(), probabilities.copy()
-    n_outputs, n_columns = estimates.theta.shape
+    about = estimates.about_mean
+    n_outputs, n_columns = about.theta.shape
     for at in row_slices(shape[0], max(ELEMENTS_PER_BLOCK // (n_outputs**2 * n_columns), 1)):
-        design = design_of(rows_of(features, at), INTERCEPT in estimates.features[:1])
-        logits, derivative = _logits_derivative(new.link, estimates.theta @ design.T)
-        error = _standard_errors(estimates.covariance, design, derivative)
+        design = about.design(rows_of(features, at))
+        logits, derivative = _logits_derivative(new.link, about.theta @ design.T)
+        error = _standard_errors(about.covariance, design, derivative)
         columns = np.arange(len(classes)) if len(logits) == len(classes) else outputs
         for target, shift in ((probabilities, 0.0), (lower, -reach), (upper, reach)):
             target[at, columns] = np.clip(sigmoid(logits + shift * error)[1], LEAST, MOST).T
@@ -159,15 +159,6 @@ def check_predicts_itself(one: Fitted) -> None:
             f"model must have posterior='model', got {one.classifier.posterior!r}: errors are those of the "
             "probabilities of its coefficients, which it does not predict."
         )
-
-
-def design_of(X: Any, has_intercept: bool) -> Array:
-    """Columns of X (m, d) as a dense float64 array, after one of ones if there is an intercept."""
-    dense = X.toarray() if scipy.sparse.issparse(X) else X
-    design = np.empty((dense.shape[0], dense.shape[1] + has_intercept))
-    design[:, : int(has_intercept)] = 1
-    design[:, int(has_intercept) :] = dense
-    return design
 
 
 def _places(one, estimates):
