@@ -59,7 +59,6 @@ class Influence:
     outputs: list[str]
     features: list[str]
     _optimum: Optimum
-    _X: Any
     _pulls: Array
     _refits: dict[int, Array]
 
@@ -75,14 +74,7 @@ class Influence:
         -------
         ndarray of shape (n_rows, n_outputs, n_columns)
             Columns are ``features``, the intercept first. Those of three classes or more sum to zero over them.
-
-        Raises
-        ------
-        ValueError
-            If X was on Dask, where rows have no number.
         """
-        if is_lazy(self._X):
-            raise ValueError("rows have no number where X is on Dask; X.compute() fetches it.")
         rows, optimum = np.atleast_1d(np.asarray(rows, dtype=int)), self._optimum
         problem = optimum.problem
         columns = optimum.curvature.standardisation.columns_of(_rows(problem.rows, rows))
@@ -141,7 +133,7 @@ def influence(
     model : fitted estimator
         A SoftmaxRegressor or OneVsAllClassifier, or a pipeline or search that ends in one.
     X, y, sample_weight
-        What the model was fitted to. Also on Dask, for what is not by coefficient.
+        What the model was fitted to, X in memory.
     refit_above : float, default=None
         Refit without each row that changes its own logits by a range of more than this; 1 is where the step is not to
         be relied on any more. None refits none.
@@ -153,8 +145,7 @@ def influence(
     Raises
     ------
     ValueError
-        If refit_above is not a number above 0, or X is on Dask and rows are to be refitted; or if data are not those
-        of the fit.
+        If refit_above is not a number above 0, X is on Dask, or data are not those of the fit.
 
     References
     ----------
@@ -179,8 +170,10 @@ def influence(
     if refit_above is not None:
         check_number("refit_above", refit_above, lambda value: value > 0, "a number above 0, or None")
     one = fitted(model, X)
-    if refit_above is not None and is_lazy(one.X):
-        raise InvalidParameterError("refit_above must be None where X is on Dask; X.compute() fetches it.")
+    if is_lazy(one.X):
+        raise InvalidParameterError(
+            "X must be in memory, where rows have an order, but is on Dask; X.compute() fetches it."
+        )
     with one.problem(y, sample_weight) as problem:
         optimum = one.optimum(problem)
         leverage, cooks, residuals, change, pulls = _of_rows(optimum)
@@ -200,7 +193,6 @@ def influence(
         [str(label) for label in labels],
         [INTERCEPT] * problem.fit_intercept + one.names,
         optimum,
-        one.X,
         pulls.T,
         refits,
     )

@@ -5,7 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from skce._checks import check_boolean
+from skce._checks import InvalidParameterError, check_boolean
+from skce._rows.lazy import is_lazy
 from skce._solver.curvature.directions import class_directions
 from skce._solver.separation import LEAST_COEF, is_program_small, recessions_of, separation_of
 from skce._solver.standardisation import Standardisation
@@ -109,6 +110,10 @@ def separation(
     No separation: all coefficients have estimates.
     """
     check_boolean("fit_intercept", fit_intercept)
+    if is_lazy(X):
+        raise InvalidParameterError(
+            "X must be in memory, where rows have an order, but is on Dask; X.compute() fetches it."
+        )
     reader = SoftmaxRegressor(C=np.inf, fit_intercept=fit_intercept)
     training_set = TrainingSet.read(reader, X, y, sample_weight)
     names = getattr(reader, "feature_names_in_", None)
