@@ -26,6 +26,7 @@ CASES = {
     "sandwich, focal loss": ({"loss": "focal", "gamma": 1.0}, {"covariance": "sandwich"}),
     "sandwich, smoothing": ({"label_smoothing": 0.1}, {"covariance": "sandwich"}),
     "sandwich, probability weights": ({}, {"covariance": "sandwich"}),
+    "sandwich, strong weights": ({}, {"covariance": "sandwich"}),
     "cluster": ({}, {"covariance": "cluster"}),
     "cluster, small sample": ({}, {"covariance": "cluster", "small_sample": True}),
     # What is wrong, to see by how much.
@@ -48,7 +49,8 @@ def population(case, rng):
     if "weights" in case:
         # A model that is not linear in X, drawn from the more often where X and the label say so.
         logits = logits + 0.4 * X**2 @ rng.standard_normal((N_FEATURES, N_CLASSES))
-        weights = np.exp(0.6 * X[:, :1] - 0.8 * np.arange(N_CLASSES))
+        strength = 2 if "strong" in case else 1
+        weights = np.exp(strength * (0.3 * X[:, :1] - 0.4 * np.arange(N_CLASSES)))
     return X, softmax(logits, axis=1), weights, clusters
 
 

@@ -160,8 +160,8 @@ class CoefficientDisplay:
         summary : skce.inference.Summary
             What :func:`skce.inference.summary` returns.
         n_bars : int, default=10
-            Most coefficients of a panel, those farthest from 0 in standard errors, in the order of the table. What has
-            no estimate is left out, but for a note of its sign.
+            Most features, those farthest from 0 in standard errors for any class, in the order of the table. Instead of
+            a coefficient without an estimate there is a note of its sign.
         ax : matplotlib Axes, default=None
             Whose place the panels take; None makes a new figure.
 
@@ -214,8 +214,7 @@ class CoefficientDisplay:
         for number, (panel, title, coef) in enumerate(zip(self.axes_, self.titles, self.coef, strict=True)):
             panel.set_title(shortened(title), fontsize="medium")
             if self.intervals is not None:
-                lower, upper = self.intervals
-                self._draw_whiskers(panel, coef, lower[number], upper[number])
+                self._draw_whiskers(panel, number, self._farthest())
             elif self.image_shape is None:
                 self._draw_bars(panel, coef, n_bars)
             else:
@@ -232,11 +231,17 @@ class CoefficientDisplay:
         panel.barh(np.arange(n_bars), coef[largest], color=colours)
         self._finish(panel, largest)
 
-    def _draw_whiskers(self, panel, coef, lower, upper):
-        """Points with whiskers, in the order of the table, the first on top."""
+    def _farthest(self):
+        """Features that are the farthest from 0 in units of their intervals, in any panel, the last of them first."""
+        lower, upper = self.intervals
         with np.errstate(invalid="ignore"):
-            distance = np.abs(coef) / (upper - lower)
-        chosen = np.sort(np.argsort(-np.nan_to_num(distance, nan=np.inf), kind="stable")[: self.n_bars])[::-1]
+            distance = np.abs(self.coef) / (upper - lower)
+        largest = np.nan_to_num(distance, nan=np.inf).max(axis=0)
+        return np.sort(np.argsort(-largest, kind="stable")[: self.n_bars])[::-1]
+
+    def _draw_whiskers(self, panel, number, chosen):
+        """Points of some features with whiskers, from below: the same in all panels."""
+        coef, lower, upper = self.coef[number], *(ends[number] for ends in self.intervals)
         for place, feature in enumerate(chosen):
             if np.isinf(coef[feature]):
                 panel.annotate("infinite" if coef[feature] > 0 else "minus infinite", (0, place), fontsize="small")
