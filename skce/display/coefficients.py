@@ -209,12 +209,16 @@ class CoefficientDisplay:
         self.ax_: Axes = axes_or_new(ax, figsize=figsize)
         self.figure_: Figure | SubFigure = self.ax_.figure
         self.axes_: Array = np.array(panels_in_place_of(self.ax_, n_rows, n_columns, n_panels))
+        limit = 1.0
         if self.image_shape is not None:
             limit = np.quantile(np.abs(self.coef), QUANTILE_OF_COLOURS) or np.abs(self.coef).max() or 1.0
         for number, (panel, title, coef) in enumerate(zip(self.axes_, self.titles, self.coef, strict=True)):
             panel.set_title(shortened(title), fontsize="medium")
             if self.intervals is not None:
-                self._draw_whiskers(panel, number, self._farthest())
+                lower, upper = self.intervals
+                self._draw_whiskers(
+                    panel, coef, lower[number], upper[number], _farthest(self.coef, upper - lower)[:n_bars]
+                )
             elif self.image_shape is None:
                 self._draw_bars(panel, coef, n_bars)
             else:
@@ -231,17 +235,9 @@ class CoefficientDisplay:
         panel.barh(np.arange(n_bars), coef[largest], color=colours)
         self._finish(panel, largest)
 
-    def _farthest(self):
-        """Features that are the farthest from 0 in units of their intervals, in any panel, the last of them first."""
-        lower, upper = self.intervals
-        with np.errstate(invalid="ignore"):
-            distance = np.abs(self.coef) / (upper - lower)
-        largest = np.nan_to_num(distance, nan=np.inf).max(axis=0)
-        return np.sort(np.argsort(-largest, kind="stable")[: self.n_bars])[::-1]
-
-    def _draw_whiskers(self, panel, number, chosen):
-        """Points of some features with whiskers, from below: the same in all panels."""
-        coef, lower, upper = self.coef[number], *(ends[number] for ends in self.intervals)
+    def _draw_whiskers(self, panel, coef, lower, upper, chosen):
+        """Points of the chosen features with whiskers, in the order of the table, the first on top."""
+        chosen = np.sort(chosen)[::-1]
         for place, feature in enumerate(chosen):
             if np.isinf(coef[feature]):
                 panel.annotate("infinite" if coef[feature] > 0 else "minus infinite", (0, place), fontsize="small")
@@ -261,6 +257,13 @@ class CoefficientDisplay:
         panel.grid(axis="x", alpha=0.3)
         panel.set_axisbelow(True)
         panel.set_xlabel("coefficient", fontsize="small")
+
+
+def _farthest(coef, widths):
+    """Features (d,), first those that are the farthest from 0 in widths of their intervals, in any panel (c, d)."""
+    with np.errstate(invalid="ignore"):
+        distance = np.nan_to_num(np.abs(coef) / widths, nan=np.inf)
+    return np.argsort(-distance.max(axis=0), kind="stable")
 
 
 def _feature_names(estimator, classifier, n_features):

@@ -137,7 +137,7 @@ def estimates_of(
 ) -> Estimates:
     """The Estimates of a Fitted whose y and weights are those of its fit."""
     weights = _checked_options(fitted, covariance, groups, small_sample, weights)
-    codes, n_clusters = _clusters(groups, fitted.X) if groups is not None else (None, 0)
+    codes, n_clusters = _clusters(groups, fitted.X)
     with fitted.problem(y, sample_weight) as problem:
         optimum = fitted.optimum(problem)
         n_rows, n_weighted = _observations(optimum.problem)
@@ -203,7 +203,9 @@ def _checked_options(fitted, covariance, groups, small_sample, weights):
 
 
 def _clusters(groups, X):
-    """Codes (n,) of the clusters of the rows, and how many there are."""
+    """Codes (n,) of the clusters of the rows, and how many there are; none without groups."""
+    if groups is None:
+        return np.zeros(0, dtype=int), 0
     if is_lazy(X):
         raise InvalidParameterError("groups need X in memory, but X is on Dask; X.compute() fetches it.")
     groups = np.asarray(in_memory(groups))

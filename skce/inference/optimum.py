@@ -8,6 +8,7 @@ Where there is no penalty and rows can be separated there is no optimum. The par
 the separating direction that what it separates costs nothing, and steps are in what the other rows see.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -97,7 +98,7 @@ class Optimum:
     maps: Array
     missed: float
     value: float
-    recessions: list[Recession | None] | None
+    recessions: Sequence[Recession | None] | None
 
     @property
     def mean(self) -> Array:
@@ -177,7 +178,8 @@ def polished(problem, params, recessions):
     """The Optimum that Newton's steps lead to; they end early where it is unknown whether there is one."""
     objective, total = LinearObjective(problem), problem.total
     standardisation, last = Standardisation.of(problem), np.inf
-    for n_steps in range(MOST_STEPS + 1):
+    n_steps, can_prove = 0, False
+    while True:
         function, width = hessian_sums(problem, standardisation)
         values, gradient, sums = objective.with_curvature_sums(params, function, width)
         curvature = ExactCurvature(objective, params, standardisation, sums)
@@ -198,6 +200,7 @@ def polished(problem, params, recessions):
         if moved is None:
             break
         params, last = _by_the_same_hessian(objective, moved, maps, missed)
+        n_steps += 1
         # Columns in which this Hessian is about the identity lose nothing to rounding in the next.
         if not any(recessions or []):
             standardisation = curvature.decorrelated()

@@ -8,6 +8,7 @@ import numpy as np
 from skce._checks import InvalidParameterError
 from skce._kernels.sigmoid import sigmoid
 from skce._kernels.softmax import softmax
+from skce._labels.places import places_of
 from skce._rows.blocks import rows_of
 from skce._rows.lazy import is_lazy
 from skce._rows.memory import checked_features
@@ -120,13 +121,12 @@ def probability_intervals(
     check_predicts_itself(new)
     features = checked_features(new.classifier, new.X, reset=False)
     classes = new.classifier.classes_
-    outputs = np.searchsorted(classes, estimates.outputs) if not new.link.is_multilabel else _places(new, estimates)
-    shape = features.shape[0], len(classes)
+    outputs = places_of(estimates.outputs, classes)
     probabilities = np.array(new.classifier.predict_proba(new.X), dtype=float)
     lower, upper = probabilities.copy(), probabilities.copy()
     about = estimates.about_mean
     n_outputs, n_columns = about.theta.shape
-    for at in row_slices(shape[0], max(ELEMENTS_PER_BLOCK // (n_outputs**2 * n_columns), 1)):
+    for at in row_slices(len(probabilities), max(ELEMENTS_PER_BLOCK // (n_outputs**2 * n_columns), 1)):
         design = about.design(rows_of(features, at))
         logits, derivative = _logits_derivative(new.link, about.theta @ design.T)
         error = _standard_errors(about.covariance, design, derivative)
@@ -159,12 +159,6 @@ def check_predicts_itself(one: Fitted) -> None:
             f"model must have posterior='model', got {one.classifier.posterior!r}: errors are those of the "
             "probabilities of its coefficients, which it does not predict."
         )
-
-
-def _places(one, estimates):
-    """Where the labels of Estimates are among all labels."""
-    labels = list(one.classifier.classes_)
-    return np.array([labels.index(label) for label in estimates.outputs])
 
 
 def _logits_derivative(link, logits):
