@@ -30,6 +30,9 @@ from skce.losses import CrossEntropy
 CovarianceKind: TypeAlias = Literal["hessian", "sandwich", "cluster", "laplace"]
 WeightsMean: TypeAlias = Literal["frequency", "probability"]
 
+# Relative change of the loss at a fit's coefficients, from which data are not those of the fit. float32 leaves 1e-5.
+CHANGE_OF_LOSS = 1e-3
+
 # Of the largest, the component of a coefficient along which rows are separated.
 LEAST_UNSEEN = 1e-7
 
@@ -306,6 +309,13 @@ def _notes(fitted, optimum, figures, *, is_weighted):
     """What has to be said below a table for its numbers to be read right."""
     classifier, problem = fitted.classifier, optimum.problem
     kind, notes = figures["covariance"], []
+    change = abs(optimum.value_of_fit - classifier.loss_)
+    if change > CHANGE_OF_LOSS * max(abs(classifier.loss_), 1e-6):
+        notes.append(
+            f"The loss at the model's coefficients is {optimum.value_of_fit:.6g}, but was {classifier.loss_:.6g} when "
+            "it was fitted: X, y, weights, parameters or the prior are not those of the fit. The table is of what is "
+            "given here."
+        )
     if optimum.missed > ENOUGH:
         distance = np.sqrt(2 * optimum.missed)
         notes.append(

@@ -46,7 +46,23 @@ class Fitted:
                 )
             if not len(problem.rows.targets.outputs):
                 raise ValueError("The model is a constant: y has samples of positive weight of one class alone.")
+            self._check_classes(problem.rows.targets)
             yield problem
+
+    def _check_classes(self, targets):
+        """Raise unless samples are of those classes that coefficients were fitted to."""
+        classifier = self.classifier
+        if self.link.is_multilabel:
+            expected = (classifier.class_prior_ > 0) & (classifier.class_prior_ < 1)
+        else:
+            expected = classifier.class_prior_ * classifier.class_weight_ > 0
+        if len(classifier.coef_) == 1 or classifier._fitted_smoothing:
+            return
+        if not np.array_equal(targets.outputs, np.flatnonzero(expected)):
+            raise ValueError(
+                f"y has samples of positive weight of the classes {listed(classifier.classes_[targets.outputs])}, but "
+                f"the model was fitted to {listed(classifier.classes_[expected])}."
+            )
 
     def optimum(self, problem: Problem) -> Optimum:
         """The Optimum of that problem."""

@@ -87,7 +87,8 @@ class Optimum:
 
     ``factors`` (f, r, p) are such that their products with themselves, over S, are the inverse of the Hessian of S F in
     the reduced parameters of each problem; ``maps`` (r, p) the same in the flat ones, of all problems. ``missed`` is S
-    times the gap, ``value`` is F; ``recessions`` has a Recession for each problem that has no optimum, and is None if
+    times the gap, ``value`` is F, and ``value_of_fit`` that at the
+    parameters of the fit; ``recessions`` has a Recession for each problem that has no optimum, and is None if
     that is unknown.
     """
 
@@ -98,6 +99,7 @@ class Optimum:
     maps: Array
     missed: float
     value: float
+    value_of_fit: float
     recessions: Sequence[Recession | None] | None
 
     @property
@@ -152,7 +154,7 @@ def optimum_of(problem: Any, coef: Array, intercept: Array, names: list[str]) ->
         params = optimum.params
         if any(recessions):
             params = params + _far_along(problem, params, recessions)
-        optimum = polished(problem, params, recessions)
+        optimum = polished(problem, params, recessions, optimum.value_of_fit)
     return _checked(optimum)
 
 
@@ -174,7 +176,7 @@ def check_twice_differentiable(loss: Any) -> None:
         )
 
 
-def polished(problem, params, recessions):
+def polished(problem, params, recessions, value_of_fit=None):
     """The Optimum that Newton's steps lead to; they end early where it is unknown whether there is one."""
     objective, total = LinearObjective(problem), problem.total
     standardisation, last = Standardisation.of(problem), np.inf
@@ -183,6 +185,8 @@ def polished(problem, params, recessions):
         function, width = hessian_sums(problem, standardisation)
         values, gradient, sums = objective.with_curvature_sums(params, function, width)
         curvature = ExactCurvature(objective, params, standardisation, sums)
+        value = float(values.sum())
+        value_of_fit = value if value_of_fit is None else value_of_fit
         factors = _factors(curvature, recessions)
         maps = _maps(problem, curvature, factors)
         slope = maps @ gradient
@@ -196,7 +200,7 @@ def polished(problem, params, recessions):
             can_prove = type(problem.row_loss.row_loss.loss) is CrossEntropy and _is_well_conditioned(curvature)
         if recessions is None and can_prove and _range(problem, step) < RANGE_OF_PROOF:
             recessions = [None]
-        moved = params + step if missed <= ENOUGH else _fallen(objective, params, step, values.sum())
+        moved = params + step if missed <= ENOUGH else _fallen(objective, params, step, value)
         if moved is None:
             break
         params, last = _by_the_same_hessian(objective, moved, maps, missed)
@@ -204,7 +208,7 @@ def polished(problem, params, recessions):
         # Columns in which this Hessian is about the identity lose nothing to rounding in the next.
         if not any(recessions or []):
             standardisation = curvature.decorrelated()
-    return Optimum(problem, params, curvature, factors, maps, missed, float(values.sum()), recessions)
+    return Optimum(problem, params, curvature, factors, maps, missed, value, value_of_fit, recessions)
 
 
 def _by_the_same_hessian(objective, params, maps, missed):

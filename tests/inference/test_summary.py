@@ -374,6 +374,24 @@ class TestBadInput:
         with pytest.raises(ValueError, match="sample_weight"):
             summary(model, X, y, np.full(len(y), -1.0))
 
+    def test_labels_that_lack_a_class(self, data):
+        model, X, y = data
+        with pytest.raises(ValueError, match="the model was fitted to"):
+            summary(model, X, np.minimum(y, 1))
+        with pytest.raises(ValueError, match="the model was fitted to"):
+            summary(OneVsAllClassifier().fit(X, y), X, np.minimum(y, 1))
+        absent = SoftmaxRegressor(classes=[0, 1, 2, 3]).fit(X, y)
+        assert summary(absent, X, y).contrasts == ["0", "1", "2"]
+
+    def test_other_data_than_those_of_the_fit_are_noted(self, data, rng):
+        model, X, y = data
+        assert not any("not those of the fit" in note for note in summary(model, X, y).notes[:1])
+        table = summary(model, X, rng.permutation(y))
+        assert "not those of the fit" in table.notes[0]
+        theirs = summary(SoftmaxRegressor().fit(X[:40], y[:40]), X[:40], y[:40])
+        ours = summary(model, X[:40], y[:40])
+        np.testing.assert_allclose(ours.std_err, theirs.std_err, rtol=1e-6)
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [
