@@ -17,12 +17,16 @@ import scipy.sparse
 
 from skce._checks import InvalidParameterError, check_integer, check_number
 from skce._rows.lazy import is_lazy
+from skce._slices import row_slices
 from skce._types import Array, ArrayLike
 from skce.inference.fitted import INTERCEPT, fitted
 from skce.inference.optimum import Optimum, polished
 
 # Added to the identity, so that a row without which there is no optimum has large numbers and no error.
 LEAST_LEFT = 1e-12
+
+# Numbers that are computed at once for the spreads of some rows.
+NUMBERS_OF_SPREADS = 2**20
 
 # Of a residual that a row's leverage leaves no room for, the least variance, as a share of what it would be without.
 LEAST_VARIANCE = 1e-12
@@ -218,9 +222,7 @@ def _of_rows(optimum):
         else:
             differences = vectors[:, first] - vectors[:, second]
             D = np.einsum("cp,dp,pm->mcd", differences, differences, second_derivatives, optimize=True)
-            (factor,) = factors
-            by_class = np.tensordot(columns.T, factor.reshape(len(factor), len(columns), len(vectors)), axes=([1], [1]))
-            V = np.swapaxes(by_class, 1, 2) @ by_class / total
+            V = _spreads(factors[0].reshape(-1, len(columns), len(vectors)), columns) / total
         g = (vectors @ gradient).T[:, :, None]
         pull = np.linalg.solve((1 + LEAST_LEFT) * np.eye(len(vectors)) - D @ V, g)
         change = V @ pull
@@ -239,6 +241,16 @@ def _of_rows(optimum):
 def _diagonal(weights):
     """Diagonal matrices (m, k, k) of weights (k, m)."""
     return weights.T[:, :, None] * np.eye(len(weights))
+
+
+def _spreads(factor, columns):
+    """Matrices (m, k, k) of products of directions by the inverse Hessian, for its factor (r, p, k), columns (p, m)."""
+    n_parameters, _, n_directions = factor.shape
+    spreads = np.empty((columns.shape[1], n_directions, n_directions))
+    for at in row_slices(columns.shape[1], max(NUMBERS_OF_SPREADS // (n_parameters * n_directions), 1)):
+        by_direction = np.tensordot(columns[:, at], factor, axes=([0], [1]))
+        spreads[at] = np.swapaxes(by_direction, 1, 2) @ by_direction
+    return spreads
 
 
 def _squared_norms(factors, columns):
