@@ -191,15 +191,15 @@ def polished(problem, params, recessions, value_of_fit=None):
         maps = _maps(problem, curvature, factors)
         slope = maps @ gradient
         missed = total * float(slope @ slope) / 2
-        is_unknown = recessions is None and n_steps >= STEPS_BEFORE_PROGRAM and is_program_small(problem)
-        is_at_rounding = missed <= ENOUGH and missed > last / 4
-        if missed <= AIM or is_at_rounding or is_unknown or n_steps == MOST_STEPS:
-            break
         step = -(slope @ maps)
         if n_steps == 0:
             can_prove = type(problem.row_loss.row_loss.loss) is CrossEntropy and _is_well_conditioned(curvature)
         if recessions is None and can_prove and _range(problem, step) < RANGE_OF_PROOF:
             recessions = [None]
+        is_unknown = recessions is None and n_steps >= STEPS_BEFORE_PROGRAM and is_program_small(problem)
+        is_at_rounding = missed <= ENOUGH and missed > last / 4
+        if missed <= AIM or is_at_rounding or is_unknown or n_steps == MOST_STEPS:
+            break
         moved = params + step if missed <= ENOUGH else _fallen(objective, params, step, value)
         if moved is None:
             break
