@@ -110,7 +110,7 @@ def dependent_columns(problem):
         columns = standardisation.columns_of(block.X)
         return ((columns * block.targets.row_weight(block.at)) @ columns.T,)
 
-    (gram,) = rows.summed(program, None if rows.is_sparse else problem.shape[0])
+    (gram,) = rows.summed(program, problem.shape[0])
     scale = np.sqrt(np.maximum(np.diag(gram), np.finfo(float).tiny))
     values, vectors = np.linalg.eigh(gram / scale / scale[:, None])
     # Squares of columns: of those that depend on others rounding leaves 1e-16, of the square of 1e-6 1e-12.

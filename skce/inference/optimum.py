@@ -27,6 +27,9 @@ from skce._solver.standardisation import Standardisation
 from skce._types import Array, RowLoss
 from skce.losses import CrossEntropy
 
+# Parameters whose covariance is computed: half a gigabyte, of which there are a few at once.
+MOST_PARAMETERS = 2**13
+
 # S times the gap that is enough, and the one that steps are taken to if rounding lets them: a step of Newton's squares
 # its distance, so that the second costs one more.
 ENOUGH, AIM = 1e-8, 1e-18
@@ -136,6 +139,12 @@ def optimum_of(problem: Any, coef: Array, intercept: Array, names: list[str]) ->
     """The Optimum of a problem near coef (k, d) and intercept (k,); ``names`` (d,) are those of the columns."""
     loss = problem.row_loss.loss
     check_twice_differentiable(loss)
+    n_parameters = problem.shape[0] * class_directions(problem).size
+    if n_parameters > MOST_PARAMETERS:
+        raise ValueError(
+            f"The model has {n_parameters} parameters, and their covariance as many rows and columns: it is computed "
+            f"of no more than {MOST_PARAMETERS}. Fit to fewer features, by SelectFromModel say."
+        )
     rows = problem.rows.multiplied_in(np.float64, problem.rows.shift)
     params = problem.flat(*problem.centred(coef.astype(float), intercept.astype(float)))
     problem = replace(problem, rows=rows, row_loss=BySecondDerivative(problem.row_loss))

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import scipy.stats
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.exceptions import NotFittedError
@@ -204,17 +205,10 @@ class TestLaws:
         shifted = X.astype(float) + 1e6
         ours = summary(SoftmaxRegressor(C=np.inf).fit(shifted, y), shifted, y)
         np.testing.assert_allclose(ours.std_err[:, 1:], theirs.std_err[:, 1:], rtol=1e-6)
-        for other in (X, sm_sparse(X)):
+        for other in (X, scipy.sparse.csr_array(X.astype(float))):
             ours = summary(SoftmaxRegressor(C=np.inf).fit(other, y), other, y)
             np.testing.assert_allclose(ours.coef, theirs.coef, rtol=1e-8, atol=1e-9)
             np.testing.assert_allclose(ours.std_err, theirs.std_err, rtol=1e-8)
-
-
-def sm_sparse(X):
-    """X as a CSR matrix."""
-    import scipy.sparse
-
-    return scipy.sparse.csr_array(X.astype(float))
 
 
 class TestLosses:
@@ -414,6 +408,11 @@ class TestBadInput:
             options = {**options, "groups": np.resize(options["groups"], len(y))}
         with pytest.raises(ValueError, match=message):
             summary(model, X, y, **options)
+
+    def test_more_parameters_than_a_covariance_is_computed_of(self, rng):
+        X, y = scipy.sparse.csr_array(rng.uniform(size=(60, 9000)) < 0.01, dtype=float), rng.integers(0, 2, size=60)
+        with pytest.raises(ValueError, match="9001 parameters"):
+            summary(SoftmaxRegressor(C=0.1).fit(X, y), X, y)
 
     def test_one_vs_all_has_no_reference(self, data):
         _, X, y = data
