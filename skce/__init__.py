@@ -1,6 +1,6 @@
 """Cross-entropy classifiers for scikit-learn: weighted, label-smoothed, focal, soft-labelled, one-vs-all."""
 
-from skce import _checks, display, estimators, functional, losses, metrics, penalties
+from skce import _checks, display, estimators, functional, inference, losses, metrics, penalties
 from skce._links import recovery as _recovery
 from skce._pickles import keep_names_of_0_1 as _keep_names_of_0_1
 from skce._version import __version__ as __version__
@@ -11,6 +11,7 @@ __all__ = [
     "SoftmaxRegressor",
     "display",
     "functional",
+    "inference",
     "losses",
     "metrics",
     "penalties",

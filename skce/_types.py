@@ -154,7 +154,11 @@ class RowLoss(Protocol):
         ...
 
     def curvature(self, logits: Array, targets: Targets, at: At) -> RowCurvature:
-        """The RowCurvature of the rows."""
+        """The RowCurvature of the rows, which is positive semi-definite."""
+        ...
+
+    def second_derivative(self, logits: Array, targets: Targets, at: At) -> Any:
+        """The second derivatives of the rows' losses, with the ``entries`` and ``total`` of a RowCurvature."""
         ...
 
 

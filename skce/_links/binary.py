@@ -93,6 +93,8 @@ class CrossEntropyOfBinary:
         """As that of sigmoids."""
         return CrossEntropyOfSigmoids().curvature(logits, targets, at)
 
+    second_derivative = curvature
+
     def dual_curvature(self, logits, targets, at):
         """As that of sigmoids."""
         return CrossEntropyOfSigmoids().curvature(logits, targets, at)

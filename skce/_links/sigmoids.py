@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skce._kernels.second_derivative import sigmoid_second_derivative
 from skce._kernels.sigmoid import (
     SigmoidCurvature,
     sigmoid,
@@ -82,6 +83,10 @@ class LossOfSigmoids:
         """SigmoidCurvature, not divided by S, for the logits (k, m) of some rows."""
         return sigmoid_curvature(logits, targets.block_like(logits, at), self.loss)
 
+    def second_derivative(self, logits, targets, at):
+        """SigmoidCurvature of the second derivatives, which may be negative, for the logits (k, m) of some rows."""
+        return sigmoid_second_derivative(logits, targets.block_like(logits, at), self.loss)
+
 
 @dataclass(frozen=True)
 class CrossEntropyOfSigmoids:
@@ -102,6 +107,8 @@ class CrossEntropyOfSigmoids:
     def curvature(self, logits, targets, at):
         """As that of any loss."""
         return sigmoid_curvature(logits, targets.block_like(logits, at), self.loss)
+
+    second_derivative = curvature
 
     def dual_curvature(self, logits, targets, at):
         """The curvature, all of which is that of cross-entropy."""

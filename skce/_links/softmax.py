@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skce._kernels.second_derivative import softmax_second_derivative
 from skce._kernels.softmax import (
     SoftmaxCurvature,
     cross_entropy_gradient,
@@ -130,6 +131,10 @@ class LossOfSoftmax:
         """SoftmaxCurvature, not divided by S, for the logits (k, m) of some rows, which are overwritten."""
         return softmax_curvature(logits, targets.block_like(logits, at), self.loss)
 
+    def second_derivative(self, logits, targets, at):
+        """PairCurvature, not divided by S, for the logits (k, m) of some rows, which are overwritten."""
+        return softmax_second_derivative(logits, targets.block_like(logits, at), self.loss)
+
 
 @dataclass(frozen=True)
 class CrossEntropyOfSoftmax:
@@ -156,6 +161,8 @@ class CrossEntropyOfSoftmax:
         np.exp(logits, out=logits)
         logits /= logits.sum(axis=0)
         return SoftmaxCurvature(targets.row_weight(at), logits)
+
+    second_derivative = curvature
 
     def dual_curvature(self, logits, targets, at):
         """The curvature, all of which is that of cross-entropy."""

@@ -6,14 +6,23 @@ relative to one that it does not have, and raises it for some row: *complete* se
 absolute coefficients, of standardised columns, which therefore has few of them:
 
     min |v|_1    with    x_i . (v_k - v_l) >= 0 where T_ik > 0,  = 0 where also T_il > 0,  and all of these n in sum
+
+Another finds one that separates all that can be. With s_ikl in [0, 1] for each of these inequalities,
+
+    max sum s    with    x_i . (v_k - v_l) >= s_ikl
+
+is the number of those that some direction makes strict: as directions can be added and scaled, one makes all of them.
+What it leaves equal is a problem that has a minimum, and sees all parameters but a linear space, the ``unseen`` one.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse
 from scipy.optimize import linprog
 
+from skce._solver.curvature.directions import class_directions
 from skce._solver.standardisation import Standardisation
 
 # Numbers of the constraints above which no program is solved: it would take minutes.
@@ -25,6 +34,10 @@ LARGEST_COEF = 1e5
 # Of the largest, the coefficient of a column that takes part.
 LEAST_COEF = 1e-6
 
+# Of the largest singular value of standardised columns, the least that counts: those of columns that depend on each
+# other are 1e-15, of one that differs from another in its sixth digit 1e-6.
+LEAST_SINGULAR_VALUE = 1e-10
+
 
 @dataclass(frozen=True)
 class Separation:
@@ -34,15 +47,33 @@ class Separation:
     outputs: np.ndarray
 
 
-def separation_of(problem):
-    """The Separation of the rows of a problem; None if they overlap, or if there are too many of them to find out."""
+@dataclass(frozen=True)
+class Recession:
+    """How one problem separates, in its reduced parameters: coefficients (p, k) of standardised columns by direction.
+
+    ``direction`` (p, k) separates the rows (n,) of which ``is_separated`` says so, ``is_complete`` all of them from all
+    outcomes that they do not have; ``unseen`` (r, p, k) is an orthonormal basis of what the others do not see.
+    """
+
+    direction: np.ndarray
+    unseen: np.ndarray
+    is_separated: np.ndarray
+    is_complete: bool
+
+
+def is_program_small(problem):
+    """Whether a linear program for the rows of a problem takes no more than seconds."""
     (n_rows, n_features), n_outputs = problem.rows.shape, problem.shape[1]
     pairs = 1 if problem.are_separate else n_outputs * n_outputs
-    if n_rows * n_features * pairs > min(MOST_NUMBERS, problem.rows.numbers_to_stack):
+    return n_rows * n_features * pairs <= min(MOST_NUMBERS, problem.rows.numbers_to_stack)
+
+
+def separation_of(problem):
+    """The Separation of the rows of a problem; None if they overlap, or if there are too many of them to find out."""
+    if not is_program_small(problem):
         return None
-    standardisation = Standardisation.of(problem)
-    rows = problem.rows.multiplied_in(np.float64, problem.rows.shift)
-    columns, targets = rows.gathered(lambda block: (standardisation.columns_of(block.X), block.targets.block(block.at)))
+    columns, targets = _columns_targets(problem)
+    n_features = problem.rows.shape[1]
     has_mass = targets > 0
     if problem.are_separate:
         found = [_direction(columns, np.stack([side, other])) for side, other in zip(*has_mass, strict=True)]
@@ -58,11 +89,101 @@ def separation_of(problem):
     return Separation(np.flatnonzero(size > LEAST_COEF * size.max()), outputs)
 
 
-def _direction(columns, has_mass):
-    """Coefficients (K, d + 1) that separate the outcomes (K, n) that rows have, columns (d + 1, n); None if none do."""
-    n_outcomes, n_rows = has_mass.shape
-    n_columns = len(columns)
-    larger, equal = [], []
+def recessions_of(problem):
+    """The Recession of each problem, of a softmax one: None for those whose rows overlap."""
+    columns, targets = _columns_targets(problem)
+    classes = class_directions(problem)
+    has_mass = targets > 0
+    if not problem.are_separate:
+        return [_recession(columns, has_mass, classes.vectors, classes.vectors)]
+    # The logit is the difference of two outcomes, for and against, of which the second may be 0.
+    logit, outcomes = np.array([[1.0, -1.0]]), np.array([[1.0, 0.0]])
+    return [_recession(columns, np.stack(sides), logit, outcomes) for sides in zip(*has_mass, strict=True)]
+
+
+def dependent_columns(problem):
+    """Indices of the columns of X that are linear functions of others, as far as rows that weigh something tell."""
+    standardisation = Standardisation.of(problem)
+    rows = problem.rows.multiplied_in(np.float64, problem.rows.shift)
+
+    def program(block):
+        columns = standardisation.columns_of(block.X)
+        return ((columns * block.targets.row_weight(block.at)) @ columns.T,)
+
+    (gram,) = rows.summed(program, problem.shape[0])
+    scale = np.sqrt(np.maximum(np.diag(gram), np.finfo(float).tiny))
+    values, vectors = np.linalg.eigh(gram / scale / scale[:, None])
+    # Squares of columns: of those that depend on others rounding leaves 1e-16, of the square of 1e-6 1e-12.
+    unseen = vectors[:, values < len(gram) * 16 * np.finfo(float).eps]
+    is_constant = standardisation.spread == 0 if problem.fit_intercept else np.diag(gram) == 0
+    n_features = problem.rows.shape[1]
+    return np.flatnonzero((np.abs(unseen[:n_features]).max(axis=1, initial=0) > LEAST_COEF) | is_constant[:n_features])
+
+
+def _columns_targets(problem):
+    """Standardised columns (p, n), and the targets, of all rows."""
+    standardisation = Standardisation.of(problem)
+    rows = problem.rows.multiplied_in(np.float64, problem.rows.shift)
+    return rows.gathered(lambda block: (standardisation.columns_of(block.X), block.targets.block(block.at)))
+
+
+def _recession(columns, has_mass, reduction, vectors):
+    """The Recession of columns (p, n) whose rows have outcomes (K, n), or None.
+
+    ``reduction`` (k, K) takes coefficients by outcome to those by direction, and the transpose of ``vectors`` back.
+    """
+    n_columns, n_rows = columns.shape
+    n_outcomes = len(has_mass)
+    larger, equal, rows_of_larger = _constraints(columns, has_mass)
+    n_larger = larger.shape[0]
+    result = linprog(
+        np.append(np.zeros(n_outcomes * n_columns), -np.ones(n_larger)),
+        A_ub=scipy.sparse.hstack([-larger, scipy.sparse.eye_array(n_larger)], format="csr"),
+        b_ub=np.zeros(n_larger),
+        A_eq=scipy.sparse.hstack([equal, scipy.sparse.csr_array((equal.shape[0], n_larger))], format="csr"),
+        b_eq=np.zeros(equal.shape[0]),
+        bounds=[*[(-LARGEST_COEF, LARGEST_COEF)] * (n_outcomes * n_columns), *[(0, 1)] * n_larger],
+        method="highs",
+    )
+    if result.status != 0:
+        return None
+    is_strict = result.x[n_outcomes * n_columns :] > 1 / 2
+    if not is_strict.any():
+        return None
+    left = scipy.sparse.vstack([larger[np.flatnonzero(~is_strict)], equal]).toarray()
+    left = left.reshape(len(left), n_outcomes, n_columns)
+    unseen = _null_space(np.einsum("rop,ko->rpk", left, vectors).reshape(len(left), n_columns * len(vectors)))
+    unseen = unseen.reshape(len(unseen), n_columns, len(vectors))
+    without_rows = _null_space(columns.T)
+    # What no row sees at all is not separated, but undetermined.
+    unseen = unseen - np.einsum("up,uq,rqk->rpk", without_rows, without_rows, unseen)
+    flat = unseen.reshape(len(unseen), n_columns * len(vectors))
+    flat = scipy.linalg.orth(flat.T, rcond=LEAST_SINGULAR_VALUE).T if len(flat) else flat
+    direction = reduction @ result.x[: n_outcomes * n_columns].reshape(n_outcomes, n_columns)
+    direction = (direction.T.ravel() @ flat.T @ flat).reshape(n_columns, len(vectors))
+    is_separated = np.zeros(n_rows, dtype=bool)
+    is_separated[rows_of_larger[is_strict]] = True
+    is_complete = bool(is_strict.all()) and not equal.shape[0]
+    return Recession(direction, flat.reshape(len(flat), n_columns, len(vectors)), is_separated, is_complete)
+
+
+def _null_space(matrix):
+    """An orthonormal basis (r, p) of what ``matrix`` (n, p) maps to 0."""
+    if not len(matrix):
+        return np.eye(matrix.shape[1])
+    if len(matrix) > matrix.shape[1]:
+        matrix = np.linalg.qr(matrix, mode="r")
+    _, values, vectors = np.linalg.svd(matrix)
+    return vectors[np.count_nonzero(values > LEAST_SINGULAR_VALUE * values.max(initial=0)) :]
+
+
+def _constraints(columns, has_mass):
+    """Sparse rows (c, K p) that are at least 0 for coefficients (K, p) that separate, and those that are 0.
+
+    ``columns`` (p, n) have rows with outcomes ``has_mass`` (K, n). Returned last is of which row each of the first is.
+    """
+    n_outcomes = len(has_mass)
+    larger, equal, rows_of_larger = [], [], []
     by_row = scipy.sparse.csr_array(columns.T)
     for first in range(n_outcomes):
         for second in range(n_outcomes):
@@ -70,11 +191,20 @@ def _direction(columns, has_mass):
                 continue
             difference = np.zeros((1, n_outcomes))
             difference[0, first], difference[0, second] = 1, -1
-            is_in, is_both = has_mass[first] & ~has_mass[second], has_mass[first] & has_mass[second]
-            larger.append(scipy.sparse.kron(difference, by_row[np.flatnonzero(is_in)], format="csr"))
+            is_in = np.flatnonzero(has_mass[first] & ~has_mass[second])
+            larger.append(scipy.sparse.kron(difference, by_row[is_in], format="csr"))
+            rows_of_larger.append(is_in)
             if first < second:
-                equal.append(scipy.sparse.kron(difference, by_row[np.flatnonzero(is_both)], format="csr"))
-    larger, equal = scipy.sparse.vstack(larger), scipy.sparse.vstack(equal)
+                is_both = np.flatnonzero(has_mass[first] & has_mass[second])
+                equal.append(scipy.sparse.kron(difference, by_row[is_both], format="csr"))
+    return scipy.sparse.vstack(larger), scipy.sparse.vstack(equal), np.concatenate(rows_of_larger)
+
+
+def _direction(columns, has_mass):
+    """Coefficients (K, d + 1) that separate the outcomes (K, n) that rows have, columns (d + 1, n); None if none do."""
+    n_outcomes, n_rows = has_mass.shape
+    n_columns = len(columns)
+    larger, equal, _ = _constraints(columns, has_mass)
     # The sum of all that grows sets the length, of which any would do.
     equal = scipy.sparse.vstack([equal, scipy.sparse.csr_array(larger.sum(axis=0)[None])])
     right = np.append(np.zeros(equal.shape[0] - 1), float(n_rows))

@@ -1,4 +1,4 @@
-"""Pictures of losses, of how fits converged, of coefficients and of reliability, by scikit-learn's Display protocol.
+"""Pictures of losses, convergence, coefficients, influence and reliability, by scikit-learn's Display protocol.
 
 A class method ``from_*`` computes what is shown and draws it; ``plot(ax=None)`` draws it again, elsewhere. Afterwards
 ``ax_`` and ``figure_`` are what was drawn on. They need matplotlib, which is imported when something is drawn.
@@ -6,7 +6,8 @@ A class method ``from_*`` computes what is shown and draws it; ``plot(ax=None)``
 
 from skce.display.coefficients import CoefficientDisplay
 from skce.display.convergence import ConvergenceDisplay
+from skce.display.influence import InfluenceDisplay
 from skce.display.losses import LossDisplay
 from skce.display.reliability import ReliabilityDisplay
 
-__all__ = ["CoefficientDisplay", "ConvergenceDisplay", "LossDisplay", "ReliabilityDisplay"]
+__all__ = ["CoefficientDisplay", "ConvergenceDisplay", "InfluenceDisplay", "LossDisplay", "ReliabilityDisplay"]

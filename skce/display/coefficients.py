@@ -1,4 +1,4 @@
-"""Coefficients as pictures: an image for each class, or its largest coefficients as ranked bars."""
+"""Coefficients as pictures: an image for each class, its largest coefficients as ranked bars, or with intervals."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +12,8 @@ from skce._checks import InvalidParameterError, check_integer
 from skce._types import Array
 from skce.display.plotting import COLOURS, axes_or_new, check_has, panels_in_place_of, rows_columns, shortened
 from skce.estimators.validation import classifier_in
+from skce.inference.fitted import INTERCEPT
+from skce.inference.summary import Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,9 +28,9 @@ PANELS_A_ROW = {"image": 5, "bars": 3}
 
 
 class CoefficientDisplay:
-    """The coefficients of each class, as an image or as ranked bars.
+    """The coefficients of each class, as an image, as ranked bars, or as points with whiskers, a forest plot.
 
-    Make one by :meth:`from_estimator`.
+    Make one by :meth:`from_estimator`, or with whiskers by :meth:`from_summary`.
 
     Parameters
     ----------
@@ -41,7 +43,9 @@ class CoefficientDisplay:
     image_shape : tuple of int or None, default=None
         Height and width of the images; None draws bars.
     n_bars : int, default=10
-        Bars of a panel, those of the largest coefficients.
+        Bars of a panel, those of the largest coefficients; or points, those farthest from 0 in standard errors.
+    intervals : tuple of two ndarrays of shape (n_panels, n_features) or None, default=None
+        Lower and upper ends of whiskers; None draws bars.
 
     Attributes
     ----------
@@ -70,12 +74,14 @@ class CoefficientDisplay:
         feature_names: Sequence[str],
         image_shape: tuple[int, int] | None = None,
         n_bars: int = 10,
+        intervals: tuple[Array, Array] | None = None,
     ) -> None:
         self.coef = coef
         self.titles = titles
         self.feature_names = feature_names
         self.image_shape = image_shape
         self.n_bars = n_bars
+        self.intervals = intervals
 
     @classmethod
     def from_estimator(
@@ -145,6 +151,40 @@ class CoefficientDisplay:
         names = [str(name) for name in feature_names]
         return cls(coef, titles, feature_names=names, image_shape=image_shape, n_bars=n_bars).plot(ax)
 
+    @classmethod
+    def from_summary(cls, summary: Summary, *, n_bars: int = 10, ax: "Axes | None" = None) -> Self:
+        """Draw the coefficients of a table with the whiskers of their intervals, without the intercept.
+
+        Parameters
+        ----------
+        summary : skce.inference.Summary
+            What :func:`skce.inference.summary` returns.
+        n_bars : int, default=10
+            Most features, those farthest from 0 in standard errors for any class, in the order of the table. Instead of
+            a coefficient without an estimate there is a note of its sign.
+        ax : matplotlib Axes, default=None
+            Whose place the panels take; None makes a new figure.
+
+        Returns
+        -------
+        CoefficientDisplay
+
+        Raises
+        ------
+        ValueError
+            If summary is no Summary, or n_bars no integer of at least 1.
+        """
+        if not isinstance(summary, Summary):
+            raise InvalidParameterError(f"summary must be what skce.inference.summary returns, got {summary!r}.")
+        check_integer("n_bars", n_bars, 1)
+        shown = slice(int(summary.features[0] == INTERCEPT), None)
+        intervals = summary.lower[:, shown], summary.upper[:, shown]
+        names = summary.features[shown]
+        display = cls(
+            summary.coef[:, shown], summary.contrasts, feature_names=names, n_bars=n_bars, intervals=intervals
+        )
+        return display.plot(ax)
+
     def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw the panels.
 
@@ -169,10 +209,17 @@ class CoefficientDisplay:
         self.ax_: Axes = axes_or_new(ax, figsize=figsize)
         self.figure_: Figure | SubFigure = self.ax_.figure
         self.axes_: Array = np.array(panels_in_place_of(self.ax_, n_rows, n_columns, n_panels))
-        limit = np.quantile(np.abs(self.coef), QUANTILE_OF_COLOURS) or np.abs(self.coef).max() or 1.0
-        for panel, title, coef in zip(self.axes_, self.titles, self.coef, strict=True):
+        limit = 1.0
+        if self.image_shape is not None:
+            limit = np.quantile(np.abs(self.coef), QUANTILE_OF_COLOURS) or np.abs(self.coef).max() or 1.0
+        for number, (panel, title, coef) in enumerate(zip(self.axes_, self.titles, self.coef, strict=True)):
             panel.set_title(shortened(title), fontsize="medium")
-            if self.image_shape is None:
+            if self.intervals is not None:
+                lower, upper = self.intervals
+                self._draw_whiskers(
+                    panel, coef, lower[number], upper[number], _farthest(self.coef, upper - lower)[:n_bars]
+                )
+            elif self.image_shape is None:
                 self._draw_bars(panel, coef, n_bars)
             else:
                 image = panel.imshow(coef.reshape(self.image_shape), cmap="RdBu_r", vmin=-limit, vmax=limit)
@@ -186,14 +233,37 @@ class CoefficientDisplay:
         largest = np.argsort(-np.abs(coef), kind="stable")[:n_bars][::-1]
         colours = [COLOURS[0] if coef[feature] >= 0 else COLOURS[1] for feature in largest]
         panel.barh(np.arange(n_bars), coef[largest], color=colours)
-        panel.set_yticks(
-            np.arange(n_bars), [shortened(self.feature_names[feature]) for feature in largest], fontsize="small"
-        )
+        self._finish(panel, largest)
+
+    def _draw_whiskers(self, panel, coef, lower, upper, chosen):
+        """Points of the chosen features with whiskers, in the order of the table, the first on top."""
+        chosen = np.sort(chosen)[::-1]
+        for place, feature in enumerate(chosen):
+            if np.isinf(coef[feature]):
+                panel.annotate("infinite" if coef[feature] > 0 else "minus infinite", (0, place), fontsize="small")
+                continue
+            colour = COLOURS[0] if coef[feature] >= 0 else COLOURS[1]
+            reach = [[coef[feature] - lower[feature]], [upper[feature] - coef[feature]]]
+            panel.errorbar(coef[feature], place, xerr=reach, fmt="o", color=colour, markersize=4, capsize=2)
+        panel.set_ylim(-0.5, len(chosen) - 0.5)
+        self._finish(panel, chosen)
+
+    def _finish(self, panel, features):
+        """Names of the features, from below, and a line at 0."""
+        names = [shortened(self.feature_names[feature]) for feature in features]
+        panel.set_yticks(np.arange(len(features)), names, fontsize="small")
         panel.axvline(0, color="0.3", linewidth=0.8)
         panel.tick_params(axis="x", labelsize="small")
         panel.grid(axis="x", alpha=0.3)
         panel.set_axisbelow(True)
         panel.set_xlabel("coefficient", fontsize="small")
+
+
+def _farthest(coef, widths):
+    """Features (d,), first those that are the farthest from 0 in widths of their intervals, in any panel (c, d)."""
+    with np.errstate(invalid="ignore"):
+        distance = np.nan_to_num(np.abs(coef) / widths, nan=np.inf)
+    return np.argsort(-distance.max(axis=0), kind="stable")
 
 
 def _feature_names(estimator, classifier, n_features):

@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "estimators": {"_labels", "_links", "_rows", "_solver", "losses", "penalties"},
     "functional": {"_labels", "_links", "_kernels", "losses"},
     "metrics": {"_labels", "functional", "_rows/engines"},
-    "display": {"_labels", "_kernels", "functional", "metrics", "losses", "estimators/validation"},
+    "inference": {"_labels", "_links", "_kernels", "_rows", "_solver", "estimators", "losses"},
+    "display": {"_labels", "_kernels", "functional", "metrics", "losses", "estimators/validation", "inference"},
 }
 
 # Libraries that have a room to themselves.
@@ -86,6 +87,7 @@ def test_every_file_imports_what_its_room_may(path):
         ("_solver/objective", "from skce._links import softmax"),
         ("_kernels/softmax", "import skce._labels.reading"),
         ("metrics/scorers", "from skce._rows.blocks import RowBlocks"),
+        ("estimators/base", "from skce.inference.summary import summary"),
         ("functional/functions", "from skce._solver.problem import Problem"),
         ("_checks", "from skce.losses import CrossEntropy"),
         ("estimators/base", "import dask"),

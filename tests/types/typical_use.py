@@ -10,8 +10,20 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skce import OneVsAllClassifier, SoftmaxRegressor, with_prior
-from skce.display import CoefficientDisplay, ConvergenceDisplay, LossDisplay, ReliabilityDisplay
+from skce.display import CoefficientDisplay, ConvergenceDisplay, InfluenceDisplay, LossDisplay, ReliabilityDisplay
 from skce.functional import binary_cross_entropy, cross_entropy, entropy, focal_loss, kl_divergence, softmax_jacobian
+from skce.inference import (
+    Covariance,
+    Margins,
+    Summary,
+    covariance,
+    influence,
+    margins,
+    probability_intervals,
+    separation,
+    summary,
+    wald_test,
+)
 from skce.losses import FocalLoss, Loss
 from skce.metrics import (
     BrierDecomposition,
@@ -57,6 +69,21 @@ def estimators(X: Array, y: Array) -> None:
     LossDisplay.from_losses({"own": own, "focal": "focal"}).ax_.set_title("losses")
     CoefficientDisplay.from_estimator(pipeline, image_shape=(2, 2)).plot(None)
     ConvergenceDisplay.from_estimator({"a": model}, quantity="gap", linewidth=2).lines_[0].set_visible(False)
+
+
+def inference(model: SoftmaxRegressor, X: Array, y: Array) -> None:
+    table = summary(model, X, y, covariance="cluster", groups=y, reference=0, small_sample=True)
+    assert_type(table, Summary)
+    assert_type(table.coef, Array)
+    assert_type(table.log_likelihood, float)
+    assert_type(covariance(model, X, y, weights="frequency", covariance="sandwich"), Covariance)
+    assert_type(wald_test(table, ["x0", "x1"]).p, float)
+    assert_type(margins(model, X, y, at="mean", covariance=table), Margins)
+    assert_type(probability_intervals(model, X, covariance=table).lower, Array)
+    assert_type(influence(model, X, y, refit_above=1.0).coef_change([0]), Array)
+    assert_type(separation(X, y).is_separated, bool)
+    CoefficientDisplay.from_summary(table, n_bars=5)
+    InfluenceDisplay.from_estimator(model, X, y).plot(None)
 
 
 def functions(X: Array, y: Array) -> None:

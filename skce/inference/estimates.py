@@ -1,0 +1,350 @@
+"""Estimates: the parameters at the optimum of a fit with their covariance, and what else a table says of the fit.
+
+With H the Hessian of S F at the optimum, penalty included, and s_i the score of row i,
+
+    hessian     H^-1                               what maximum likelihood has: a weight counts the row so often
+    laplace     H^-1                               the same numbers, as the spread of a posterior: see Summary
+    sandwich    H^-1 (sum_i s_i s_i^T) H^-1        of any M-estimator: the loss need not be the right likelihood
+    cluster     H^-1 (sum_g s_g s_g^T) H^-1        with s_g the sum of the scores of a cluster of rows
+
+Parameters are theta (k, p), a row for each output, the intercept first. Those of a softmax sum to zero over the
+classes, and so does their covariance: contrasts of two classes, and all that is predicted, do not depend on that.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import scipy.sparse
+from scipy.special import xlogy
+
+from skce._checks import InvalidParameterError, check_boolean
+from skce._labels.places import listed, places_of
+from skce._rows.lazy import in_memory, is_lazy
+from skce._types import Array, ArrayLike
+from skce.inference.fitted import INTERCEPT, Fitted
+from skce.inference.optimum import ENOUGH
+from skce.inference.scores import products_of_clusters, products_of_scores
+from skce.losses import CrossEntropy
+
+CovarianceKind: TypeAlias = Literal["hessian", "sandwich", "cluster", "laplace"]
+WeightsMean: TypeAlias = Literal["frequency", "probability"]
+
+# Relative change of the loss at a fit's coefficients, from which data are not those of the fit. float32 leaves 1e-5.
+CHANGE_OF_LOSS = 1e-3
+
+# Of the largest, the component of a coefficient along which rows are separated.
+LEAST_UNSEEN = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class About:
+    """Parameters ``theta`` (k, p) of X minus its ``mean`` (d,), and their ``covariance`` (k p, k p).
+
+    Errors of what is predicted from columns that are far from zero would be lost in those of the intercept there.
+    """
+
+    mean: Array
+    theta: Array
+    covariance: Array
+    has_intercept: bool
+
+    def design(self, X: Any) -> Array:
+        """Columns of X (m, d) minus their means, dense, after one of ones if there is an intercept."""
+        dense = X.toarray() if scipy.sparse.issparse(X) else X
+        design = np.empty((dense.shape[0], self.theta.shape[1]))
+        design[:, : int(self.has_intercept)] = 1
+        np.subtract(dense, self.mean, out=design[:, int(self.has_intercept) :])
+        return design
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """What is known at the optimum of a fit.
+
+    ``theta`` (k, p) with rows ``outputs`` and columns ``features``, their ``covariance`` (k p, k p), and the same
+    ``about_mean`` for what is predicted; ``unseen`` (r, k, p) and ``direction`` (k, p) of what is infinite. ``figures``
+    are those above a table, by their names.
+    """
+
+    fitted: Fitted
+    kind: CovarianceKind
+    outputs: Array
+    features: list[str]
+    theta: Array
+    covariance: Array
+    about_mean: "About"
+    unseen: Array
+    direction: Array
+    figures: dict[str, Any]
+    notes: list[str]
+
+    @property
+    def link(self):
+        """What kind of problem was fitted."""
+        return self.fitted.link
+
+    @property
+    def is_infinite(self):
+        """Whether any parameter has no estimate."""
+        return len(self.unseen) > 0
+
+    def combined(self, contrasts: Array) -> tuple[Array, Array]:
+        """Values (c, p), infinite where there is no estimate, and covariance (c p, c p) of ``contrasts`` (c, k)."""
+        n_contrasts, n_outputs = contrasts.shape
+        values = contrasts @ self.theta
+        n_columns = values.shape[1]
+        by_output = self.covariance.reshape(n_outputs, n_columns, n_outputs, n_columns)
+        covariance = np.einsum("ck,kiLj->ciLj", contrasts, by_output, optimize=True)
+        covariance = np.einsum("dL,ciLj->cidj", contrasts, covariance, optimize=True)
+        covariance = covariance.reshape(n_contrasts * n_columns, -1)
+        if self.is_infinite:
+            unseen = np.abs(np.einsum("ck,rkp->rcp", contrasts, self.unseen)).max(axis=0)
+            is_infinite = unseen > LEAST_UNSEEN * np.abs(self.unseen).max()
+            values = np.where(is_infinite, np.copysign(np.inf, contrasts @ self.direction), values)
+            covariance[is_infinite.ravel()] = covariance[:, is_infinite.ravel()] = np.nan
+        return values, covariance
+
+
+def contrasts_to(estimates: Estimates, reference: Any) -> tuple[Array, list[str]]:
+    """Contrasts (c, k) of the outputs and what they are called; to a ``reference`` class, or None for none."""
+    outputs, n_outputs = estimates.outputs, len(estimates.outputs)
+    is_binary = len(estimates.fitted.classifier.coef_) == 1
+    if reference is None and not is_binary:
+        return np.eye(n_outputs), [str(output) for output in outputs]
+    if estimates.link.are_separate and not is_binary:
+        raise InvalidParameterError(
+            f"reference must be None for one-vs-all, whose classes are each against all others, got {reference!r}."
+        )
+    classes = estimates.fitted.classifier.classes_ if is_binary else outputs
+    place = 0 if reference is None else places_of([reference], classes)[0]
+    if place < 0:
+        raise InvalidParameterError(f"reference must be one of the classes {listed(classes)}, got {reference!r}.")
+    if is_binary:
+        return np.array([[1.0 if place == 0 else -1.0]]), [f"{classes[1 - place]} against {classes[place]}"]
+    others = np.delete(np.arange(n_outputs), place)
+    contrasts = np.eye(n_outputs)[others]
+    contrasts[:, place] = -1
+    return contrasts, [f"{outputs[other]} against {outputs[place]}" for other in others]
+
+
+def estimates_of(
+    fitted: Fitted,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    *,
+    covariance: CovarianceKind = "hessian",
+    groups: ArrayLike | None = None,
+    small_sample: bool = False,
+    weights: WeightsMean | None = None,
+) -> Estimates:
+    """The Estimates of a Fitted whose y and weights are those of its fit."""
+    weights = _checked_options(fitted, covariance, groups, small_sample, weights)
+    codes, n_clusters = _clusters(groups, fitted.X)
+    with fitted.problem(y, sample_weight) as problem:
+        optimum = fitted.optimum(problem)
+        n_rows, n_weighted = _observations(optimum.problem)
+        n = float(n_weighted if weights == "frequency" else n_rows)
+        middle = None
+        if covariance == "sandwich":
+            middle = products_of_scores(optimum, weights == "frequency")
+        elif covariance == "cluster":
+            middle = products_of_clusters(optimum, codes, n_clusters)
+            if small_sample:
+                middle = middle * (n_clusters / (n_clusters - 1) * (n - 1) / (n - len(optimum.maps)))
+        targets = problem.rows.targets
+        figures = _figures(fitted, optimum, n)
+        figures |= {"n_rows": n_rows, "n_clusters": n_clusters or None, "covariance": covariance, "weights": weights}
+        unseen, direction = _infinite(optimum)
+        return Estimates(
+            fitted,
+            covariance,
+            fitted.classifier.classes_[-targets.n_outputs :][targets.outputs],
+            [INTERCEPT] * problem.fit_intercept + fitted.names,
+            optimum.theta(optimum.params),
+            optimum.covariance(middle),
+            About(
+                optimum.mean,
+                optimum.theta(optimum.params, optimum.mean),
+                optimum.covariance(middle, optimum.mean),
+                problem.fit_intercept,
+            ),
+            unseen,
+            direction,
+            figures,
+            _notes(fitted, optimum, figures, is_weighted=sample_weight is not None),
+        )
+
+
+def _checked_options(fitted, covariance, groups, small_sample, weights):
+    """What weights mean, or an error if options do not go together."""
+    kinds = ("hessian", "sandwich", "cluster", "laplace")
+    if not (isinstance(covariance, str) and covariance in kinds):
+        raise InvalidParameterError(f"covariance must be one of {', '.join(map(repr, kinds))}, got {covariance!r}.")
+    if (groups is None) == (covariance == "cluster"):
+        raise InvalidParameterError(
+            "groups must be given for covariance='cluster', a label for each row, and for no other; "
+            f"got covariance={covariance!r} and groups={'None' if groups is None else 'labels'}."
+        )
+    check_boolean("small_sample", small_sample)
+    if small_sample and covariance != "cluster":
+        raise InvalidParameterError(f"small_sample=True is for covariance='cluster', got {covariance!r}.")
+    if covariance == "laplace" and type(fitted.classifier._fitted_loss) is not CrossEntropy:
+        raise InvalidParameterError(
+            f"covariance='laplace' needs a likelihood, which {fitted.classifier._fitted_loss!r} is not; "
+            "covariance='sandwich' holds for any loss."
+        )
+    usual = "probability" if covariance in ("sandwich", "cluster") else "frequency"
+    if weights not in (None, "frequency", "probability"):
+        raise InvalidParameterError(f"weights must be 'frequency', 'probability' or None, got {weights!r}.")
+    if weights is not None and weights != usual and covariance != "sandwich":
+        raise InvalidParameterError(
+            f"weights={weights!r} does not go with covariance={covariance!r}, which takes them for those of "
+            f"{usual}; covariance='sandwich' takes either."
+        )
+    return weights or usual
+
+
+def _clusters(groups, X):
+    """Codes (n,) of the clusters of the rows, and how many there are; none without groups."""
+    if groups is None:
+        return np.zeros(0, dtype=int), 0
+    if is_lazy(X):
+        raise InvalidParameterError("groups need X in memory, but X is on Dask; X.compute() fetches it.")
+    groups = np.asarray(in_memory(groups))
+    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    if groups.ndim != 1 or len(groups) != n_rows:
+        raise InvalidParameterError(f"groups must have a label for each of {n_rows} rows, got shape {groups.shape}.")
+    if groups.dtype.kind == "f" and not np.isfinite(groups).all():
+        raise InvalidParameterError("groups must have a label for each row, but holds NaN or infinity.")
+    labels, codes = np.unique(groups, return_inverse=True)
+    if len(labels) < 2:
+        raise InvalidParameterError(f"groups must have two clusters or more, got {listed(labels)}.")
+    return codes, len(labels)
+
+
+def _observations(problem):
+    """Rows of positive weight, and their weights in sum."""
+
+    def program(block):
+        weight = np.asarray(block.targets.sample_weight[block.at])
+        return np.count_nonzero(weight), weight.sum()
+
+    n_rows, n_weighted = problem.rows.summed(program)
+    return int(n_rows), float(n_weighted)
+
+
+def _figures(fitted, optimum, n):
+    """What is above a table: likelihoods, criteria, degrees of freedom, and how the fit ended."""
+    problem, classifier = optimum.problem, fitted.classifier
+    n_parameters = len(optimum.maps)
+    effective = float(n_parameters)
+    if not problem.penalty.is_zero:
+        # A penalised direction counts by the share of its curvature that the rows have.
+        variances = np.diag(optimum.covariance()).reshape(problem.shape[::-1])[:, int(problem.fit_intercept) :]
+        effective -= float((problem.penalty.ridge * problem.total * variances).sum())
+    n_intercepts = problem.fit_intercept * optimum.curvature.classes.size
+    figures = {
+        "model": type(classifier).__name__,
+        "loss": classifier._fitted_loss,
+        "C": float(classifier.C),
+        "n": n,
+        "n_parameters": n_parameters,
+        "df_model": effective - n_intercepts,
+        "df_residual": n - effective,
+        "is_certified": bool(classifier.is_certified_),
+        "gap": optimum.missed,
+        "log_likelihood": np.nan,
+        "null_log_likelihood": np.nan,
+        "pseudo_r2": np.nan,
+        "aic": np.nan,
+        "bic": np.nan,
+    }
+    if type(classifier._fitted_loss) is CrossEntropy:
+        coef, _ = problem.split(optimum.params)
+        log_likelihood = -problem.total * (optimum.value - problem.penalty.value(coef))
+        null = _null_log_likelihood(problem.rows.targets)
+        figures |= {
+            "log_likelihood": log_likelihood,
+            "null_log_likelihood": null,
+            "pseudo_r2": 1 - log_likelihood / null,
+            "aic": 2 * (effective - log_likelihood),
+            "bic": effective * np.log(n) - 2 * log_likelihood,
+        }
+    return figures
+
+
+def _null_log_likelihood(targets):
+    """The log-likelihood of the best intercepts alone."""
+    mass = targets.mass[:, targets.outputs] if targets.mass.ndim == 2 else targets.mass
+    return float(xlogy(mass, mass / mass.sum(axis=0)).sum())
+
+
+def _infinite(optimum):
+    """Directions (r, k, p) of theta that rows which are not separated do not see, and the one (k, p) that separates."""
+    problem, curvature = optimum.problem, optimum.curvature
+    n_columns, n_outputs = problem.shape
+    recessions = optimum.recessions or [None]
+    if not any(recessions):
+        return np.zeros((0, n_outputs, n_columns)), np.zeros((n_outputs, n_columns))
+
+    def theta(reduced, output):
+        by_class = reduced
+        if problem.are_separate:
+            by_class = np.zeros((*reduced.shape[:-1], n_outputs))
+            by_class[..., output] = reduced[..., 0]
+        else:
+            by_class = curvature.classes.expanded(reduced)
+        flat = curvature.standardisation.to_params(by_class.copy())
+        return optimum.theta(flat.reshape(*flat.shape[:-2], -1))
+
+    found = [(output, one) for output, one in enumerate(recessions) if one is not None]
+    # In units in which a column's spread is 1, so that what is small can be told from rounding.
+    scale = np.append(np.ones(int(problem.fit_intercept)), curvature.standardisation.scale)
+    unseen = np.concatenate([theta(one.unseen, output) for output, one in found])
+    return scale * unseen, scale * sum(theta(one.direction, output) for output, one in found)
+
+
+def _notes(fitted, optimum, figures, *, is_weighted):
+    """What has to be said below a table for its numbers to be read right."""
+    classifier, problem = fitted.classifier, optimum.problem
+    kind, notes = figures["covariance"], []
+    change = abs(optimum.value_of_fit - classifier.loss_)
+    if change > CHANGE_OF_LOSS * max(abs(classifier.loss_), 1e-6):
+        notes.append(
+            f"The loss at the model's coefficients is {optimum.value_of_fit:.6g}, but was {classifier.loss_:.6g} when "
+            "it was fitted: X, y, weights, parameters or the prior are not those of the fit. The table is of what is "
+            "given here."
+        )
+    if optimum.missed > ENOUGH:
+        distance = np.sqrt(2 * optimum.missed)
+        notes.append(
+            f"Estimates are up to {distance:.1g} standard errors from their optimum, which steps did not reach."
+        )
+    if any(optimum.recessions or []):
+        notes.append(
+            "Classes are separated (see skce.inference.separation): estimates that are infinite do not exist, and the "
+            "others are those of the limit."
+        )
+    elif optimum.recessions is None:
+        notes.append("It was not found out whether classes are separated: the linear program would be too large.")
+    if kind == "laplace":
+        prior = f"normal of variance C = {classifier.C:g} for coefficients" if np.isfinite(classifier.C) else "flat"
+        notes.append(
+            f"Laplace's approximation of a posterior (prior: {prior}, flat for intercepts): mode, spread and credible "
+            "intervals; P is the posterior probability of the other sign."
+        )
+    elif not problem.penalty.is_zero:
+        notes.append(
+            f"C = {classifier.C:g} is finite: estimates are penalised, shrunken towards 0. Errors and intervals are "
+            "about what the penalised fit estimates, not about what it shrank."
+        )
+    is_likelihood = type(classifier._fitted_loss) is CrossEntropy and not classifier._fitted_smoothing
+    if kind == "hessian" and not is_likelihood:
+        notes.append("The loss is not a likelihood of the labels: covariance='sandwich' has the right errors.")
+    elif kind == "hessian" and (is_weighted or classifier.class_weight is not None):
+        notes.append(
+            "Weights count as frequencies, copies of a row. If they are of importance, of classes or of a sampling "
+            "design, covariance='sandwich' has the right errors."
+        )
+    return notes

@@ -1,0 +1,122 @@
+"""The fitted classifier that a model is, or that it ends in, with what it sees of X, and the names of what it sees."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skce._checks import InvalidParameterError
+from skce._labels.places import listed
+from skce._solver.problem import Problem
+from skce._types import Array
+from skce.estimators.base import CrossEntropyClassifier
+from skce.estimators.training_set import problem_of
+from skce.inference.optimum import Optimum, optimum_of
+
+# How rows of the table are called that stand for the intercept.
+INTERCEPT = "intercept"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A ``classifier``, ``X`` as it sees it, and the ``names`` (d,) of the features."""
+
+    classifier: CrossEntropyClassifier
+    X: Any
+    names: list[str]
+
+    @property
+    def link(self):
+        """What kind of problem was fitted."""
+        return self.classifier._fitted_link
+
+    @contextmanager
+    def problem(self, y: Any, sample_weight: Any) -> Iterator[Problem]:
+        """The Problem that the classifier has solved, if X, y and weights are those of its fit."""
+        with problem_of(self.classifier, self.X, y, sample_weight) as problem:
+            n_outputs = problem.rows.targets.n_outputs
+            if n_outputs != len(self.classifier.coef_):
+                raise ValueError(
+                    f"y has {n_outputs} labels, but the model was fitted to {len(self.classifier.coef_)}: "
+                    f"{listed(self.classifier.classes_)}."
+                )
+            if not len(problem.rows.targets.outputs):
+                raise ValueError("The model is a constant: y has samples of positive weight of one class alone.")
+            self._check_classes(problem.rows.targets)
+            yield problem
+
+    def _check_classes(self, targets):
+        """Raise unless samples are of those classes that coefficients were fitted to."""
+        classifier = self.classifier
+        if self.link.is_multilabel:
+            expected = (classifier.class_prior_ > 0) & (classifier.class_prior_ < 1)
+        else:
+            expected = classifier.class_prior_ * classifier.class_weight_ > 0
+        if len(classifier.coef_) == 1 or classifier._fitted_smoothing:
+            return
+        if not np.array_equal(targets.outputs, np.flatnonzero(expected)):
+            raise ValueError(
+                f"y has samples of positive weight of the classes {listed(classifier.classes_[targets.outputs])}, but "
+                f"the model was fitted to {listed(classifier.classes_[expected])}."
+            )
+
+    def optimum(self, problem: Problem) -> Optimum:
+        """The Optimum of that problem."""
+        outputs = problem.rows.targets.outputs
+        return optimum_of(problem, self.classifier.coef_[outputs], self.classifier.intercept_[outputs], self.names)
+
+
+def fitted(model: Any, X: Any) -> Fitted:
+    """The Fitted of a model, or of a pipeline, a search or a frozen estimator that ends in one, and an X for it."""
+    check_is_fitted(model)
+    names = None
+    while not isinstance(model, CrossEntropyClassifier):
+        if isinstance(model, FrozenEstimator):
+            model = model.estimator
+        elif hasattr(model, "best_estimator_"):
+            model = model.best_estimator_
+        elif hasattr(model, "steps"):
+            if len(model.steps) > 1:
+                with suppress(AttributeError, ValueError):  # a step may not know names
+                    names = list(model[:-1].get_feature_names_out())
+                X = model[:-1].transform(X)
+            model = model.steps[-1][1]
+        else:
+            raise TypeError(f"model must be a SoftmaxRegressor, a OneVsAllClassifier or end in one, got {model!r}.")
+        check_is_fitted(model)
+    return Fitted(model, X, _checked_names(model, X, names))
+
+
+def _checked_names(classifier, X, names):
+    """Names (d,) of the features of a classifier, or an error if X has others."""
+    n_features = classifier.n_features_in_
+    shape = X.shape if hasattr(X, "shape") else np.shape(X)
+    if len(shape) == 2 and shape[1] != n_features:
+        raise ValueError(f"X has {shape[1]} features, but the model was fitted to {n_features}.")
+    of_fit = getattr(classifier, "feature_names_in_", None)
+    columns = getattr(X, "columns", None)
+    if of_fit is not None and columns is not None and list(columns) != list(of_fit):
+        raise ValueError(f"X has the columns {list(columns)}, but the model was fitted to {list(of_fit)}.")
+    if of_fit is None:
+        of_fit = names if names is not None else columns
+    if of_fit is None or len(of_fit) != n_features:
+        return [f"x{feature}" for feature in range(n_features)]
+    return [str(name) for name in of_fit]
+
+
+def places_of_names(parameter: str, given: Any, names: list[str]) -> Array:
+    """Indices of the features that ``given``, a name, an index or several of them, are among ``names``."""
+    several = [given] if isinstance(given, str | int | np.integer) else list(given)
+    places = []
+    for one in several:
+        if isinstance(one, str) and names.count(one) == 1:
+            places.append(names.index(one))
+        elif not isinstance(one, str | bool) and isinstance(one, int | np.integer) and 0 <= one < len(names):
+            places.append(int(one))
+        else:
+            raise InvalidParameterError(f"{parameter} must name features, of {', '.join(names)}, got {one!r}.")
+    return np.array(places, dtype=int)

@@ -1,0 +1,204 @@
+"""Tests of hypotheses: Wald's, of coefficients of one fit; and the likelihood ratio of two."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import chdtrc
+
+from skce._checks import InvalidParameterError
+from skce._labels.places import listed
+from skce._types import Array, ArrayLike
+from skce.inference.covariance import Covariance
+from skce.inference.estimates import estimates_of
+from skce.inference.fitted import fitted, places_of_names
+from skce.inference.summary import Summary
+from skce.losses import CrossEntropy
+
+# Eigenvalues of a covariance, of a unit diagonal, below which a hypothesis says what others of it say already.
+LEAST_VARIANCE = 1e-9
+
+# What a larger model's log-likelihood may be below a smaller one's, by rounding.
+ROUNDING_OF_RATIO = 1e-8
+
+
+@dataclass(frozen=True)
+class ChiSquaredTest:
+    """A statistic that is chi-squared under a hypothesis.
+
+    Attributes
+    ----------
+    statistic : float
+        The larger, the less the hypothesis agrees with the data.
+    df : int
+        Degrees of freedom.
+    p : float
+        Probability of a statistic of at least this size under the hypothesis.
+    hypothesis : str
+        What was tested.
+    """
+
+    statistic: float
+    df: int
+    p: float
+    hypothesis: str
+
+    def __str__(self):
+        return f"{self.hypothesis}: chi2({self.df}) = {self.statistic:.4f}, p = {self.p:.4g}"
+
+
+def wald_test(fit: Covariance | Summary, hypothesis: Any, value: Any = 0.0) -> ChiSquaredTest:
+    """Test a linear hypothesis about the coefficients of a fit.
+
+    The statistic of R theta = r is ``(R theta - r)^T (R V R^T)^+ (R theta - r)``, with V the covariance. Its degrees of
+    freedom are the rank of R V R^T: coefficients that sum to zero over K classes have K - 1.
+
+    Parameters
+    ----------
+    fit : Covariance or Summary
+        Of :func:`covariance` or :func:`summary`, whose covariance is used.
+    hypothesis : str, list of str or array-like of shape (n_hypotheses, n_coef)
+        A feature, or several, whose coefficients are all ``value`` for all classes; or R, whose columns are the
+        ``labels`` of the covariance.
+    value : float or array-like of shape (n_hypotheses,), default=0.0
+        r.
+
+    Returns
+    -------
+    ChiSquaredTest
+
+    Raises
+    ------
+    ValueError
+        If there is no such feature, R has another width, the hypotheses contradict each other, or a coefficient has no
+        estimate.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import summary, wald_test
+    >>> X, y = load_wine(return_X_y=True, as_frame=True)
+    >>> X = X[["alcohol", "ash"]]
+    >>> table = summary(SoftmaxRegressor().fit(X, y), X, y)
+    >>> print(wald_test(table, "ash"))
+    ash: chi2(2) = 8.3705, p = 0.01522
+    """
+    covariance = fit.covariance if isinstance(fit, Summary) else fit
+    if not isinstance(covariance, Covariance):
+        raise InvalidParameterError(f"fit must be what summary or covariance return, got {fit!r}.")
+    matrix, name = _matrix_of(covariance, hypothesis)
+    value = np.broadcast_to(np.asarray(value, dtype=float), len(matrix))
+    takes_part = np.abs(matrix).max(axis=0) > 0
+    if np.isnan(np.diag(covariance.matrix)[takes_part]).any():
+        raise ValueError(f"{name} is about coefficients that have no finite estimate: classes are separated.")
+    matrix = matrix[:, takes_part]
+    difference = matrix @ covariance.coef.ravel()[takes_part] - value
+    spread = matrix @ covariance.matrix[np.ix_(takes_part, takes_part)] @ matrix.T
+    scale = np.sqrt(np.diag(spread))
+    if not (scale > 0).all():
+        raise ValueError(f"{name} must be about coefficients that vary, but a row of the hypothesis is 0.")
+    difference, spread = difference / scale, spread / scale / scale[:, None]
+    values, vectors = np.linalg.eigh(spread)
+    is_free = values > LEAST_VARIANCE * values[-1]
+    components = vectors.T @ difference
+    if np.abs(components[~is_free]).max(initial=0) > 1e-6 * max(np.abs(components).max(), 1.0):
+        raise ValueError(f"{name} contradicts itself: what it says of some coefficients follows from others otherwise.")
+    statistic = float((components[is_free] ** 2 / values[is_free]).sum())
+    return _chi_squared(statistic, int(is_free.sum()), name)
+
+
+def likelihood_ratio_test(
+    small: Any, large: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+) -> ChiSquaredTest:
+    """Test a smaller model against a larger one that contains it, by the ratio of their likelihoods.
+
+    The statistic is twice the difference of the log-likelihoods, and its degrees of freedom that of the parameters.
+
+    Parameters
+    ----------
+    small, large : fitted estimators
+        Models of cross-entropy without penalty (C=inf), smoothing and class weights, or pipelines that end in one. The
+        smaller is nested in the larger, and both were fitted to these rows.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        What both were fitted to; of a DataFrame each takes the columns that it was fitted to.
+    y, sample_weight
+        The labels, and weights that are frequencies.
+
+    Returns
+    -------
+    ChiSquaredTest
+
+    Raises
+    ------
+    ValueError
+        If the models have a penalty or another loss, differ in their classes, or are not nested as far as their numbers
+        of parameters and their likelihoods tell.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_wine
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import likelihood_ratio_test
+    >>> X, y = load_wine(return_X_y=True, as_frame=True)
+    >>> X = X[["alcohol", "ash"]]
+    >>> small = SoftmaxRegressor(C=np.inf).fit(X[["alcohol"]], y)
+    >>> large = SoftmaxRegressor(C=np.inf).fit(X, y)
+    >>> print(likelihood_ratio_test(small, large, X, y))
+    Likelihood ratio: chi2(2) = 13.3619, p = 0.001255
+    """
+    of_models = [_likelihood(name, model, X, y, sample_weight) for name, model in (("small", small), ("large", large))]
+    (small_figures, small_classes), (large_figures, large_classes) = of_models
+    if listed(small_classes) != listed(large_classes):
+        raise ValueError(f"small and large have other classes: {listed(small_classes)} and {listed(large_classes)}.")
+    df = large_figures["n_parameters"] - small_figures["n_parameters"]
+    log_ratio = large_figures["log_likelihood"] - small_figures["log_likelihood"]
+    if df <= 0 or log_ratio < -ROUNDING_OF_RATIO * abs(large_figures["log_likelihood"]):
+        raise ValueError(
+            f"small must be nested in large, but they have {small_figures['n_parameters']} and "
+            f"{large_figures['n_parameters']} parameters and log-likelihoods of {small_figures['log_likelihood']:.6g} "
+            f"and {large_figures['log_likelihood']:.6g}."
+        )
+    return _chi_squared(2 * max(log_ratio, 0.0), df, "Likelihood ratio")
+
+
+def _chi_squared(statistic, df, hypothesis):
+    """The ChiSquaredTest of a statistic."""
+    return ChiSquaredTest(float(statistic), df, float(chdtrc(df, statistic)), hypothesis)
+
+
+def _matrix_of(covariance: Covariance, hypothesis: Any) -> tuple[Array, str]:
+    """The matrix (h, q) of a hypothesis, and what to call it."""
+    n_contrasts, n_columns = covariance.coef.shape
+    names = [hypothesis] if isinstance(hypothesis, str) else hypothesis
+    if isinstance(names, list | tuple) and all(isinstance(one, str) for one in names) and len(names):
+        columns = places_of_names("hypothesis", names, covariance.features)
+        matrix = np.kron(np.eye(n_contrasts), np.eye(n_columns)[columns])
+        return matrix, ", ".join(names)
+    matrix = np.atleast_2d(np.asarray(hypothesis, dtype=float))
+    if matrix.ndim != 2 or matrix.shape[1] != n_contrasts * n_columns or not np.isfinite(matrix).all():
+        raise InvalidParameterError(
+            f"hypothesis must name features or be a finite matrix of {n_contrasts * n_columns} columns, those of the "
+            f"covariance's labels, got shape {matrix.shape}."
+        )
+    return matrix, "Linear hypothesis"
+
+
+def _likelihood(name, model, X, y, sample_weight):
+    """Figures of a model, and its classes, or an error if it is not one of maximum likelihood."""
+    of_fit = getattr(model, "feature_names_in_", None)
+    if of_fit is not None and hasattr(X, "columns"):
+        lacking = [column for column in of_fit if column not in X.columns]
+        if lacking:
+            raise ValueError(f"X lacks columns that {name} was fitted to: {lacking}.")
+        X = X[list(of_fit)]
+    one = fitted(model, X)
+    classifier = one.classifier
+    is_likelihood = type(classifier._fitted_loss) is CrossEntropy and not classifier._fitted_smoothing
+    if not is_likelihood or np.isfinite(classifier.C) or classifier.class_weight is not None:
+        raise InvalidParameterError(
+            f"{name} must be a fit of cross-entropy with C=inf and without smoothing or class weights, whose loss is a "
+            f"likelihood, got {classifier!r}."
+        )
+    return estimates_of(one, y, sample_weight).figures, classifier.classes_

@@ -1,0 +1,190 @@
+"""Intervals of predicted probabilities: the delta method, on the logit scale of each class's own probability."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skce._checks import InvalidParameterError
+from skce._kernels.sigmoid import sigmoid
+from skce._kernels.softmax import softmax
+from skce._labels.places import places_of
+from skce._rows.blocks import rows_of
+from skce._rows.lazy import is_lazy
+from skce._rows.memory import checked_features
+from skce._slices import ELEMENTS_PER_BLOCK, row_slices
+from skce._types import Array, ArrayLike
+from skce.inference.covariance import Covariance, quantile_of
+from skce.inference.estimates import CovarianceKind, Estimates, WeightsMean, estimates_of
+from skce.inference.fitted import Fitted, fitted
+from skce.inference.summary import Summary
+
+# The nearest that an end of an interval comes to 0 or 1, of which a probability is strictly between.
+LEAST, MOST = np.finfo(float).tiny, 1 - np.finfo(float).epsneg
+
+
+@dataclass(frozen=True, eq=False)
+class ProbabilityIntervals:
+    """Probabilities with intervals, made by :func:`probability_intervals`.
+
+    Attributes
+    ----------
+    probabilities, lower, upper : ndarray of shape (n_samples, n_classes)
+        At the optimum of the fit, and the ends of their intervals, all in (0, 1).
+    classes : ndarray of shape (n_classes,)
+        Classes, or labels.
+    """
+
+    probabilities: Array
+    lower: Array
+    upper: Array
+    classes: Array
+
+    def to_frame(self) -> Any:
+        """The three side by side as a pandas DataFrame, a row for each sample."""
+        import pandas as pd
+
+        parts = {"probability": self.probabilities, "lower": self.lower, "upper": self.upper}
+        columns = pd.MultiIndex.from_product([parts, self.classes], names=["", "class"])
+        return pd.DataFrame(np.hstack(list(parts.values())), columns=columns)
+
+
+def probability_intervals(
+    model: Any,
+    X_new: ArrayLike,
+    X: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    *,
+    covariance: CovarianceKind | Covariance | Summary = "hessian",
+    groups: ArrayLike | None = None,
+    confidence: float = 0.95,
+    small_sample: bool = False,
+    weights: WeightsMean | None = None,
+) -> ProbabilityIntervals:
+    """Return probabilities of new samples with intervals that say how well the fit knows them.
+
+    An interval is that of log(q / (1 - q)), plus and minus so many of its standard errors, turned back into
+    probabilities: within (0, 1) by itself. It speaks of the probability, and not of what will be seen.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        A SoftmaxRegressor or OneVsAllClassifier with ``posterior="model"``, or a pipeline or search that ends in one.
+    X_new : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        Samples to predict.
+    X, y, sample_weight
+        What the model was fitted to; not needed where ``covariance`` is one that has been computed.
+    covariance : {"hessian", "sandwich", "cluster", "laplace"}, Covariance or Summary, default="hessian"
+        Of what errors are taken; see :func:`covariance`.
+    groups, small_sample, weights
+        As for :func:`covariance`.
+    confidence : float, default=0.95
+        Of the intervals, in (0, 1).
+
+    Returns
+    -------
+    ProbabilityIntervals
+
+    Raises
+    ------
+    ValueError
+        If options do not go together, data are not of the shape they should be, or the model predicts recovered
+        probabilities.
+
+    References
+    ----------
+    Xu and Long (2005), "Confidence intervals for predicted outcomes in regression models for categorical outcomes",
+    Stata Journal 5.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import covariance, probability_intervals
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = SoftmaxRegressor().fit(X, y)
+    >>> intervals = probability_intervals(model, X[70:72], covariance=covariance(model, X, y))
+    >>> intervals.lower.round(3)
+    array([[0.   , 0.216, 0.307],
+           [0.002, 0.863, 0.007]])
+    >>> intervals.upper.round(3)
+    array([[0.054, 0.691, 0.782],
+           [0.156, 0.987, 0.097]])
+    """
+    reach = quantile_of(confidence)
+    if is_lazy(X_new):
+        raise InvalidParameterError("X_new must be in memory, but is on Dask; X_new.compute() fetches it.")
+    new = fitted(model, X_new)
+    options = {"groups": groups, "small_sample": small_sample, "weights": weights}
+    estimates = estimates_for(model, X, y, sample_weight, covariance, options)
+    check_predicts_itself(new)
+    features = checked_features(new.classifier, new.X, reset=False)
+    classes = new.classifier.classes_
+    outputs = places_of(estimates.outputs, classes)
+    probabilities = np.array(new.classifier.predict_proba(new.X), dtype=float)
+    lower, upper = probabilities.copy(), probabilities.copy()
+    about = estimates.about_mean
+    n_outputs, n_columns = about.theta.shape
+    for at in row_slices(len(probabilities), max(ELEMENTS_PER_BLOCK // (n_outputs**2 * n_columns), 1)):
+        design = about.design(rows_of(features, at))
+        logits, derivative = _logits_derivative(new.link, about.theta @ design.T)
+        error = _standard_errors(about.covariance, design, derivative)
+        columns = np.arange(len(classes)) if len(logits) == len(classes) else outputs
+        for target, shift in ((probabilities, 0.0), (lower, -reach), (upper, reach)):
+            target[at, columns] = np.clip(sigmoid(logits + shift * error)[1], LEAST, MOST).T
+    return ProbabilityIntervals(probabilities, lower, upper, classes)
+
+
+def estimates_for(model: Any, X: Any, y: Any, sample_weight: Any, covariance: Any, options: dict) -> Estimates:
+    """Estimates that ``covariance`` has, if it is one, or those of a kind of it."""
+    if isinstance(covariance, Summary):
+        covariance = covariance.covariance
+    if isinstance(covariance, Covariance):
+        if options["groups"] is not None or options["small_sample"] or options["weights"] is not None:
+            raise InvalidParameterError("groups, small_sample and weights are for a covariance that is not given.")
+        return covariance._estimates
+    if X is None or y is None:
+        raise InvalidParameterError(
+            f"X and y, to which the model was fitted, must be given for covariance={covariance!r}; or pass what "
+            "skce.inference.covariance has returned."
+        )
+    return estimates_of(fitted(model, X), y, sample_weight, covariance=covariance, **options)
+
+
+def check_predicts_itself(one: Fitted) -> None:
+    """Raise if a model predicts other probabilities than its coefficients say."""
+    if one.classifier.posterior != "model":
+        raise InvalidParameterError(
+            f"model must have posterior='model', got {one.classifier.posterior!r}: errors are those of the "
+            "probabilities of its coefficients, which it does not predict."
+        )
+
+
+def _logits_derivative(link, logits):
+    """Logits log(q / (1 - q)) (K, m) of the probabilities, and derivatives (K, k, m), for logits (k, m) of a fit."""
+    n_outputs, n_rows = logits.shape
+    if link.is_multilabel:
+        return logits, np.broadcast_to(np.eye(n_outputs)[:, :, None], (n_outputs, n_outputs, n_rows))
+    if link.are_separate and n_outputs == 1:
+        both = np.array([[-1.0], [1.0]])
+        return both * logits, np.broadcast_to(both[:, :, None], (2, 1, n_rows))
+    scores, slopes = (logits.copy(), 1.0)
+    if link.are_separate:
+        scores, slopes = sigmoid(logits)[0], sigmoid(-logits)[1]
+    log_q, q, rest = softmax(scores)
+    rest = np.maximum(rest, LEAST)
+    derivative = -(q * slopes)[None] / rest[:, None]
+    places = np.arange(n_outputs)
+    derivative[places, places] = np.broadcast_to(slopes, q.shape)
+    return log_q - np.log(rest), derivative
+
+
+def _standard_errors(covariance, design, derivative):
+    """Standard errors (K, m) of logits whose derivatives (K, k, m) by those of the fit are given; design (m, p)."""
+    n_outputs, n_columns = derivative.shape[1], design.shape[1]
+    by_output = covariance.reshape(n_outputs, n_columns, n_outputs, n_columns)
+    products = np.tensordot(design, by_output, axes=([1], [1]))  # (m, k, k, p)
+    of_logits = np.einsum("mklp,mp->klm", products, design)
+    variance = np.einsum("ckm,klm,clm->cm", derivative, of_logits, derivative, optimize=True)
+    return np.sqrt(np.maximum(variance, 0))

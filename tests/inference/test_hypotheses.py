@@ -1,0 +1,86 @@
+"""Wald's test against statsmodels and by hand; the likelihood ratio against twice the difference."""
+
+import numpy as np
+import pytest
+import scipy.stats
+from sklearn.compose import make_column_transformer
+from sklearn.pipeline import make_pipeline
+
+from skce import SoftmaxRegressor
+from skce.inference import covariance, likelihood_ratio_test, summary, wald_test
+from tests.inference.problems import SETS, statsmodels_fit, statsmodels_set
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_feature_over_all_classes(name):
+    X, y = statsmodels_set(name)
+    theirs = statsmodels_fit(X, y)
+    model = SoftmaxRegressor(C=np.inf).fit(X, y)
+    column = X.columns[1]
+    n_contrasts, n_columns = len(np.unique(y)) - 1, X.shape[1] + 1
+    matrix = np.kron(np.eye(n_contrasts), np.eye(n_columns)[2])
+    params, cov = np.asarray(theirs.params).T.ravel(), np.asarray(theirs.cov_params())
+    difference = matrix @ params
+    expected = difference @ np.linalg.solve(matrix @ cov @ matrix.T, difference)
+    for reference in (None, y.min(), y.max()):
+        test = wald_test(summary(model, X, y, reference=reference), column)
+        assert test.statistic == pytest.approx(expected, rel=1e-6)
+        assert test.df == n_contrasts
+        assert test.p == pytest.approx(scipy.stats.chi2.sf(expected, n_contrasts), rel=1e-5)
+
+
+def test_a_linear_hypothesis():
+    X, y = statsmodels_set("spector")
+    theirs = statsmodels_fit(X, y)
+    fit = covariance(SoftmaxRegressor(C=np.inf).fit(X, y), X, y)
+    matrix = np.array([[0.0, 1, 0, -1], [0, 0, 2, 0]])
+    expected = theirs.wald_test((matrix, [0.5, 0.1]), scalar=True)
+    test = wald_test(fit, matrix, [0.5, 0.1])
+    assert test.statistic == pytest.approx(float(expected.statistic), rel=1e-6)
+    assert test.p == pytest.approx(float(expected.pvalue), rel=1e-6)
+    assert "chi2(2)" in str(test)
+
+
+def test_hypotheses_that_cannot_be_tested():
+    X, y = statsmodels_set("spector")
+    fit = covariance(SoftmaxRegressor(C=np.inf).fit(X, y), X, y)
+    with pytest.raises(ValueError, match="must name features"):
+        wald_test(fit, "height")
+    with pytest.raises(ValueError, match="4 columns"):
+        wald_test(fit, np.eye(3))
+    with pytest.raises(ValueError, match="contradicts"):
+        wald_test(fit, [[0.0, 1, 0, 0], [0, 1, 0, 0]], [0, 1])
+    with pytest.raises(ValueError, match="row of the hypothesis is 0"):
+        wald_test(fit, [[0.0, 0, 0, 0], [0, 1, 0, 0]])
+    with pytest.raises(ValueError, match="summary or covariance"):
+        wald_test("fit", "GPA")
+
+
+@pytest.mark.parametrize("name", ["spector", "anes96"])
+def test_the_likelihood_ratio(name):
+    X, y = statsmodels_set(name)
+    fewer = X[X.columns[:2]]
+    small, large = SoftmaxRegressor(C=np.inf).fit(fewer, y), SoftmaxRegressor(C=np.inf).fit(X, y)
+    statistic = 2 * (statsmodels_fit(X, y).llf - statsmodels_fit(fewer, y).llf)
+    df = (X.shape[1] - 2) * (len(np.unique(y)) - 1)
+    test = likelihood_ratio_test(small, large, X, y)
+    assert test.statistic == pytest.approx(statistic, rel=1e-8)
+    assert test.df == df
+    assert test.p == pytest.approx(scipy.stats.chi2.sf(statistic, df), rel=1e-6)
+    chosen = make_column_transformer(("passthrough", list(fewer.columns)))
+    pipeline = make_pipeline(chosen, SoftmaxRegressor(C=np.inf)).fit(X, y)
+    assert likelihood_ratio_test(pipeline, large, X, y).statistic == pytest.approx(statistic, rel=1e-8)
+
+
+def test_models_that_have_no_likelihood_ratio():
+    X, y = statsmodels_set("spector")
+    small, large = SoftmaxRegressor(C=np.inf).fit(X[["GPA"]], y), SoftmaxRegressor(C=np.inf).fit(X, y)
+    with pytest.raises(ValueError, match="nested"):
+        likelihood_ratio_test(large, small, X, y)
+    with pytest.raises(ValueError, match="C=inf"):
+        likelihood_ratio_test(SoftmaxRegressor().fit(X[["GPA"]], y), large, X, y)
+    with pytest.raises(ValueError, match="lacks columns"):
+        likelihood_ratio_test(small, large, X[["GPA"]], y)
+    other = SoftmaxRegressor(C=np.inf).fit(X, np.where(y, 5, 4))
+    with pytest.raises(ValueError, match="classes"):
+        likelihood_ratio_test(small, other, X, y)

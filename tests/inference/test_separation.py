@@ -1,0 +1,169 @@
+"""Separation against brute force over the rays of its cone, and in tables."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
+
+from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce.inference import influence, separation, summary, wald_test
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def constraints(X, y, n_classes):
+    """Rows of A, where A v >= 0 says that v (K - 1, p), against the first class, never errs; and which rows of X."""
+    rows, of_rows = [], []
+    for i, x in enumerate(np.column_stack([np.ones(len(y)), X])):
+        for other in range(n_classes):
+            if other != y[i]:
+                row = np.zeros((n_classes, len(x)))
+                row[y[i]], row[other] = x, -x
+                rows.append(row[1:].ravel())
+                of_rows.append(i)
+    return np.array(rows), np.array(of_rows)
+
+
+def strict_by_brute_force(A):
+    """Which constraints some v makes strict: any ray of the cone is where all but one dimension are tight."""
+    strict = np.zeros(len(A), dtype=bool)
+    for chosen in itertools.combinations(range(len(A)), A.shape[1] - 1):
+        _, values, vectors = np.linalg.svd(A[list(chosen)])
+        if values[-1] < 1e-9:
+            continue
+        for ray in (vectors[-1], -vectors[-1]):
+            if (A @ ray >= -1e-9).all():
+                strict |= A @ ray > 1e-9
+    return strict
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_problems_by_brute_force(seed):
+    rng = np.random.default_rng(seed)
+    n_classes, n_features, n_samples = (2, 2, 9) if seed % 2 else (3, 1, 9)
+    while True:
+        X = rng.integers(-2, 3, size=(n_samples, n_features)).astype(float)
+        y = np.append(np.arange(n_classes), rng.integers(0, n_classes, size=n_samples - n_classes))
+        # Towards separation, which coin flips seldom have.
+        y = np.where(
+            rng.uniform(size=n_samples) < 0.7, np.clip(np.round(X[:, 0] + 0.5), 0, n_classes - 1).astype(int), y
+        )
+        A, of_rows = constraints(X, y, n_classes)
+        if len(np.unique(y)) == n_classes and np.linalg.matrix_rank(A) == A.shape[1]:
+            break
+    strict = strict_by_brute_force(A)
+    ours = separation(X, y)
+    assert ours.kind == ("complete" if strict.all() else "quasi-complete" if strict.any() else "none")
+    expected = np.zeros(n_samples, dtype=bool)
+    expected[of_rows[strict]] = True
+    np.testing.assert_array_equal(ours.rows, expected)
+    # A coefficient has an estimate where it is a combination of what the other constraints see.
+    seen = A[~strict]
+    n_columns = n_features + 1
+    against_first = np.kron(np.eye(n_classes) - 1 / n_classes, np.eye(n_columns))[:, n_columns:]
+    if n_classes == 2:
+        against_first = np.eye(n_columns)
+    for coef, is_infinite in zip(against_first, np.isinf(ours.infinite).ravel(), strict=True):
+        with_coef = np.linalg.matrix_rank(np.vstack([seen, coef]), tol=1e-9)
+        assert is_infinite == (with_coef > (np.linalg.matrix_rank(seen, tol=1e-9) if len(seen) else 0))
+
+
+def test_iris():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    ours = separation(X, y)
+    assert ours.kind == "quasi-complete"
+    assert ours.rows.all()
+    assert "0" in ours.classes
+    assert set(ours.columns) <= set(X.columns)
+    assert "Quasi-complete separation, along petal" in str(ours)
+    rest = separation(X[y > 0], y[y > 0])
+    assert rest.kind == "none"
+    assert not rest.is_separated
+    assert "No separation" in str(rest)
+    assert separation(X[y < 2], y[y < 2]).kind == "complete"
+
+
+@pytest.mark.parametrize("counts", [[5, 3, 4, 2], [5, 0, 4, 2], [5, 0, 0, 2], [0, 3, 4, 2]])
+def test_two_by_two_tables(counts):
+    x, y = np.repeat([0, 0, 1, 1], counts).astype(float), np.repeat([0, 1, 0, 1], counts)
+    kind = {0: "none", 1: "quasi-complete", 2: "complete"}[counts.count(0)]
+    ours = separation(x[:, None], y)
+    assert ours.kind == kind
+    if kind == "quasi-complete":
+        # The intercept is the log odds at x = 0: without estimate only where a cell of that row is empty.
+        assert np.isinf(ours.infinite[0]).tolist() == [True, True]
+        odds = np.log(counts[3] / counts[2])
+        table = summary(SoftmaxRegressor(C=np.inf).fit(x[:, None], y), x[:, None], y)
+        assert table.coef[0, 1] == (np.inf if counts[1] == 0 else -np.inf)
+        coded = (1 - x)[:, None]  # the intercept is then that of the full row
+        table = summary(SoftmaxRegressor(C=np.inf).fit(coded, y), coded, y)
+        assert table.coef[0, 0] == pytest.approx(odds)
+        assert table.std_err[0, 0] == pytest.approx(np.sqrt(1 / counts[2] + 1 / counts[3]))
+        assert np.isinf(table.coef[0, 1])
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-7])
+def test_a_perfect_dummy_is_named_and_the_rest_of_the_table_is_that_of_the_other_rows(tol, rng):
+    x, flag = rng.normal(size=200), (rng.uniform(size=200) < 0.1).astype(float)
+    y = np.where(flag == 1, 1, rng.uniform(size=200) < 1 / (1 + np.exp(-x))).astype(int)
+    X = pd.DataFrame({"x": x, "flag": flag})
+    ours = separation(X, y)
+    assert (ours.kind, ours.columns, ours.classes) == ("quasi-complete", ["flag"], ["1"])
+    np.testing.assert_array_equal(ours.infinite, [[0, 0, np.inf]])
+    np.testing.assert_array_equal(ours.rows, flag == 1)
+    table = summary(SoftmaxRegressor(C=np.inf, tol=tol).fit(X, y), X, y)
+    rest = sm.Logit(y[flag == 0], sm.add_constant(x[flag == 0])).fit(tol=1e-14, disp=0)
+    np.testing.assert_allclose(table.coef[0, :2], rest.params, rtol=1e-8)
+    np.testing.assert_allclose(table.std_err[0, :2], rest.bse, rtol=1e-8)
+    assert table.log_likelihood == pytest.approx(rest.llf, rel=1e-10)
+    assert table.coef[0, 2] == np.inf
+    assert (table.lower[0, 2], table.upper[0, 2]) == (-np.inf, np.inf)
+    assert np.isnan(table.std_err[0, 2])
+    assert "inf" in str(table)
+    assert "Classes are separated" in str(table)
+    assert np.isinf(table.to_frame().loc[("1 against 0", "flag"), "coef"])
+    assert wald_test(table, "x").df == 1
+    with pytest.raises(ValueError, match="no finite estimate"):
+        wald_test(table, "flag")
+    columns = summary(OneVsAllClassifier(C=np.inf).fit(X, np.where(flag, 2, y)), X, np.where(flag, 2, y))
+    assert np.isinf(columns.coef[2, 2])
+
+
+def test_classes_that_overlap_have_finite_contrasts():
+    X, y = load_iris(return_X_y=True)
+    with pytest.warns(ConvergenceWarning, match="separable"):
+        model = SoftmaxRegressor(C=np.inf).fit(X, y)
+    table = summary(model, X, y, reference=1)
+    assert np.isinf(table.coef[0]).all()
+    rest = sm.Logit(y[y > 0] - 1, sm.add_constant(X[y > 0])).fit(method="newton", maxiter=100, disp=0)
+    np.testing.assert_allclose(table.coef[1], rest.params, rtol=1e-6)
+    np.testing.assert_allclose(table.std_err[1], rest.bse, rtol=1e-6)
+
+
+def test_complete_separation_has_no_estimates_at_all():
+    X, y = load_iris(return_X_y=True)
+    X, y = X[y < 2], y[y < 2]
+    table = summary(SoftmaxRegressor(C=np.inf).fit(X, y), X, y)
+    assert np.isinf(table.coef).all()
+    assert np.isnan(table.std_err).all()
+    assert table.log_likelihood == pytest.approx(0, abs=1e-12)
+    assert influence(SoftmaxRegressor(C=np.inf).fit(X, y), X, y).cooks_distance == pytest.approx(0, abs=1e-12)
+
+
+def test_units_of_columns_do_not_matter():
+    X, y = load_iris(return_X_y=True)
+    scaled = separation(X * [1e6, 1e-6, 1, 1] + [0, 0, 1e5, 0], y)
+    np.testing.assert_array_equal(np.isinf(scaled.infinite[:, 1:]), np.isinf(separation(X, y).infinite[:, 1:]))
+
+
+def test_bad_input(rng):
+    with pytest.raises(ValueError, match="class"):
+        separation(rng.normal(size=(5, 2)), np.zeros(5))
+    with pytest.raises(ValueError, match="too large"):
+        separation(rng.normal(size=(30_000, 50)), rng.integers(0, 5, size=30_000))
+    with pytest.raises(ValueError, match="fit_intercept"):
+        separation(rng.normal(size=(5, 2)), [0, 1, 0, 1, 1], fit_intercept="no")
