@@ -149,3 +149,18 @@ def test_every_sweep_is_counted(kind, monkeypatch):
         sweeps.clear()
         solution = solved(LinearObjective(problem))
     assert solution.n_passes == len(sweeps) == solution.pass_curve[-1]
+
+
+def test_logs_of_connections_take_few_passes():
+    # Without the far rows in the model of a step, 155 passes instead of 34.
+    rng = np.random.default_rng(1)
+    is_denied = rng.random(1500) < 0.2
+    sent, received = np.round(np.exp(5 + 3 * rng.standard_normal((2, 1500))))
+    sent = np.where(is_denied, 60 + rng.integers(0, 10, 1500), sent)
+    received[is_denied] = 0
+    packets = np.where(is_denied, 1, 1 + np.round(sent / 800))
+    X = np.c_[sent, received, sent + received, packets, rng.integers(1024, 65535, 1500)]
+    y = np.where(is_denied, 1, np.where(rng.random(1500) < 0.01, 2, 0))
+    model = SoftmaxRegressor().fit(X, y)
+    assert model.is_certified_
+    assert model.n_passes_ <= 60
