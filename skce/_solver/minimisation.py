@@ -30,8 +30,9 @@ COST_OF_STAGE, COST_OF_INEXACT_STAGE = 3.0, 10.0
 # Loss below which an estimate is not believed without a certificate, and the gap that rounding may leave there.
 LEAST_LOSS, LEAST_GAP = 1e-9, 1e-15
 
-# Multiplications of an evaluation from which products in float32 pay, and the suboptimality down to which they do.
-WORK_FOR_FLOAT32 = 2**23
+# Multiplications of an evaluation from which products in float32 pay, and the suboptimality down to which they do. Of
+# fewer, they saved no time on seven tables, and 58 % more passes on one whose loss ends at 1e-6.
+WORK_FOR_FLOAT32 = 3e7
 TOL_OF_FLOAT32 = 1e-4
 
 # How often what a stage believed may be found wrong; each time the next is asked for so much more.
