@@ -194,7 +194,8 @@ def place(number):
 
 def added(*terms):
     """Sums, entry by entry, of lists of numbers or arrays."""
-    return [sum(entries[1:], entries[0]) for entries in zip(*terms, strict=True)]
+    with np.errstate(over="ignore", invalid="ignore"):  # as in a part: workers' threads do not inherit it
+        return [sum(entries[1:], entries[0]) for entries in zip(*terms, strict=True)]
 
 
 def least(*terms):
