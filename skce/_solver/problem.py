@@ -117,12 +117,12 @@ class Iterate:
     params: Array
 
     @cached_property
-    def coef_intercept(self):
+    def coef_intercept(self) -> tuple[Array, Array]:
         """Coef (k, d) and intercept (k,) of the outputs that are optimised."""
         return self.problem.centred(*self.problem.coef_intercept(self.params))
 
     @property
-    def dtype(self):
+    def dtype(self) -> type:
         """The dtype of the parameters: that of X, or float64 where rounding to float32 moves a probability.
 
         The terms of a logit are known to eps of themselves. Those of a column are its root mean square times its

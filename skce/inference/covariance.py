@@ -76,7 +76,7 @@ class Covariance:
         index = pd.MultiIndex.from_tuples(self.labels, names=["class", "feature"])
         return pd.DataFrame(self.matrix, index=index, columns=index)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Covariance(kind={self.kind!r}, contrasts={self.contrasts}, features={self.features})"
 
 

@@ -11,11 +11,13 @@ summed than these, times x. For sigmoids J is diagonal, and all is of each outpu
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from skce._kernels.sigmoid import sigmoid
 from skce._kernels.softmax import softmax
+from skce._types import Array
 from skce.inference.estimates import About
 
 
@@ -26,11 +28,11 @@ class SoftmaxEffects:
     about: About
 
     @property
-    def width(self):
+    def width(self) -> int:
         """Numbers a row that are computed for slopes."""
         return len(self.about.theta) ** 3 + self.about.theta.shape[1]
 
-    def slope_sums(self, X, weight):
+    def slope_sums(self, X: Any, weight: Array) -> tuple[Array, ...]:
         """Sums over rows X (m, d): w q (K,), w q q (K, K), and with x of one, two and three q (..., p)."""
         design = self.about.design(X)
         _, q, _ = softmax(self.about.theta @ design.T)
@@ -46,7 +48,7 @@ class SoftmaxEffects:
             triples.reshape(n_classes, n_classes, n_classes, -1),
         )
 
-    def slopes(self, sums):
+    def slopes(self, sums: tuple[Array, ...]) -> tuple[Array, Array]:
         """Slopes (K, d) and their derivatives (K, d, K, p) of those sums."""
         ones, pairs, ones_x, pairs_x, triples_x = sums
         n_classes = len(self.about.theta)
@@ -63,12 +65,12 @@ class SoftmaxEffects:
             derivative[:, feature, :, feature + int(self.about.has_intercept)] += jacobian
         return jacobian @ coef, derivative
 
-    def difference_sums(self, X, weight, feature):
+    def difference_sums(self, X: Any, weight: Array, feature: int) -> tuple[Array, Array]:
         """Sums over rows of the difference (K,) of one indicator, and of its derivative (K, K, p)."""
         design = self.about.design(X)
         column = feature + int(self.about.has_intercept)
         logits = self.about.theta @ design.T
-        difference, derivative = 0, 0
+        difference, derivative = np.zeros(1), np.zeros(1)
         for value, sign in ((1.0, 1.0), (0.0, -1.0)):
             design[:, column] = value - self.about.mean[feature]
             moved = logits + np.outer(self.about.theta[:, column], value - _column(X, feature))
@@ -89,11 +91,11 @@ class SigmoidEffects:
     about: About
 
     @property
-    def width(self):
+    def width(self) -> int:
         """Numbers a row that are computed for slopes."""
         return 4 * len(self.about.theta) + self.about.theta.shape[1]
 
-    def slope_sums(self, X, weight):
+    def slope_sums(self, X: Any, weight: Array) -> tuple[Array, ...]:
         """Sums over rows X (m, d): w p (1 - p) (k,), and w p (1 - p) (1 - 2 p) x (k, p)."""
         design = self.about.design(X)
         logits = self.about.theta @ design.T
@@ -101,7 +103,7 @@ class SigmoidEffects:
         curvature = weight * p * rest
         return curvature.sum(axis=1), (curvature * (rest - p)) @ design
 
-    def slopes(self, sums):
+    def slopes(self, sums: tuple[Array, ...]) -> tuple[Array, Array]:
         """Slopes (k, d) and their derivatives (k, d, k, p) of those sums."""
         curvature, third = sums
         n_outputs, n_columns = self.about.theta.shape
@@ -113,13 +115,13 @@ class SigmoidEffects:
             derivative[output, :, output] = of_output
         return curvature[:, None] * coef, derivative
 
-    def difference_sums(self, X, weight, feature):
+    def difference_sums(self, X: Any, weight: Array, feature: int) -> tuple[Array, Array]:
         """Sums over rows of the differences (k,) of one indicator, and of their derivatives (k, k, p)."""
         design = self.about.design(X)
         column = feature + int(self.about.has_intercept)
         logits = self.about.theta @ design.T
         n_outputs, n_columns = self.about.theta.shape
-        difference, derivative = 0, np.zeros((n_outputs, n_outputs, n_columns))
+        difference, derivative = np.zeros(1), np.zeros((n_outputs, n_outputs, n_columns))
         outputs = np.arange(n_outputs)
         for value, sign in ((1.0, 1.0), (0.0, -1.0)):
             design[:, column] = value - self.about.mean[feature]

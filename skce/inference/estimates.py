@@ -21,7 +21,7 @@ from scipy.special import xlogy
 from skce._checks import InvalidParameterError, check_boolean
 from skce._labels.places import listed, places_of
 from skce._rows.lazy import in_memory, is_lazy
-from skce._types import Array, ArrayLike
+from skce._types import Array, ArrayLike, Link
 from skce.inference.fitted import INTERCEPT, Fitted
 from skce.inference.optimum import ENOUGH
 from skce.inference.scores import products_of_clusters, products_of_scores
@@ -80,12 +80,12 @@ class Estimates:
     notes: list[str]
 
     @property
-    def link(self):
+    def link(self) -> Link:
         """What kind of problem was fitted."""
         return self.fitted.link
 
     @property
-    def is_infinite(self):
+    def is_infinite(self) -> bool:
         """Whether any parameter has no estimate."""
         return len(self.unseen) > 0
 

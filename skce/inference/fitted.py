@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skce._checks import InvalidParameterError
 from skce._labels.places import listed
 from skce._solver.problem import Problem
-from skce._types import Array
+from skce._types import Array, Link
 from skce.estimators.base import CrossEntropyClassifier
 from skce.estimators.training_set import problem_of
 from skce.inference.optimum import Optimum, optimum_of
@@ -30,7 +30,7 @@ class Fitted:
     names: list[str]
 
     @property
-    def link(self):
+    def link(self) -> Link:
         """What kind of problem was fitted."""
         return self.classifier._fitted_link
 

@@ -43,7 +43,7 @@ class ChiSquaredTest:
     p: float
     hypothesis: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.hypothesis}: chi2({self.df}) = {self.statistic:.4f}, p = {self.p:.4g}"
 
 

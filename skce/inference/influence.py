@@ -113,7 +113,7 @@ class Influence:
             by_row |= {(name, output): column for output, column in zip(self.outputs, columns, strict=True)}
         return pd.DataFrame(by_row)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Influence({len(self.leverage)} rows, outputs={self.outputs}, largest={self.largest(3).tolist()})"
 
 

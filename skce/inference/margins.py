@@ -53,7 +53,7 @@ class Margins:
     lower: Array = field(init=False)
     upper: Array = field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         with np.errstate(divide="ignore", invalid="ignore"):
             z = self.effect / self.std_err
         reach = quantile_of(self.confidence) * self.std_err
@@ -84,7 +84,7 @@ class Margins:
             ]
             yield label, columns, names, cells
 
-    def __str__(self):
+    def __str__(self) -> str:
         where = "averaged over the rows" if self.at == "overall" else "at the means of the features"
         lines = [f"Marginal effects, {where}", ""]
         for block in self._blocks():
@@ -93,7 +93,7 @@ class Margins:
 
     __repr__ = __str__
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         return "\n".join(line for block in self._blocks() for line in html_table(*block))
 
 

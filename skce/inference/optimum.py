@@ -71,15 +71,15 @@ class BySecondDerivative:
     dual_point = moved_dual_point = departures = None
 
     @property
-    def is_convex(self):
+    def is_convex(self) -> bool:
         """As of the loss."""
         return self.row_loss.is_convex
 
-    def values_gradient(self, logits, targets, at):
+    def values_gradient(self, logits: Array, targets: Any, at: Any) -> tuple[Any, Array]:
         """As of the loss."""
         return self.row_loss.values_gradient(logits, targets, at)
 
-    def curvature(self, logits, targets, at):
+    def curvature(self, logits: Array, targets: Any, at: Any) -> Any:
         """The second derivatives."""
         return self.row_loss.second_derivative(logits, targets, at)
 
@@ -97,7 +97,7 @@ class Optimum:
 
     problem: Any
     params: Array
-    curvature: ExactCurvature
+    curvature: Any
     factors: list[Array]
     maps: Array
     missed: float
@@ -185,7 +185,7 @@ def check_twice_differentiable(loss: Any) -> None:
         )
 
 
-def polished(problem, params, recessions, value_of_fit=None):
+def polished(problem: Any, params: Array, recessions: Any, value_of_fit: float | None = None) -> "Optimum":
     """The Optimum that Newton's steps lead to; they end early where it is unknown whether there is one."""
     objective, total = LinearObjective(problem), problem.total
     standardisation, last = Standardisation.of(problem), np.inf

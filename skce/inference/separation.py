@@ -50,7 +50,7 @@ class Separation:
         """Whether there are coefficients without an estimate."""
         return self.kind != "none"
 
-    def __str__(self):
+    def __str__(self) -> str:
         if not self.is_separated:
             return "No separation: all coefficients have estimates."
         along = f"along {', '.join(self.columns)}" if self.columns else "by the intercept"

@@ -60,7 +60,7 @@ class Summary:
     lower: Array = field(init=False)
     upper: Array = field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         std_err = self.covariance.standard_errors
         with np.errstate(divide="ignore", invalid="ignore"):
             z = self.coef / std_err
@@ -210,7 +210,7 @@ class Summary:
             ]
             yield contrast, columns, self.features, cells
 
-    def __str__(self):
+    def __str__(self) -> str:
         blocks = [text_table(*block) for block in self._blocks()]
         width = max(len(line) for block in blocks for line in block)
         lines = ["=" * width, *text_pairs(self._header(), width), "=" * width]
@@ -223,7 +223,7 @@ class Summary:
 
     __repr__ = __str__
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         lines = html_pairs(self._header())
         for block in self._blocks():
             lines += html_table(*block)
