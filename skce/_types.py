@@ -59,6 +59,10 @@ class RowCurvature(Protocol):
         """Their traces (m,)."""
         ...
 
+    def diagonals(self) -> Array:
+        """Their diagonals (K, m)."""
+        ...
+
     def product(self, step: Array) -> Array:
         """Their products (K, m) with a step (K, m) of the logits."""
         ...

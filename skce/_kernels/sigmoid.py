@@ -81,6 +81,10 @@ class SigmoidCurvature:
         """Their sums (m,) over the logits of a row."""
         return self.weights.sum(axis=0)
 
+    def diagonals(self):
+        """The curvatures (L, m) themselves."""
+        return self.weights
+
     def product(self, step):
         """Their products (L, m) with a step (L, m) of the logits."""
         return self.weights * step

@@ -127,6 +127,13 @@ class SoftmaxCurvature:
         """Traces (m,)."""
         return self.mass * (1 - (self.q * self.q).sum(axis=0))
 
+    def diagonals(self):
+        """Their diagonals (K, m)."""
+        diagonals = 1 - self.q
+        diagonals *= self.q
+        diagonals *= self.mass
+        return diagonals
+
     def product(self, step):
         """Their products (K, m) with a step (K, m) of the logits."""
         centred = step - (self.q * step).sum(axis=0)

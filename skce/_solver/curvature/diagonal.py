@@ -4,7 +4,7 @@ import numpy as np
 
 from skce._solver.curvature.directions import (
     ROWS_OF_CLASSES,
-    class_directions,
+    preconditioned_classes,
     diagonal_of,
     half_squared_norms,
     ridge_of,
@@ -20,11 +20,11 @@ class DiagonalCurvature:
 
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
-        self.classes = class_directions(objective.problem)
+        self.classes = preconditioned_classes(objective.problem)
         self.is_centred = objective.problem.is_centred
         width = None if objective.rows.is_sparse else objective.rows.shape[1] // 8
         self.sweeps, (self.by_class,) = sums_over_rows(
-            lambda _, curvature: (curvature.total(),), objective, params, ROWS_OF_CLASSES, width
+            lambda _, curvature: (self.classes.summed(curvature),), objective, params, ROWS_OF_CLASSES, width
         )
         by_column = np.append(
             (standardisation.spread / standardisation.scale) ** 2, np.ones(int(objective.problem.fit_intercept))

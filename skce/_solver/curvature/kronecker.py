@@ -4,9 +4,9 @@ import numpy as np
 
 from skce._solver.curvature.directions import (
     ROWS_OF_CLASSES,
-    class_directions,
     diagonal_of,
     half_squared_norms,
+    preconditioned_classes,
     ridge_of,
     sums_over_rows,
     with_floor,
@@ -22,34 +22,43 @@ ROWS_PER_COLUMN = 10
 
 
 class KroneckerCurvature:
-    """A kron G + ridge at ``params``: A by class, G by column, both of rows drawn in proportion to their weight.
+    """A kron G + ridge at ``params``: A by class, G by column about the ``mean`` (d, K) of each class.
 
-    With A = U diag(a) U^T, and V^T (G + R) V = 1 and V^T G V = diag(t) for the ridge R, the product is diagonal in
-    U kron V: a_k t_j + 1 - t_j, exact in the ridge.
+    All are sums over rows drawn in proportion to their weight. Row i has weight m q_ik (1 - q_ik) in class k: intercepts
+    act at the mean of the rows that have any, which is elsewhere for every class. With A = U diag(a) U^T, and
+    V^T (G + R) V = 1 and V^T G V = diag(t) for the ridge R, the product is diagonal in U kron V: a_k t_j + 1 - t_j, exact
+    in the ridge.
     """
 
     is_exact = False
 
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
-        self.classes = class_directions(objective.problem)
-        n_features = objective.rows.shape[1]
+        self.classes = preconditioned_classes(objective.problem)
+        n_features, n_outputs = objective.rows.shape[1], objective.shape[1]
         n_draws = rows_of_moment(n_features)
 
         def sums(block, curvature):
-            columns = standardisation.columns_of(block.X)
-            weighted = curvature.trace() * columns
-            return curvature.total(), weighted.sum(axis=1), weighted @ columns.T
+            columns = standardisation.columns_of(block.X)[:n_features]
+            weights = curvature.diagonals()
+            return (
+                self.classes.summed(curvature),
+                weights.sum(axis=1),
+                columns @ weights.T,
+                (weights.sum(axis=0) * columns) @ columns.T,
+            )
 
-        self.sweeps, (self.by_class, first, second) = sums_over_rows(sums, objective, params, n_draws, n_features // 8)
-        weight = max(diagonal_of(self.by_class).sum(), np.finfo(float).tiny)
-        moment = second[:n_features, :n_features] / weight
-        self.mean = np.zeros(n_features)
+        self.sweeps, (self.by_class, weights, first, second) = sums_over_rows(
+            sums, objective, params, n_draws, max(n_features // 8, n_outputs)
+        )
+        self.mean = np.zeros_like(first)
         if objective.problem.fit_intercept:
-            self.mean = first[:n_features] / weight
-            moment -= np.multiply.outer(self.mean, self.mean)
-        ridge = ridge_of(objective.problem, standardisation)
-        by_column, self.vectors = relative_eigenvectors(moment, ridge[:n_features])
+            np.divide(first, np.maximum(weights, np.finfo(float).tiny), out=self.mean)
+            second -= first @ self.mean.T
+        second /= max(weights.sum(), np.finfo(float).tiny)
+        by_column, self.vectors = relative_eigenvectors(
+            second, ridge_of(objective.problem, standardisation)[:n_features]
+        )
         by_column = np.append(by_column, np.ones(int(objective.problem.fit_intercept)))
         by_direction, self.directions = self.classes.principal(self.by_class)
         by_direction = with_floor(by_direction)
@@ -59,19 +68,19 @@ class KroneckerCurvature:
         """Displacement of the parameters for ``coordinates``, both flat."""
         scaled = coordinates.reshape(self.scale.shape) * self.scale
         n_features = len(self.mean)
-        matrix = np.empty_like(scaled)
-        np.matmul(self.vectors, scaled[:n_features], out=matrix[:n_features])
+        scaled[:n_features] = self.vectors @ scaled[:n_features]
+        matrix = self.directions.expanded(scaled)
         if len(matrix) > n_features:
-            matrix[-1] = scaled[-1] - self.mean @ matrix[:n_features]
-        return self.standardisation.to_params(self.directions.expanded(matrix)).reshape(-1)
+            matrix[-1] -= self.classes.seen(np.einsum("dk,dk->k", self.mean, matrix[:n_features]))
+        return self.standardisation.to_params(matrix).reshape(-1)
 
     def pull_back(self, gradient):
         """Gradient by the coordinates, given that by the parameters, both flat."""
-        by_output = gradient.reshape(len(self.scale), -1)
-        matrix = self.directions.reduced(self.standardisation.pull_back(by_output))
+        by_output = self.standardisation.pull_back(gradient.reshape(len(self.scale), -1))
         n_features = len(self.mean)
-        if len(matrix) > n_features:
-            matrix[:n_features] -= np.multiply.outer(self.mean, matrix[-1])
+        if len(by_output) > n_features:
+            by_output[:n_features] -= self.mean * self.classes.seen(by_output[-1])
+        matrix = self.directions.reduced(by_output)
         matrix[:n_features] = self.vectors.T @ matrix[:n_features]
         matrix *= self.scale
         return matrix.reshape(-1)
@@ -92,14 +101,14 @@ class RowSpaceCurvature:
 
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
-        self.classes = class_directions(objective.problem)
+        self.classes = preconditioned_classes(objective.problem)
         n_features = objective.rows.shape[1]
         self.sweeps = 1.0
         curvature_of = objective.curvature_at(params)
 
         def curvatures_and_columns(block):
             curvature = curvature_of(block)
-            return curvature.total()[..., None], curvature.trace(), standardisation.columns_of(block.X)[:n_features]
+            return self.classes.summed(curvature)[..., None], curvature.trace(), standardisation.columns_of(block.X)[:n_features]
 
         by_class, trace, columns = objective.rows.stacked(curvatures_and_columns)
         self.by_class = by_class.sum(axis=-1) / objective.problem.total
