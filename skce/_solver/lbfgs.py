@@ -63,7 +63,7 @@ class Stage:
     ``n_trusted`` of them it does not believe to have converged.
     """
 
-    def __init__(self, descent, curvature, tol, watch, n_iter, patience, n_trusted=0):
+    def __init__(self, descent, curvature, tol, watch, n_iter, patience, n_trusted=0.0):
         self.descent = descent
         self.curvature = curvature
         self.tol = tol
