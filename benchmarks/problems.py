@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.preprocessing import normalize
 
 OF_SCIKIT_LEARN = {
     "iris": load_iris,
@@ -19,6 +21,18 @@ OF_SCIKIT_LEARN = {
     "breast_cancer": load_breast_cancer,
     "digits": load_digits,
 }
+
+# Word counts of news20 and what people make of them: whether they are weighted by rarity, of which groups, and whether
+# words are hashed.
+OF_NEWS20 = {
+    "news20": (True, None, False),
+    "news20-counts": (False, None, False),
+    "news20-pair": (True, (7, 8), False),
+    "news20-counts-pair": (False, (7, 8), False),
+    "news20-hashed": (True, None, True),
+    "news20-counts-hashed": (False, None, True),
+}
+HASHED_COLUMNS = 2**18
 
 # The data's published reference, for a C.
 PUBLISHED_OPTIMA = {("mnist", 1.0): 0.23211769521, ("news20", 10.0): 0.3551255044}
@@ -66,7 +80,7 @@ class Problem:
 
 
 def data_module(folder):
-    """The module load.py in the folder of the data: its TABLES, table(name), mnist(), news20() and reference()."""
+    """The module load.py in the folder of the data: TABLES, table(name), mnist(), news20_counts() and reference()."""
     spec = importlib.util.spec_from_file_location("load", Path(folder) / "load.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -87,12 +101,34 @@ def problems_of_set(name, Cs, load):
     elif name == "mnist":
         images, y, *_ = load.mnist()
         X, y = images / 255, y.astype(int)
-    elif name == "news20":
-        X, y, *_ = load.news20()
+    elif name in OF_NEWS20:
+        X, y = words_of_news20(load, *OF_NEWS20[name])
     else:
         X, y = load.table(name)
     published = load.reference().get(name, {"objective": {}})["objective"] if load else {}
     return [Problem(name, X, y, C, published.get(str(C), PUBLISHED_OPTIMA.get((name, C)))) for C in Cs]
+
+
+def words_of_news20(load, is_tfidf, groups, is_hashed):
+    """Word counts (n, d) of the training part or their tf-idf, of some groups or all, and the labels from 0."""
+    X, y = load.news20_counts()
+    if is_hashed:
+        X = hashed_columns(X)
+    if is_tfidf:
+        X = normalize(X) if is_hashed else TfidfTransformer().fit_transform(X)
+    if groups is not None:
+        chosen = np.isin(y, groups)
+        X, y = X[chosen], np.searchsorted(groups, y[chosen])
+    X = scipy.sparse.csr_array(X)
+    X.sort_indices()
+    return X, y
+
+
+def hashed_columns(X):
+    """Columns of X added to HASHED_COLUMNS others with random signs, as HashingVectorizer does with words."""
+    rng = np.random.default_rng(0)
+    signs, places = rng.choice([-1.0, 1.0], X.shape[1]), rng.integers(HASHED_COLUMNS, size=X.shape[1])
+    return X @ scipy.sparse.csr_array((signs, (np.arange(X.shape[1]), places)), shape=(X.shape[1], HASHED_COLUMNS))
 
 
 def synthetic_problems(spec, Cs):

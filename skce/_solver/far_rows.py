@@ -113,7 +113,8 @@ def change_of_far_rows(problem, params, step):
     Where that is next to nothing, they make the decrement of the others no less of an estimate.
     """
     point, step = problem.split(params), problem.split(step)
-    are_separate, losses_gradient = problem.are_separate, problem.row_loss.losses_gradient
+    # The program must not hold the problem, whose rows may lie on a cluster.
+    losses_gradient, are_separate = problem.row_loss.losses_gradient, problem.are_separate
 
     def program(block):
         moves = block.logits(*step)

@@ -59,16 +59,18 @@ def minimised_from_zero(value, gradient, size, after_iteration, **options):
 class Stage:
     """A run of L-BFGS over displacements from the best point of ``descent``, in the coordinates of ``curvature``.
 
-    It takes ``n_iter`` iterations, and goes on while at its rate no more than ``patience`` are left.
+    It takes ``n_iter`` iterations, and goes on while at its rate no more than ``patience`` are left. Before
+    ``n_trusted`` of them it does not believe to have converged.
     """
 
-    def __init__(self, descent, curvature, tol, watch, n_iter, patience):
+    def __init__(self, descent, curvature, tol, watch, n_iter, patience, n_trusted=0.0):
         self.descent = descent
         self.curvature = curvature
         self.tol = tol
         self.watch = watch
         self.n_iter = n_iter
         self.patience = patience
+        self.n_trusted = n_trusted
         self.start = descent.best
         self.slope = curvature.pull_back(self.start.gradient)
         self.decrements = curvature.decrements(self.slope)
@@ -80,7 +82,7 @@ class Stage:
     def run(self, max_iter):
         """Why the minimisation is over after at most ``max_iter`` iterations; None if it is not."""
         self.descent.suboptimality = self.estimates[0]
-        if self.estimates[0] <= self.tol:
+        if self.estimates[0] <= self.tol and not self.n_trusted:
             return "converged"
         # In these units L-BFGS, whose first step has length 1, steps to where the decrement would be zero.
         unit = np.linalg.norm(self.slope)
@@ -135,7 +137,7 @@ class Stage:
         if self.watch.after_iteration(self._iterate()):
             self.reason = "stopped"
         target = self.tol / self._underestimate(point, decrements)
-        if not self.reason and estimate <= target:
+        if not self.reason and estimate <= target and len(self.estimates) > self.n_trusted:
             self.reason = "converged"
         if self.reason or (len(self.estimates) > self.n_iter and self._iterations_left_to(target) > self.patience):
             raise StopIteration

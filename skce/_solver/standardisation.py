@@ -144,13 +144,7 @@ def moments_of(rows):
 
     def sums(block):
         weight = block.targets.row_weight(block.at)
-        # Far from zero, squares lose the spread in rounding.
-        if issparse(block.X):
-            return weight.sum(), *_sparse_sums(weight, block.X, pilot)
-        centred = np.subtract(block.X, pilot, dtype=np.float64)
-        first = weight @ centred
-        centred *= centred
-        return weight.sum(), first, weight @ centred
+        return weight.sum(), *sums_of_columns(weight, block.X, pilot)
 
     with np.errstate(over="ignore"):
         total, first, second = rows.summed(sums, width=int(rows.numbers_per_row) // (8 if rows.is_sparse else 1))
@@ -168,6 +162,19 @@ def largest_of_column(rows, column):
 def _dense(block):
     """A block (m, d) as an array."""
     return block.toarray() if issparse(block) else block
+
+
+def sums_of_columns(weight, X, pilot):
+    """Weighted sums (d,) of the columns of X (m, d), dense or CSR, minus ``pilot`` (d,), and of their squares.
+
+    Far from zero, squares lose the spread in rounding: the pilot should be near the mean.
+    """
+    if issparse(X):
+        return _sparse_sums(weight, X, pilot)
+    centred = np.subtract(X, pilot, dtype=np.float64)
+    first = weight @ centred
+    centred *= centred
+    return first, weight @ centred
 
 
 def _sparse_sums(weight, block, pilot):

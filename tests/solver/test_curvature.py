@@ -11,19 +11,20 @@ from skce._links.one_vs_all import OneVsAll
 from skce._links.softmax import Softmax
 from skce._rows.blocks import RowBlocks
 from skce._solver import minimisation
-from skce._solver.curvature import diagonal, exact, kronecker
+from skce._solver.curvature import diagonal, exact, kronecker, weighted_diagonal
 from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.directions import intercept_step
 from skce._solver.curvature.exact import ExactCurvature, hessian_sums
 from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature
 from skce._solver.curvature.ladder import Rung
+from skce._solver.curvature.weighted_diagonal import WeightedDiagonalCurvature, equal_share
 from skce._solver.objective import LinearObjective
 from skce._solver.standardisation import Standardisation
 from skce.losses import CrossEntropy, FocalLoss
 from tests.differences import gradient_by_differences
 from tests.problems import TIGHT, overlapping, problem_of_rows, targets_of
 
-CURVATURES = [ExactCurvature, KroneckerCurvature, RowSpaceCurvature, DiagonalCurvature]
+CURVATURES = [ExactCurvature, KroneckerCurvature, RowSpaceCurvature, DiagonalCurvature, WeightedDiagonalCurvature]
 DRAWING_CURVATURES = [ExactCurvature, KroneckerCurvature, DiagonalCurvature]
 N, D, K = 40, 3, 3
 
@@ -203,6 +204,31 @@ def test_without_coefficients_diagonal_has_the_diagonal(targets, X):
         assert np.diag(hessian).min() > 0.1
     else:
         np.testing.assert_allclose(np.diag(hessian), 1, rtol=1e-6)
+
+
+def test_rows_weigh_what_they_curve(rng, monkeypatch):
+    monkeypatch.setattr(weighted_diagonal, "SHARE_OF_CERTAIN_ROWS", 0.0)
+    far = np.full((N, D), 50.0) + rng.standard_normal((N, D))
+    targets = targets_of(Binary, HardLabels(np.arange(2 * N) % 2, 2), np.ones(2 * N), np.ones(2), 0.0)
+    rows = np.vstack([rng.standard_normal((N, D)), far])
+    objective, standardisation = problem(scipy.sparse.csr_array(rows), targets, C=1e3)
+    params = np.array([1.0, 1.0, 1.0, 0.2])
+    curvature = WeightedDiagonalCurvature(objective, params, standardisation)
+    p = 1 / (1 + np.exp(-(rows @ params[:-1] + params[-1])))
+    weight = p * (1 - p)
+    mean = np.average(rows, axis=0, weights=weight)
+    np.testing.assert_allclose(curvature.mean, mean, rtol=1e-10)
+    expected = np.array([np.sum(weight * (column - m) ** 2) for column, m in zip(rows.T, mean, strict=True)])
+    np.testing.assert_allclose(1 / curvature.scale[:-1, 0] ** 2, (expected + 1 / 1e3) / (2 * N), rtol=1e-8)
+    assert (DiagonalCurvature(objective, params, standardisation).scale[:-1] < curvature.scale[:-1] / 5).all()
+
+
+@pytest.mark.parametrize("n_directions", [0.5, 1.0, 3.7, 10.0, 19.99])
+def test_columns_share_the_directions_that_rows_curve(n_directions, rng):
+    curvatures = np.append(rng.lognormal(0, 3, size=20), np.zeros(5))
+    share = equal_share(curvatures, n_directions)
+    assert np.minimum(curvatures / share, 1).sum() == pytest.approx(n_directions)
+    assert equal_share(curvatures, 20.0) == 0
 
 
 @pytest.mark.parametrize("make_curvature", CURVATURES)

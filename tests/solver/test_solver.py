@@ -19,6 +19,7 @@ from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.exact import ExactCurvature
 from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature
 from skce._solver.curvature.ladder import Rung, first_rung, next_rung, rungs_for
+from skce._solver.curvature.weighted_diagonal import WeightedDiagonalCurvature
 from skce._solver.descent import Descent
 from skce._solver.minimisation import minimised
 from skce._solver.objective import LinearObjective
@@ -280,7 +281,7 @@ class TestLadder:
         wide = objective_of(rng.standard_normal((20, 800)), np.arange(20) % 3)
         assert [rung.curvature for rung in rungs_for(wide)] == [RowSpaceCurvature]
         wider = objective_of(scipy.sparse.eye(2000, 10_000, format="csr"), np.arange(2000) % 3)
-        assert [rung.curvature for rung in rungs_for(wider)] == [DiagonalCurvature]
+        assert [rung.curvature for rung in rungs_for(wider)] == [WeightedDiagonalCurvature]
 
     def test_starts_with_the_dearest_that_is_cheap(self):
         rungs = [Rung(DiagonalCurvature, 1.0, 10), Rung(KroneckerCurvature, 3.0, 10), Rung(ExactCurvature, 5.0, 5)]

@@ -4,9 +4,9 @@ import numpy as np
 
 from skce._solver.curvature.directions import (
     ROWS_OF_CLASSES,
-    preconditioned_classes,
     diagonal_of,
     half_squared_norms,
+    preconditioned_classes,
     ridge_of,
     sums_over_rows,
     with_floor,
@@ -21,6 +21,7 @@ class DiagonalCurvature:
     def __init__(self, objective, params, standardisation):
         self.standardisation = standardisation
         self.classes = preconditioned_classes(objective.problem)
+        self.mean = standardisation.mean
         self.is_centred = objective.problem.is_centred
         width = None if objective.rows.is_sparse else objective.rows.shape[1] // 8
         self.sweeps, (self.by_class,) = sums_over_rows(
@@ -42,7 +43,7 @@ class DiagonalCurvature:
             # A shift of all classes, which the gradient has none of, is nothing but a penalty.
             matrix -= matrix.mean(axis=1, keepdims=True)
         if self.standardisation.fit_intercept:
-            matrix[-1] -= self.standardisation.mean @ matrix[:-1]
+            matrix[-1] -= self.mean @ matrix[:-1]
         return matrix.reshape(-1)
 
     def pull_back(self, gradient):
@@ -52,7 +53,7 @@ class DiagonalCurvature:
             return (gradient * self.scale).reshape(-1)
         matrix = np.empty_like(gradient)
         matrix[-1] = gradient[-1]
-        np.multiply.outer(self.standardisation.mean, gradient[-1], out=matrix[:-1])
+        np.multiply.outer(self.mean, gradient[-1], out=matrix[:-1])
         np.subtract(gradient[:-1], matrix[:-1], out=matrix[:-1])
         matrix *= self.scale
         return matrix.reshape(-1)

@@ -27,8 +27,8 @@ from skce._solver.curvature.factorisation import RIDGES
 # Eigenvalues of the curvature by class, relative to the largest, below which a Kronecker product is not to be believed.
 LEAST_CLASS_CURVATURE = 1e-2
 
-# Above this many classes a curvature by class is its diagonal, a third of the passes more than with all of it where both
-# were tried (isolet, letter): K^2 numbers for each of n rows, and K^3 for the eigenvectors, would take longer than those.
+# Above this many classes a curvature by class is its diagonal, a third of the passes more than with all of it where
+# both were tried (isolet, letter): K^2 numbers for each of n rows, and K^3 for the eigenvectors, would take longer.
 MOST_DENSE_CLASSES = 300
 
 # Above this many rows, a class matrix draws this many.

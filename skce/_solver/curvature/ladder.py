@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.exact import ROWS_OF_EXACT, ExactCurvature
 from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature, rows_of_moment
+from skce._solver.curvature.weighted_diagonal import WeightedDiagonalCurvature
 
 # The largest exact Hessian, or block of it, that is worth factorising; the numbers that all blocks may hold (128 MB).
 LARGEST_FACTOR = 1500
@@ -51,7 +52,7 @@ def rungs_for(objective):
         work = 2 * n_rows**2 * n_features + WORK_OF_EIGENVECTORS * n_rows**3
         rungs = [Rung(RowSpaceCurvature, work / evaluation, 10)]
     else:
-        rungs = [Rung(DiagonalCurvature, 1.0, 10)]
+        rungs = [Rung(WeightedDiagonalCurvature if objective.rows.is_sparse else DiagonalCurvature, 1.0, 10)]
     if n_rows >= n_features and n_features <= MOST_COLUMNS:
         n_drawn = min(n_rows, rows_of_moment(n_features))
         work = n_drawn * n_features * (2 * n_features + WORK_PER_LOGIT) + WORK_OF_EIGENVECTORS * n_features**3
