@@ -6,6 +6,7 @@ import numpy as np
 
 from skce._kernels.sigmoid import (
     sigmoid,
+    sigmoid_cross_entropy_curvature,
     sigmoid_cross_entropy_gradient,
     sigmoid_curvature,
     sigmoid_loss_gradient,
@@ -81,7 +82,7 @@ class CrossEntropyOfSigmoids:
 
     def curvature(self, logits, targets, at):
         """As that of any loss."""
-        return sigmoid_curvature(logits, targets.block_like(logits, at), self.loss)
+        return sigmoid_cross_entropy_curvature(logits, targets.block_like(logits, at).sum(axis=0))
 
     def dual_point(self, logits, step, targets, at):
         """Targets, log q and p (2, k, m), KL(p, q) (k, m) of the rows, whose logits (k, m) a step (k, m) moves."""
