@@ -113,11 +113,11 @@ def change_of_far_rows(problem, params, step):
     Where that is next to nothing, they make the decrement of the others no less of an estimate.
     """
     point, step = problem.split(params), problem.split(step)
-    losses_gradient = problem.row_loss.losses_gradient
+    losses_gradient, are_separate = problem.row_loss.losses_gradient, problem.are_separate
 
     def program(block):
         moves = block.logits(*step)
-        is_far = _ranges(moves, problem.are_separate) > MOST_RANGE
+        is_far = _ranges(moves, are_separate) > MOST_RANGE
         targets = block.targets.block(block.at)[..., is_far]
         logits, moves = block.logits(*point)[:, is_far], moves[:, is_far]
         moved, _ = losses_gradient(logits + moves, targets)
