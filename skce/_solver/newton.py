@@ -107,14 +107,10 @@ class NewtonStage:
         step, decrements = self.curvature.newton_step(self._gradient_of_problems())
         descent.suboptimality = descent.relative(decrements)
         promised, far, is_near = float(decrements.sum()), (), descent.suboptimality <= self.tol
-        if self.is_plain and (is_near or self._leads_near(promised)) and self._is_worth_a_try(promised):
-            if self._is_certified(step, promised, is_near):
-                return "converged"
-            if descent.best is not start:
-                self._look_back(start, start.value - descent.best.value, promised, far)
-                self.curvature = self._curvature_at_best()
-                return None
-        if not self.is_plain or is_near:
+        is_to_try = self.is_plain and (is_near or self._leads_near(promised)) and self._is_worth_a_try(promised)
+        if is_to_try and self._is_certified(step, promised, is_near):
+            return "converged"
+        if descent.best is start and (not self.is_plain or is_near):
             if self.is_plain:  # a step with far rows may be certified where Newton's is not
                 self.is_plain, self.promise_of_try = False, np.inf
             far = self._far_rows(start, [step], promised)
@@ -128,6 +124,10 @@ class NewtonStage:
                 step, promised = self._minimiser(start, far)
             if is_near and self._is_worth_a_try(promised) and self._is_certified(step, promised, is_near, far):
                 return "converged"
+        if descent.best is not start:
+            self._look_back(start, start.value - descent.best.value, promised, far)
+            self.curvature = self._curvature_at_best()
+            return None
         if self._move(step, promised, far):
             return None
         return "precision" if descent.is_at_rounding() else "stalled"
@@ -165,6 +165,8 @@ class NewtonStage:
         target = max(self.tol, ROUNDING_OF_BOUND) * abs(descent.best.value)
         sweeps, bound = dual_bound(self.problem, start.params, step, far, target + gain)
         descent.n_passes += sweeps
+        if is_near and self.is_plain and bound > target:
+            gain = max(start.value - descent.evaluated(start.params + step).value, 0.0)
         descent.gap_bound = max(min(bound, abs(start.value)) - gain, 0.0)
         return descent.gap_bound <= target
 

@@ -119,7 +119,7 @@ class ExactCurvature:
 
     def decrements(self, gradient):
         """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
-        return half_squared_norms(gradient.reshape(len(self.maps), -1), axis=1)
+        return half_squared_norms(gradient.reshape(len(self.hessians), -1), axis=1)
 
     def displacement(self, reduced):
         """Displacement of the parameters, flat, for reduced ones."""

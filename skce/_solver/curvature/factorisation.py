@@ -4,6 +4,7 @@ Matrices are scaled to a unit diagonal, and get the least ridge there with which
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy.linalg
@@ -22,7 +23,7 @@ def weighted_moments(weights, columns):
     for column in range(n_columns):
         start = column * (2 * n_columns - column + 1) // 2
         np.multiply(columns[column], columns[column:], out=products[start : start + n_columns - column])
-    first, second = np.triu_indices(n_columns)
+    first, second = _upper_triangle(n_columns)
     moments = np.empty((len(weights), n_columns, n_columns))
     moments[:, first, second] = moments[:, second, first] = weights @ products.T
     return moments
@@ -92,6 +93,12 @@ def relative_eigenvectors(moment, ridge):
         vectors /= scale[:, None]
         return np.clip(values, 0, 1), vectors
     return np.ones(len(scale)), np.diag(1 / scale)
+
+
+@lru_cache(maxsize=4)
+def _upper_triangle(size):
+    """Row and column of each entry of a matrix from its diagonal on, which take longer to find than small moments."""
+    return np.triu_indices(size)
 
 
 def _unit_diagonal(matrix):
