@@ -107,6 +107,14 @@ def sigmoid_curvature(logits, targets, loss):
     return SigmoidCurvature(mass * p * rest)
 
 
+def sigmoid_cross_entropy_curvature(logits, mass):
+    """As ``sigmoid_curvature`` for cross-entropy, to which targets matter by their ``mass`` alone, (L, m) or (m,)."""
+    decay = np.exp(-np.abs(logits))
+    weights = decay / (1 + decay) ** 2
+    weights *= mass
+    return SigmoidCurvature(weights)
+
+
 def sigmoid(logits):
     """log p and p, elementwise, of p = 1 / (1 + exp(-logits))."""
     decay = np.exp(-np.abs(logits))

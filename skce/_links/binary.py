@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skce._kernels.sigmoid import label_sigmoid_cross_entropy_gradient, sigmoid
+from skce._kernels.sigmoid import label_sigmoid_cross_entropy_gradient, sigmoid, sigmoid_cross_entropy_curvature
 from skce._links.constants import certain_intercepts
 from skce._links.sigmoids import CrossEntropyOfSigmoids, LossOfSigmoids
 from skce._links.targets import Targets, smoothed, weight_of_labels
@@ -90,8 +90,8 @@ class CrossEntropyOfBinary:
         return label_sigmoid_cross_entropy_gradient(logits, is_for, targets.row_weight_like(logits, at))
 
     def curvature(self, logits, targets, at):
-        """As that of sigmoids."""
-        return CrossEntropyOfSigmoids().curvature(logits, targets, at)
+        """As that of sigmoids; T matters by the weight of its rows alone."""
+        return sigmoid_cross_entropy_curvature(logits, targets.row_weight(at))
 
     second_derivative = curvature
 

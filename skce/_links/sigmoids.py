@@ -8,6 +8,7 @@ from skce._kernels.second_derivative import sigmoid_second_derivative
 from skce._kernels.sigmoid import (
     SigmoidCurvature,
     sigmoid,
+    sigmoid_cross_entropy_curvature,
     sigmoid_cross_entropy_gradient,
     sigmoid_curvature,
     sigmoid_loss_gradient,
@@ -106,7 +107,7 @@ class CrossEntropyOfSigmoids:
 
     def curvature(self, logits, targets, at):
         """As that of any loss."""
-        return sigmoid_curvature(logits, targets.block_like(logits, at), self.loss)
+        return sigmoid_cross_entropy_curvature(logits, targets.block_like(logits, at).sum(axis=0))
 
     second_derivative = curvature
 

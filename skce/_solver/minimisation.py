@@ -10,7 +10,13 @@ import numpy as np
 from skce._rows.blocks import RowsLostError
 from skce._solver.certificate import ROUNDING_OF_GAIN, certified_gap
 from skce._solver.curvature.exact import ROWS_OF_EXACT
-from skce._solver.curvature.ladder import first_rung, has_cheap_hessian, next_rung, rungs_for
+from skce._solver.curvature.ladder import (
+    first_rung,
+    has_cheap_hessian,
+    has_hessian_for_all_steps,
+    next_rung,
+    rungs_for,
+)
 from skce._solver.descent import ROUNDING_OF_ESTIMATE, Descent
 from skce._solver.lbfgs import Stage
 from skce._solver.newton import NewtonStage
@@ -79,10 +85,11 @@ class Stages:
         self.watch = watch
         self.standardisation = Standardisation.of(problem)
         self.rungs = rungs_for(descent.objective)
-        self.rung = first_rung(self.rungs, is_cold=descent.objective.is_without_coef(descent.best.params))
         self.has_hessian = self.rungs[-1].is_exact and problem.row_loss.has_exact_curvature
         self.has_newton = self.has_hessian and has_cheap_hessian(self.rungs) and problem.rows.shape[0] <= ROWS_OF_EXACT
-        self.is_newton = False
+        self.is_newton = self.has_newton and has_hessian_for_all_steps(self.rungs) and not self.is_coarse
+        is_cold = descent.objective.is_without_coef(descent.best.params)
+        self.rung = len(self.rungs) - 1 if self.is_newton else first_rung(self.rungs, is_cold=is_cold)
         self.n_doubts = 0
         self.cost_of_doubt = 0.0
         self.stage = None
@@ -109,6 +116,9 @@ class Stages:
         if self.is_coarse and (reason == "converged" or (reason is None and self.stage.is_stuck)):
             descent.go_on_in_float64()
             self.last, reason = descent.best, None
+        elif reason == "stalled" and self.is_newton and descent.n_stages == 1:
+            # From where most rows are saturated Newton's method finds no way, and L-BFGS does.
+            self.is_newton, reason = False, None
         elif reason == "converged" and not self.is_newton:
             reason = self._concluded(curvature)
         elif reason is None:
@@ -151,11 +161,13 @@ class Stages:
     def _climbed(self, curvature):
         """Why it is over, if it is, where a stage has come to its end; else the next rung is chosen."""
         descent, stage = self.descent, self.stage
-        # One stage in exact coordinates is quicker than as many steps of Newton's; a second one is not.
+        # One stage in exact coordinates is quicker than as many steps of Newton's, where a Hessian costs something.
         self.is_newton = self.has_newton and curvature.is_exact
         higher = next_rung(self.rungs, self.rung, SLOWING * stage.iterations_left())
         if higher == self.rung and not stage.gain > ROUNDING_OF_GAIN * abs(descent.best.value):
-            return "precision" if descent.is_at_rounding() else "stalled"
+            if not self.has_hessian or descent.suboptimality <= ROUNDING_OF_ESTIMATE * descent.objective.resolution:
+                return "precision" if descent.is_at_rounding() else "stalled"
+            higher, self.is_newton = len(self.rungs) - 1, True
         self.rung = higher
         return None
 

@@ -40,10 +40,15 @@ class LinearObjective:
 
         All come of one sweep; ``width`` is the numbers a row that ``function`` computes.
         """
-        loss_gradient, curvature_of = self._loss_gradient_at(params), self.curvature_at(params)
+        coef, intercept = self.problem.split(params)
+        row_loss = self.problem.row_loss
 
         def program(block):
-            return *loss_gradient(block), *function(block, curvature_of(block))
+            logits = block.logits(coef, intercept).astype(np.float64, copy=False)
+            curvature = row_loss.curvature(logits.copy(), block.targets, block.at)
+            values, logits_gradient = row_loss.values_gradient(logits, block.targets, block.at)
+            sums = function(block, curvature)
+            return values, block.pull_back(logits_gradient), np.add.reduce(logits_gradient, axis=1), *sums
 
         *of_value, moments, by_class = self.rows.summed(program, width)
         return *self._value_gradient(params, of_value), (moments / self.total, by_class / self.total)

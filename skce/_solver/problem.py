@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from skce._solver.curvature.directions import ClassDirections
 from skce._solver.standardisation import Moments, moments_of
 from skce._types import Array, Penalty, RowLoss, Rows
 
@@ -78,6 +79,11 @@ class Problem:
     def is_centred(self):
         """Whether the mean over the outputs, which the loss does not see, is 0 at the optimum: the gauge."""
         return self.rows.targets.link.is_shift_invariant and self.penalty.is_shift_averse
+
+    @cached_property
+    def class_directions(self):
+        """The directions by class that the loss and the penalty see."""
+        return ClassDirections.of_outputs(self.shape[1], self.are_separate, self.is_centred)
 
     @cached_property
     def is_every_coef_penalised(self):

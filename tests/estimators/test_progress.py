@@ -25,13 +25,14 @@ def interrupted_after(monkeypatch):
     def interrupt_after(n_evaluations):
         evaluations = itertools.count()
 
-        def interrupted(self, params):
+        def interrupted(self, *args):
             if next(evaluations) == n_evaluations:
                 raise KeyboardInterrupt
-            return evaluate(self, params)
+            return value_gradient(self, *args)
 
-        evaluate = LinearObjective.__call__
-        monkeypatch.setattr(LinearObjective, "__call__", interrupted)
+        # Where every evaluation ends, of F alone or with its curvature.
+        value_gradient = LinearObjective._value_gradient
+        monkeypatch.setattr(LinearObjective, "_value_gradient", interrupted)
 
     return interrupt_after
 
@@ -42,11 +43,11 @@ class TestInterrupts:
     def test_leave_the_last_iterate_and_are_raised_again(self, make_estimator, loss, rng, interrupted_after):
         X, y = overlapping(rng)
         model = make_estimator(loss=loss)
-        interrupted_after(5)
+        interrupted_after(3)
         with pytest.raises(KeyboardInterrupt):
             model.fit(X, y)
         # In the fit that finds a start for focal loss, that loss has yet to be evaluated.
-        assert model.n_evaluations_ == (5 if loss == "cross_entropy" else 6)
+        assert model.n_evaluations_ == (3 if loss == "cross_entropy" else 4)
         assert model.loss_ == model.loss_curve_.min()
         assert (model.loss_ < model.loss_curve_[0]) == (loss == "cross_entropy")
         assert model.predict(X).shape == y.shape
@@ -294,7 +295,7 @@ class TestTheProtocolOfCallbacks:
     def test_an_iteration_that_is_interrupted_ends(self, rng, interrupted_after):
         protocol, (X, y) = Protocol(), overlapping(rng)
         model = SoftmaxRegressor().set_callbacks(protocol)
-        interrupted_after(5)
+        interrupted_after(3)
         with pytest.raises(KeyboardInterrupt):
             model.fit(X, y)
         assert [hook[0] for hook in protocol.hooks] == ["begin", "end"] * (len(protocol.hooks) // 2)

@@ -272,7 +272,7 @@ class TestWarmStart:
 
     def test_goes_on_after_max_iter(self, rng):
         X, y = overlapping(rng)
-        model = SoftmaxRegressor(max_iter=3, warm_start=True, tol=1e-14)
+        model = SoftmaxRegressor(max_iter=2, warm_start=True, tol=1e-14)
         with pytest.warns(ConvergenceWarning):
             model.fit(X, y)
         first = model.loss_

@@ -11,6 +11,7 @@ import pytest
 from sklearn.model_selection import KFold, cross_val_predict, cross_val_score, cross_validate
 
 from skce import OneVsAllClassifier, SoftmaxRegressor, with_prior
+from skce._labels.reading import read_labels
 from skce.metrics import expected_calibration_error, neg_log_loss_scorer
 
 BOTH = pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
@@ -284,3 +285,25 @@ def test_a_regression_target_on_dask_one_part_of_which_looks_like_shares(make_es
     # Labels 0 and 1, as floats, in one part, and others in another.
     model = make_estimator().fit(*on_dask(np.array([0.0, 1, 0, 1, 2, 2])))
     assert model.classes_.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("labels", "dtype"),
+    [
+        ([-128, 127, 5], np.int8),
+        ([0, 255, 7], np.uint8),
+        ([2**63 - 2, 2**63 - 1, 2**63 - 4000], np.int64),
+        ([2**64 - 1, 2**64 - 3], np.uint64),
+        ([-(2**63), -(2**63) + 9], np.int64),
+        ([-(2**63), 2**63 - 1], np.int64),
+        ([0, 4095, 1], np.int32),
+        ([0, 4096, 1], np.int32),
+    ],
+    ids=str,
+)
+def test_integers_of_any_width_are_the_labels_that_they_are(labels, dtype, rng):
+    y = rng.permutation(np.repeat(np.array(labels, dtype=dtype), 50))
+    classes, codes = read_labels(y)
+    assert classes.dtype == dtype
+    assert classes.tolist() == sorted(labels)
+    assert [classes[code] for code in codes.codes] == y.tolist()

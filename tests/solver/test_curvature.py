@@ -93,6 +93,23 @@ def test_in_exact_coordinates_the_hessian_is_the_identity(C, fit_intercept, targ
     curvature = ExactCurvature(objective, params, standardisation)
     hessian = hessian_in_coordinates(objective, curvature, params)
     np.testing.assert_allclose(hessian, np.eye(len(hessian)), atol=1e-6)
+    gradient = objective(params)[1]
+    step, decrements = curvature.newton_step(gradient)
+    slope = curvature.pull_back(gradient)
+    np.testing.assert_allclose(step, -curvature.to_params(slope), rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(decrements, curvature.decrements(slope), rtol=1e-8)
+
+
+@pytest.mark.parametrize(("C", "is_decorrelated"), [(1e6, True), (np.inf, False)])
+def test_columns_are_decorrelated_where_others_all_but_determine_them(C, is_decorrelated, targets, X, rng):
+    objective, standardisation = problem(X, targets)
+    assert ExactCurvature(objective, 0 * rng.random(objective.shape), standardisation).standardisation_of_next() is (
+        standardisation
+    )
+    # Without a penalty nothing is left of a column that others make.
+    objective, standardisation = problem(np.column_stack([X, X[:, 0] + X[:, 1]]), targets, C=C)
+    curvature = ExactCurvature(objective, np.zeros(objective.shape), standardisation)
+    assert (curvature.standardisation_of_next() is standardisation) != is_decorrelated
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])

@@ -5,10 +5,12 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse
+from sklearn.datasets import load_wine
 from sklearn.exceptions import ConvergenceWarning
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
 from skce._rows.blocks import RowBlocks
+from skce._solver import newton
 from skce._solver.objective import LinearObjective
 from skce.estimators.training_set import TrainingSet
 from tests.problems import overlapping
@@ -164,3 +166,27 @@ def test_logs_of_connections_take_few_passes():
     model = SoftmaxRegressor().fit(X, y)
     assert model.is_certified_
     assert model.n_passes_ <= 60
+
+
+def test_where_steps_lead_near_no_curvature_is_asked_for_at_the_end(monkeypatch):
+    calls = []
+    hessian_sums = newton.hessian_sums
+    monkeypatch.setattr(newton, "hessian_sums", lambda *args: calls.append(None) or hessian_sums(*args))
+    model = SoftmaxRegressor().fit(*load_wine(return_X_y=True))
+    assert model.is_certified_
+    # The last step has none, and the first none but that of the start.
+    assert len(calls) == model.n_iter_[0] - 1
+    # Moments, start and its curvature, steps, certificate.
+    assert model.n_passes_ == 1 + 2 + model.n_iter_[0] + 1
+
+
+@pytest.mark.parametrize("C", [1.0, 1e3])
+@pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
+def test_the_end_is_as_near_as_it_says_wherever_the_last_step_led(make_estimator, C):
+    X, y = load_wine(return_X_y=True)
+    tight = make_estimator(C=C, tol=1e-12).fit(X, y)
+    for tol in (1e-2, 1e-4, 1e-6):
+        model = make_estimator(C=C, tol=tol).fit(X, y)
+        assert model.is_certified_
+        # Of logits far from 0, rounding leaves this of both losses.
+        assert model.loss_ - tight.loss_ <= model.gap_bound_ + 1e-13 * model.loss_ + 1e-14

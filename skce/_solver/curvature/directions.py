@@ -18,6 +18,7 @@ all of them in standardised columns.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.linalg
@@ -54,7 +55,7 @@ class ClassDirections:
         """Whether each class is a problem by itself."""
         return self.vectors is None
 
-    @property
+    @cached_property
     def pairs(self):
         """First and second class of each pair that a row's curvature has a weight for; of separate problems, itself."""
         return 2 * (np.arange(self.size),) if self.are_separate else np.triu_indices(self.vectors.shape[1], 1)
@@ -73,6 +74,14 @@ class ClassDirections:
             return by_class, self
         values, rotation = np.linalg.eigh(self.vectors @ by_class @ self.vectors.T)
         return values, ClassDirections(rotation.T @ self.vectors, self.size)
+
+    @classmethod
+    def of_outputs(cls, n_outputs, are_separate, is_centred):
+        """Those of so many outputs: of a softmax that is centred, the ones orthogonal to a shift of all its classes."""
+        if are_separate:
+            return cls(None, n_outputs)
+        vectors = scipy.linalg.helmert(n_outputs, full=not is_centred)
+        return cls(vectors, len(vectors))
 
     def seen(self, by_output):
         """What of (..., K) lies in these directions."""
@@ -115,12 +124,8 @@ def preconditioned_classes(problem):
 
 
 def class_directions(problem):
-    """The ClassDirections that a problem sees: of a softmax, those orthogonal to a shift of all its classes."""
-    n_outputs = problem.shape[1]
-    if problem.are_separate:
-        return ClassDirections(None, n_outputs)
-    vectors = scipy.linalg.helmert(n_outputs, full=not problem.is_centred)
-    return ClassDirections(vectors, len(vectors))
+    """The ClassDirections that a problem sees."""
+    return problem.class_directions
 
 
 def diagonal_of(by_class):

@@ -4,6 +4,8 @@ The curvature of a row is a sum over pairs of classes, m q_k q_l (e_k - e_l)(e_k
 positive semi-definite, so that their sums over the rows lose nothing to cancellation.
 """
 
+from functools import cached_property
+
 import numpy as np
 
 from skce._solver.curvature.directions import (
@@ -12,10 +14,17 @@ from skce._solver.curvature.directions import (
     ridge_of,
     sums_over_rows,
 )
-from skce._solver.curvature.factorisation import inverse_factor, weighted_moments
+from skce._solver.curvature.factorisation import cholesky_factor, inverse_factor, weighted_moments
 
 # Above this many rows, an exact Hessian draws this many.
 ROWS_OF_EXACT = 2**19
+
+# Least pivot, of a Hessian with a diagonal of ones, below which the next one is summed in columns that this one
+# decorrelates: what the other columns leave of one has then lost half of its digits to cancellation, or more.
+LEAST_PIVOT = 1e-8
+
+# Pivot of a column that is a sum of others: without a penalty what is left of it is rounding, and no column.
+PIVOT_OF_NOTHING = 1e-13
 
 
 class ExactCurvature:
@@ -31,19 +40,33 @@ class ExactCurvature:
         problem = objective.problem
         self.standardisation = standardisation
         self.classes = class_directions(problem)
+        self.is_every_coef_penalised = problem.is_every_coef_penalised
         self.sweeps = 0.0
         if sums is None:
             program, width = hessian_sums(problem, standardisation)
             self.sweeps, sums = sums_over_rows(program, objective, params, ROWS_OF_EXACT, width)
         moments, self.by_class = sums
-        ridge = standardisation.by_columns(np.diag(ridge_of(problem, standardisation)))
         self.hessians = self.assembled(moments)
-        self.hessians += ridge if self.classes.are_separate else np.kron(ridge, np.eye(self.classes.size))
-        self.factors = self.inverse_factors(self.hessians)
-        # Those in terms of the parameters: (1, p, d K) of a softmax, (K, d, d) of K sigmoids.
+        by_class = self._by_class()
+        by_class += standardisation.by_columns(np.diag(ridge_of(problem, standardisation)))
+
+    @cached_property
+    def cholesky_factors(self):
+        """The CholeskyFactors of the Hessians."""
+        return [cholesky_factor(hessian) for hessian in self.hessians]
+
+    @cached_property
+    def factors(self):
+        """Inverses (f, p, p) of the Cholesky factors of the Hessians."""
+        return np.stack([factor.inverse() for factor in self.cholesky_factors])
+
+    @cached_property
+    def maps(self):
+        """Those in terms of the parameters: (1, p, d K) of a softmax, (K, d, d) of K sigmoids."""
         n_factors, size, _ = self.factors.shape
-        by_class = self.classes.expanded(self.factors.reshape(n_factors, size, len(ridge), -1))
-        self.maps = standardisation.to_params(by_class.copy()).reshape(n_factors, size, -1)
+        n_columns = size if self.classes.are_separate else size // self.classes.size
+        by_class = self.classes.expanded(self.factors.reshape(n_factors, size, n_columns, -1))
+        return self.standardisation.to_params(by_class.copy()).reshape(n_factors, size, -1)
 
     def assembled(self, moments):
         """Hessians (f, p, p) of second moments (w, d, d) of the columns by pair of classes, or by sigmoid."""
@@ -62,11 +85,27 @@ class ExactCurvature:
 
     def decorrelated(self):
         """The standardisation in whose columns this curvature, taken over the classes, is about the identity."""
-        by_class = self.hessians
-        if not self.classes.are_separate:
-            n_columns = len(self.hessians[0]) // self.classes.size
-            by_class = np.einsum("icjc->cij", self.hessians.reshape(2 * (n_columns, self.classes.size)))
-        return self.standardisation.decorrelated(inverse_factor(by_class.sum(axis=0)).T)
+        return self.standardisation.decorrelated(inverse_factor(self._by_class().sum(axis=0)).T)
+
+    def standardisation_of_next(self):
+        """The standardisation in whose columns a Hessian near this one loses few digits to cancellation."""
+        least = min(factor.least_pivot for factor in self.cholesky_factors)
+        is_anything_left = self.is_every_coef_penalised or least > PIVOT_OF_NOTHING
+        return self.decorrelated() if least < LEAST_PIVOT and is_anything_left else self.standardisation
+
+    def newton_step(self, gradient):
+        """Newton's step, flat, and the decrements of the problems (f,), given the gradient by the parameters, flat."""
+        reduced = self.reduced_gradient(gradient)
+        slope = np.stack([factor.solved(part) for factor, part in zip(self.cholesky_factors, reduced, strict=True)])
+        step = [factor.solved_transposed(part) for factor, part in zip(self.cholesky_factors, slope, strict=True)]
+        return -self.displacement(np.stack(step)), self.decrements(slope)
+
+    def _by_class(self):
+        """View (k, d, d) of the blocks of the Hessians that are of one class, or direction of the classes, alone."""
+        if self.classes.are_separate:
+            return self.hessians
+        n_columns = self.hessians.shape[-1] // self.classes.size
+        return np.einsum("icjc->cij", self.hessians.reshape(2 * (n_columns, self.classes.size)))
 
     def to_params(self, coordinates):
         """Displacement of the parameters for ``coordinates``, both flat."""
@@ -80,7 +119,7 @@ class ExactCurvature:
 
     def decrements(self, gradient):
         """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
-        return half_squared_norms(gradient.reshape(len(self.maps), -1), axis=1)
+        return half_squared_norms(gradient.reshape(len(self.hessians), -1), axis=1)
 
     def displacement(self, reduced):
         """Displacement of the parameters, flat, for reduced ones."""

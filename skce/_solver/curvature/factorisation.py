@@ -3,6 +3,9 @@
 Matrices are scaled to a unit diagonal, and get the least ridge there with which they can be factorised.
 """
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 import scipy.linalg
 
@@ -14,26 +17,60 @@ def weighted_moments(weights, columns):
     """Sums (w, d, d) over the rows of weights (w, m) times the products of two of the columns (d, m)."""
     n_columns, n_rows = columns.shape
     if n_columns > 2 * len(weights):
-        weighted = (weights[:, None] * columns).reshape(len(weights) * n_columns, n_rows)
-        return (weighted @ columns.T).reshape(len(weights), n_columns, n_columns)
+        if weights.min(initial=0.0) < 0:  # the second derivatives of losses that are not convex
+            return np.stack([(weight * columns) @ columns.T for weight in weights])
+        # NumPy knows a matrix times its own transpose to be symmetric, and has half of it computed.
+        return np.stack([weighted @ weighted.T for weighted in (root * columns for root in np.sqrt(weights))])
     products = np.empty((n_columns * (n_columns + 1) // 2, n_rows))
     for column in range(n_columns):
         start = column * (2 * n_columns - column + 1) // 2
         np.multiply(columns[column], columns[column:], out=products[start : start + n_columns - column])
-    first, second = np.triu_indices(n_columns)
+    first, second = _upper_triangle(n_columns)
     moments = np.empty((len(weights), n_columns, n_columns))
     moments[:, first, second] = moments[:, second, first] = weights @ products.T
     return moments
 
 
+@dataclass(frozen=True)
+class CholeskyFactor:
+    """A matrix (p, p) that is about L L^T with L = diag(scale) ``lower``, where L^-1 has rows of about unit length."""
+
+    lower: np.ndarray
+    scale: np.ndarray
+
+    @property
+    def least_pivot(self):
+        """What is left of the diagonal, scaled to ones, of the row that the others all but determine."""
+        return self.lower.diagonal().min() ** 2
+
+    def inverse(self):
+        """L^-1 (p, p)."""
+        return scipy.linalg.lapack.dtrtri(self.lower, lower=1)[0] / self.scale
+
+    def solved(self, vector):
+        """L^-1 times a vector (p,)."""
+        return scipy.linalg.lapack.dtrtrs(self.lower, vector / self.scale, lower=1)[0]
+
+    def solved_transposed(self, vector):
+        """L^-T times a vector (p,)."""
+        return scipy.linalg.lapack.dtrtrs(self.lower, vector, lower=1, trans=1)[0] / self.scale
+
+
+def cholesky_factor(hessian):
+    """The CholeskyFactor of about ``hessian`` (p, p), which need not be definite."""
+    scaled, scale = _unit_diagonal(hessian)
+    ones = scaled.diagonal().copy()
+    for ridge in RIDGES:
+        np.fill_diagonal(scaled, ones + ridge)
+        lower, info = scipy.linalg.lapack.dpotrf(scaled, lower=1, clean=1)
+        if info == 0:
+            return CholeskyFactor(lower, scale)
+    return CholeskyFactor(np.eye(len(scale)), scale)
+
+
 def inverse_factor(hessian):
     """The inverse (p, p) of L, where L L^T is about ``hessian`` (p, p), which need not be definite."""
-    scaled, scale = _unit_diagonal(hessian)
-    for ridge in RIDGES:
-        factor, info = scipy.linalg.lapack.dpotrf(scaled + ridge * np.eye(len(scaled)), lower=1, clean=1)
-        if info == 0:
-            return scipy.linalg.lapack.dtrtri(factor, lower=1)[0] / scale
-    return np.diag(1 / scale)
+    return cholesky_factor(hessian).inverse()
 
 
 def relative_eigenvectors(moment, ridge):
@@ -58,6 +95,12 @@ def relative_eigenvectors(moment, ridge):
         vectors /= scale[:, None]
         return np.clip(values, 0, 1), vectors
     return np.ones(len(scale)), np.diag(1 / scale)
+
+
+@lru_cache(maxsize=4)
+def _upper_triangle(size):
+    """Row and column of each entry of a matrix from its diagonal on, which take longer to find than small moments."""
+    return np.triu_indices(size)
 
 
 def _unit_diagonal(matrix):
