@@ -118,7 +118,7 @@ class Stages:
     def _curvature_at_best(self):
         """The curvature of this rung at the best point."""
         descent = self.descent
-        curvature = self.rungs[self.rung].curvature(descent.objective, descent.best.params, self.standardisation)
+        curvature = self.rungs[self.rung].curvature_at(descent.objective, descent.best, self.standardisation)
         descent.n_passes += curvature.sweeps
         return curvature
 
