@@ -25,8 +25,8 @@ from skce._solver.curvature.directions import MOST_DENSE_CLASSES, intercept_step
 # Sweeps of a dual bound: the second has the intercept shift that the first asks for.
 SWEEPS = 2
 
-# Conjugate gradients for the shift of many intercepts end when this share of the excess is left, or after so many sweeps.
-SHARE_OF_EXCESS, MOST_SHIFTS = 1e-4, 20
+# Conjugate gradients for the shift of many intercepts end with this share of the excess left, or after so many sweeps.
+SHARE_OF_EXCESS, MOST_SHIFTS = 1e-3, 20
 
 # Arrays like the logits that a block of the dual sums holds at once.
 NUMBERS_PER_LOGIT = 16

@@ -4,9 +4,9 @@ import numpy as np
 
 from skce._solver.curvature.directions import (
     ROWS_OF_CLASSES,
-    preconditioned_classes,
     diagonal_of,
     half_squared_norms,
+    preconditioned_classes,
     ridge_of,
     sums_over_rows,
     with_floor,
