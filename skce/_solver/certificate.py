@@ -18,11 +18,15 @@ is strong convexity, where the gradient by the intercepts is next to nothing.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse.linalg import LinearOperator, cg
 
-from skce._solver.curvature.directions import intercept_step
+from skce._solver.curvature.directions import MOST_DENSE_CLASSES, intercept_step
 
 # Sweeps of a dual bound: the second has the intercept shift that the first asks for.
 SWEEPS = 2
+
+# Conjugate gradients for the shift of many intercepts end with this share of the excess left, or after so many sweeps.
+SHARE_OF_EXCESS, MOST_SHIFTS = 1e-3, 20
 
 # Arrays like the logits that a block of the dual sums holds at once.
 NUMBERS_PER_LOGIT = 16
@@ -73,15 +77,20 @@ def dual_bound(problem, params, step, far=(), target=0.0):
     rows = problem.rows.multiplied_in(np.float64, problem.rows.shift)
     coef, intercept = problem.split(params)
     coef_step, intercept_of_step = problem.split(step)
-    least, sweeps = np.inf, 0
+    least, sweeps, sweeps_of_shift = np.inf, 0, 0
     while sweeps < SWEEPS:
         sweeps += 1
         sums = _dual_sums(rows, problem, (coef, intercept), (coef_step, intercept_of_step), far)
         least = min(least, _bound(problem, sums, coef))
         if least <= target or not problem.fit_intercept:
             break
-        intercept_of_step = intercept_of_step + _intercept_shift(sums, problem.are_separate)
-    return sweeps, least
+        if len(sums.excess) > MOST_DENSE_CLASSES:
+            more, shift = _iterated_shift(rows, problem, (coef, intercept), sums)
+            sweeps_of_shift += more
+        else:
+            shift = _intercept_shift(sums, problem.are_separate)
+        intercept_of_step = intercept_of_step + shift
+    return sweeps + sweeps_of_shift, least
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ class DualSums:
     """Sums over the rows, for o outcomes of k problems.
 
     Of m KL (k,), of the gradient by coef (d, k'), of the excess m p - t, the mass m p and m log q (o, k); ``near``
-    (o, o, k) is the curvature of the intercepts.
+    (o, o, k) is the curvature of the intercepts, or of many outcomes its diagonal (o, k).
     """
 
     divergence: np.ndarray
@@ -109,17 +118,13 @@ def _dual_sums(rows, problem, point, step, far):
         mass = targets.sum(axis=0)
         weighted = mass * p
         excess = weighted - targets
-        q = np.exp(log_q)
-        near = np.einsum("okm,pkm->opk", -mass * q, q)
-        outcomes = np.arange(len(q))
-        near[outcomes, outcomes] += (mass * q).sum(axis=-1)
         return (
             (mass * divergence).sum(axis=-1),
             block.pull_back(excess[0] if are_separate else excess[:, 0]),
             excess.sum(axis=-1),
             weighted.sum(axis=-1),
             (mass * log_q).sum(axis=-1),
-            near,
+            _curvature_of_intercepts(mass, np.exp(log_q)),
         )
 
     width = None if rows.is_sparse else NUMBERS_PER_LOGIT * problem.shape[1]
@@ -128,6 +133,16 @@ def _dual_sums(rows, problem, point, step, far):
         moved, linearised = program(far.block, row_loss.moved_dual_point), program(far.block)
         sums = [total + more - less for total, more, less in zip(sums, moved, linearised, strict=True)]
     return DualSums(*sums)
+
+
+def _curvature_of_intercepts(mass, q):
+    """Sums over the rows of m (diag q - q q^T) for mass (k, m) and q (o, k, m): (o, o, k), or of many the diagonal."""
+    if len(q) > MOST_DENSE_CLASSES:
+        return (mass * q * (1 - q)).sum(axis=-1)
+    near = np.einsum("okm,pkm->opk", -mass * q, q)
+    outcomes = np.arange(len(q))
+    near[outcomes, outcomes] += (mass * q).sum(axis=-1)
+    return near
 
 
 def _bound(problem, sums, coef):
@@ -154,6 +169,34 @@ def _intercept_shift(sums, are_separate):
     if are_separate:
         return -sums.excess[0] / np.maximum(sums.near[0, 0], np.finfo(float).tiny)
     return -np.linalg.lstsq(sums.near[:, :, 0], sums.excess[:, 0], rcond=1e-14)[0]
+
+
+def _iterated_shift(rows, problem, point, sums):
+    """Sweeps, and that step (k,) where there are so many outcomes that their curvature is a diagonal.
+
+    Conjugate gradients multiply by the curvature itself, row by row.
+    """
+    curvature_of, sweeps = problem.row_loss.dual_curvature, 0
+
+    def product(shift):
+        nonlocal sweeps
+        sweeps += 1
+
+        def program(block):
+            logits = block.logits(*point)
+            return (curvature_of(logits, block.targets, block.at).product(shift.reshape(-1, 1)).sum(axis=1),)
+
+        return rows.summed(program)[0]
+
+    inverse = 1 / np.maximum(sums.near[:, 0], np.finfo(float).tiny)
+    shift, _ = cg(
+        LinearOperator(2 * (len(inverse),), matvec=product, dtype=np.float64),
+        -sums.excess[:, 0],
+        rtol=SHARE_OF_EXCESS,
+        maxiter=MOST_SHIFTS,
+        M=LinearOperator(2 * (len(inverse),), matvec=lambda excess: inverse * excess.ravel(), dtype=np.float64),
+    )
+    return sweeps, shift
 
 
 def _strong_convexity_bound(descent, curvature):

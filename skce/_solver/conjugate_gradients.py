@@ -21,8 +21,8 @@ from skce._solver.objective import LinearObjective
 MOST_ITERATIONS, SHARE_OF_PASSES = 30, 0.5
 ITERATIONS_TO_JUDGE = 20
 
-# Numbers that the moves take, of which only the last are kept where they are long (128 MB).
-NUMBERS_OF_MOVES = 2**24
+# Numbers that the moves take, of which only the last are kept where they are long (32 MB).
+NUMBERS_OF_MOVES = 2**22
 
 # An estimate has settled when what is left of it is this share of it, or of what it is to be compared with; and when
 # what is left in the coordinates is this share of all: until then a direction that H hardly curves may be hidden.

@@ -17,7 +17,7 @@ from skce._solver.curvature.ladder import (
     next_rung,
     rungs_for,
 )
-from skce._solver.descent import ROUNDING_OF_ESTIMATE, Descent
+from skce._solver.descent import ROUNDING_OF_ESTIMATE, TINY, Descent
 from skce._solver.lbfgs import Stage
 from skce._solver.newton import NewtonStage
 from skce._solver.objective import LinearObjective
@@ -130,7 +130,7 @@ class Stages:
     def _curvature_at_best(self):
         """The curvature of this rung at the best point."""
         descent = self.descent
-        curvature = self.rungs[self.rung].curvature(descent.objective, descent.best.params, self.standardisation)
+        curvature = self.rungs[self.rung].curvature_at(descent.objective, descent.best, self.standardisation)
         descent.n_passes += curvature.sweeps
         return curvature
 
@@ -202,8 +202,10 @@ def _judged(reason, stages):
     problem, value = descent.objective.problem, abs(descent.best.value)
     if reason != "converged" and np.isfinite(descent.best.gradient).all():
         descent.gap_bound = certified_gap(descent, stage.curvature, tol * value)
-    if reason == "precision" and descent.suboptimality > max(tol, ROUNDING_OF_ESTIMATE * descent.objective.resolution):
-        reason = "stalled"
+    if reason == "precision":
+        proven = np.inf if descent.gap_bound is None else descent.gap_bound / max(value, TINY)
+        if min(descent.suboptimality, proven) > max(tol, ROUNDING_OF_ESTIMATE * descent.objective.resolution):
+            reason = "stalled"
     is_certain = reason == "converged" and isinstance(stage, NewtonStage)
     # Rows that are all but certain curve F by so little that an old curvature estimates nothing.
     if (

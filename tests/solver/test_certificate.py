@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce._solver import certificate
 from skce._solver.certificate import dual_bound
 from skce._solver.curvature.exact import ExactCurvature
 from skce._solver.objective import LinearObjective
@@ -184,3 +185,21 @@ def test_on_dask_it_is_the_same(rng):
     for make_estimator in (SoftmaxRegressor, OneVsAllClassifier):
         ours = make_estimator().fit(lazy, y).gap_bound_
         assert ours == pytest.approx(make_estimator().fit(X, y).gap_bound_, rel=1e-3, abs=1e-13)
+
+
+@pytest.mark.parametrize("loss", [None, Poly1Loss(0.5)])
+def test_of_many_classes_the_intercepts_are_shifted_as_of_few(loss, rng, monkeypatch):
+    X, y = overlapping(rng, n_samples=200, n_classes=6)
+    estimator = SoftmaxRegressor(C=1.0) if loss is None else SoftmaxRegressor(C=1.0, loss=loss)
+    with TrainingSet.read(estimator, X, y, rng.uniform(size=200)).problem() as problem:
+        objective = LinearObjective(problem)
+        params = 0.1 * rng.standard_normal(problem.shape)
+        params = (params - params.mean(axis=1, keepdims=True)).reshape(-1)
+        curvature = ExactCurvature(objective, params, Standardisation.of(problem))
+        step = -0.9 * curvature.to_params(curvature.pull_back(objective(params)[1]))
+        sweeps, expected = dual_bound(problem, params, step)
+        monkeypatch.setattr(certificate, "MOST_DENSE_CLASSES", 5)
+        monkeypatch.setattr(certificate, "SHARE_OF_EXCESS", 1e-10)
+        sweeps_of_many, actual = dual_bound(problem, params, step)
+    assert actual == pytest.approx(expected, rel=1e-6)
+    assert sweeps < sweeps_of_many <= sweeps + 2 * 20

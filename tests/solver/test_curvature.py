@@ -11,13 +11,14 @@ from skce._links.one_vs_all import OneVsAll
 from skce._links.softmax import Softmax
 from skce._rows.blocks import RowBlocks
 from skce._solver import minimisation
-from skce._solver.curvature import diagonal, exact, kronecker, weighted_diagonal
+from skce._solver.curvature import diagonal, directions, exact, kronecker, weighted_diagonal
 from skce._solver.curvature.diagonal import DiagonalCurvature
-from skce._solver.curvature.directions import intercept_step
+from skce._solver.curvature.directions import ManyClasses, intercept_step
 from skce._solver.curvature.exact import ExactCurvature, hessian_sums
 from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature
 from skce._solver.curvature.ladder import Rung
 from skce._solver.curvature.weighted_diagonal import WeightedDiagonalCurvature, equal_share
+from skce._solver.descent import Point
 from skce._solver.objective import LinearObjective
 from skce._solver.standardisation import Standardisation
 from skce.losses import CrossEntropy, FocalLoss
@@ -195,6 +196,74 @@ def test_kronecker_takes_the_moment_of_columns_as_the_rows_curve(make_curvature,
     params = np.array([1.5, -1.0])
     hessian = hessian_in_coordinates(objective, make_curvature(objective, params, standardisation), params)
     np.testing.assert_allclose(hessian, np.eye(2), atol=1e-6)
+
+
+def test_kronecker_centres_each_class_where_its_rows_curve(X, rng):
+    targets = targets_of(OneVsAll, HardLabels(np.arange(N) % K, K), rng.uniform(size=N), np.ones(K), 0.0)
+    objective, standardisation = problem(X, targets)
+    params = random_params(objective, standardisation, rng)
+    hessian = hessian_in_coordinates(objective, KroneckerCurvature(objective, params, standardisation), params)
+    of_intercepts = hessian.reshape(2 * (D + 1, K))[-1]
+    expected = np.zeros_like(of_intercepts)
+    expected[np.arange(K), -1, np.arange(K)] = 1  # nothing to do with the coefficients
+    np.testing.assert_allclose(of_intercepts, expected, atol=1e-6)
+
+
+class TestManyClasses:
+    @pytest.fixture(autouse=True)
+    def _few_are_many(self, monkeypatch):
+        monkeypatch.setattr(directions, "MOST_DENSE_CLASSES", K - 1)
+
+    @pytest.fixture
+    def softmax(self, rng):
+        return targets_of(Softmax, HardLabels(np.arange(N) % K, K), rng.uniform(size=N), np.ones(K), 0.1)
+
+    @pytest.mark.parametrize("make_curvature", [KroneckerCurvature, RowSpaceCurvature, DiagonalCurvature])
+    @pytest.mark.parametrize("fit_intercept", [True, False])
+    def test_their_coordinates_are_a_change_of_variables(self, make_curvature, fit_intercept, softmax, X, rng):
+        objective, standardisation = problem(X, softmax, fit_intercept=fit_intercept)
+        curvature = make_curvature(objective, random_params(objective, standardisation, rng), standardisation)
+        assert isinstance(curvature.classes, ManyClasses)
+        assert curvature.by_class.shape == (K,)
+        gradient = rng.standard_normal(objective.shape)
+        gradient -= gradient.mean(axis=1, keepdims=True)
+        by_coordinates = curvature.pull_back(gradient.reshape(-1))
+        coordinates = rng.standard_normal(len(by_coordinates))
+        displacement = curvature.to_params(coordinates)
+        assert by_coordinates @ coordinates == pytest.approx(gradient.reshape(-1) @ displacement, rel=1e-9)
+        np.testing.assert_allclose(
+            displacement.reshape(objective.shape).mean(axis=1) / np.abs(displacement).max(), 0, atol=1e-12
+        )
+
+    def test_the_curvature_by_class_is_the_diagonal_of_the_sum(self, softmax, X, rng, monkeypatch):
+        objective, standardisation = problem(X, softmax)
+        params = random_params(objective, standardisation, rng)
+        diagonal_alone = KroneckerCurvature(objective, params, standardisation).by_class
+        monkeypatch.setattr(directions, "MOST_DENSE_CLASSES", K)
+        np.testing.assert_allclose(
+            diagonal_alone, np.diag(KroneckerCurvature(objective, params, standardisation).by_class), rtol=1e-12
+        )
+
+    @pytest.mark.parametrize("length", [1e-3, 1e3])
+    def test_steps_of_a_class_are_no_longer_than_its_curvature_holds(self, length, softmax, X, rng):
+        objective, standardisation = problem(X, softmax, C=np.inf)
+        params = random_params(objective, standardisation, rng)
+        gradient = length * objective(params)[1]
+        rung = Rung(KroneckerCurvature, 1.0, 10)
+        careful = rung.curvature_at(objective, Point(params, np.zeros(1), gradient), standardisation)
+        careless = KroneckerCurvature(objective, params, standardisation)
+        step = (careless.scale.reshape(-1) * careless.pull_back(gradient)).reshape(objective.shape)
+        expected = step / np.maximum(np.linalg.norm(step, axis=0), 1)
+        actual = (careful.scale.reshape(-1) * careful.pull_back(gradient)).reshape(objective.shape)
+        np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-12)
+
+    @pytest.mark.parametrize("C", [0.1, 10.0])
+    def test_they_come_to_the_same_optimum(self, C, rng, monkeypatch):
+        X, y = overlapping(rng, n_samples=150, n_classes=5)
+        monkeypatch.setattr(minimisation, "rungs_for", lambda objective: [Rung(KroneckerCurvature, 1.0, 10)])
+        model = SoftmaxRegressor(C=C, **TIGHT).fit(X, y)
+        monkeypatch.setattr(directions, "MOST_DENSE_CLASSES", 5)
+        np.testing.assert_allclose(model.coef_, SoftmaxRegressor(C=C, **TIGHT).fit(X, y).coef_, atol=1e-6)
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])

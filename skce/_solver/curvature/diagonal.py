@@ -30,7 +30,7 @@ class DiagonalCurvature:
         by_column = np.append(
             (standardisation.spread / standardisation.scale) ** 2, np.ones(int(objective.problem.fit_intercept))
         )
-        by_output = with_floor(diagonal_of(self.by_class))
+        by_output = with_floor(diagonal_of(self.by_class), self.classes.least_curvature)
         square = np.multiply.outer(by_column, by_output) + ridge_of(objective.problem, standardisation)[:, None]
         # In terms of the parameters themselves, as there may be very many.
         self.scale = 1 / np.sqrt(np.where(square > 0, square, 1.0))

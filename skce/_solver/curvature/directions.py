@@ -25,11 +25,12 @@ import scipy.linalg
 
 from skce._solver.curvature.factorisation import RIDGES
 
-# Eigenvalues of the curvature by class, relative to the largest, below which a Kronecker product is not to be believed.
-LEAST_CLASS_CURVATURE = 1e-2
+# Eigenvalues of the curvature by class, relative to the largest, below which a Kronecker product is not to be believed;
+# and entries of its diagonal, which differ as much as the classes' sizes do.
+LEAST_CLASS_CURVATURE, LEAST_OF_DIAGONAL = 1e-2, 1e-6
 
-# Above this many classes a curvature by class is its diagonal, a third of the passes more than with all of it where
-# both were tried (isolet, letter): K^2 numbers for each of n rows, and K^3 for the eigenvectors, would take longer.
+# Above this many classes a curvature by class is its diagonal. Where both were tried that takes more passes, 49 for 47
+# (100 classes), 72 for 60 (letter), 83 for 57 (isolet), but n K^2 for the sum, and K^3 for the eigenvectors, more time.
 MOST_DENSE_CLASSES = 300
 
 # Above this many rows, a class matrix draws this many.
@@ -49,6 +50,8 @@ class ClassDirections:
 
     vectors: np.ndarray | None
     size: int
+    least_curvature = LEAST_CLASS_CURVATURE
+    is_diagonal = False
 
     @property
     def are_separate(self):
@@ -101,6 +104,8 @@ class ManyClasses:
 
     size: int
     are_separate = False
+    least_curvature = LEAST_OF_DIAGONAL
+    is_diagonal = True
 
     def reduced(self, by_output):
         """As (..., K), without their mean."""
@@ -133,9 +138,9 @@ def diagonal_of(by_class):
     return by_class if by_class.ndim == 1 else np.diag(by_class)
 
 
-def with_floor(curvatures):
-    """Curvatures (k,) by class, none of them much smaller than the largest, and none 0."""
-    return np.maximum(curvatures, max(LEAST_CLASS_CURVATURE * curvatures.max(), np.finfo(float).tiny))
+def with_floor(curvatures, least=LEAST_CLASS_CURVATURE):
+    """Curvatures (k,) by class, none of them smaller than this share of the largest, and none 0."""
+    return np.maximum(curvatures, max(least * curvatures.max(), np.finfo(float).tiny))
 
 
 def sums_over_rows(function, objective, params, n_draws, width=None):

@@ -23,15 +23,18 @@ ROWS_PER_COLUMN = 10
 class KroneckerCurvature:
     """A kron G + ridge at ``params``: A by class, G by column about the ``mean`` (d, K) of each class.
 
-    All are sums over rows drawn in proportion to their weight. Row i has weight m q_ik (1 - q_ik) in class k:
-    intercepts act at the mean of the rows that have any, which is elsewhere for every class. With A = U diag(a) U^T,
-    and V^T (G + R) V = 1 and V^T G V = diag(t) for the ridge R, the product is diagonal in U kron V: a_k t_j + 1 - t_j,
-    exact in the ridge.
+    All are sums over rows drawn in proportion to their weight. Row i has weight m q_ik (1 - q_ik) in class k, and an
+    intercept acts at the mean of the rows that have any, which is elsewhere for every class. With A = U diag(a) U^T,
+    and V^T (G + R) V = 1 and V^T G V = diag(t) for the ridge R, the product is diagonal in U kron V:
+    a_k t_j + 1 - t_j, exact in the ridge.
+
+    Of many classes A is a diagonal, and a class whose step for the ``gradient`` at ``params`` would be longer than 1
+    curves so much more, as it will when it has grown: a thousand classes take 114 passes, and 233 without this.
     """
 
     is_exact = False
 
-    def __init__(self, objective, params, standardisation):
+    def __init__(self, objective, params, standardisation, gradient=None):
         self.standardisation = standardisation
         self.classes = preconditioned_classes(objective.problem)
         n_features, n_outputs = objective.rows.shape[1], objective.shape[1]
@@ -60,8 +63,12 @@ class KroneckerCurvature:
         )
         by_column = np.append(by_column, np.ones(int(objective.problem.fit_intercept)))
         by_direction, self.directions = self.classes.principal(self.by_class)
-        by_direction = with_floor(by_direction)
-        self.scale = 1 / np.sqrt(np.multiply.outer(by_column, by_direction) + (1 - by_column)[:, None])
+        by_direction = with_floor(by_direction, self.classes.least_curvature)
+        self.scale = _scale(by_column, by_direction)
+        if gradient is not None and self.classes.is_diagonal:
+            step = self.scale * self.pull_back(gradient).reshape(self.scale.shape)
+            by_direction = by_direction * np.maximum(np.linalg.norm(step, axis=0), 1)
+            self.scale = _scale(by_column, by_direction)
 
     def to_params(self, coordinates):
         """Displacement of the parameters for ``coordinates``, both flat."""
@@ -129,7 +136,7 @@ class RowSpaceCurvature:
         is_seen = by_row > RIDGES[0] * by_row.max()
         self.vectors = columns @ (vectors[:, is_seen] / np.sqrt(by_row[is_seen]))
         by_direction, self.directions = self.classes.principal(self.by_class)
-        by_direction = with_floor(by_direction)
+        by_direction = with_floor(by_direction, self.classes.least_curvature)
         self.scale = 1 / np.sqrt(np.multiply.outer(by_row[is_seen], by_direction) + 1)
         self.intercept_scale = 1 / np.sqrt(by_direction)
 
@@ -159,6 +166,11 @@ class RowSpaceCurvature:
         """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""
         by_class = gradient.reshape(-1, len(self.intercept_scale))
         return half_squared_norms(by_class, axis=0 if self.classes.are_separate else None)
+
+
+def _scale(by_column, by_direction):
+    """The scale (d, k) of a product of curvatures (d,), with the ridge 1 - t of each, and (k,)."""
+    return 1 / np.sqrt(np.multiply.outer(by_column, by_direction) + (1 - by_column)[:, None])
 
 
 def rows_of_moment(n_features):
