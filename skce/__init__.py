@@ -4,10 +4,11 @@ from skce import _checks, display, estimators, functional, inference, losses, me
 from skce._links import recovery as _recovery
 from skce._pickles import keep_names_of_0_1 as _keep_names_of_0_1
 from skce._version import __version__ as __version__
-from skce.estimators import OneVsAllClassifier, SoftmaxRegressor, with_prior
+from skce.estimators import OneVsAllClassifier, RegularizationPath, SoftmaxRegressor, regularization_path, with_prior
 
 __all__ = [
     "OneVsAllClassifier",
+    "RegularizationPath",
     "SoftmaxRegressor",
     "display",
     "functional",
@@ -15,6 +16,7 @@ __all__ = [
     "losses",
     "metrics",
     "penalties",
+    "regularization_path",
     "with_prior",
 ]
 
