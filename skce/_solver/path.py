@@ -21,6 +21,7 @@ from skce._solver.descent import Descent, Point
 from skce._solver.minimisation import minimised
 from skce._solver.objective import LinearObjective
 from skce._solver.problem import Problem
+from skce._solver.second_derivative import exact_curvature
 from skce._solver.solution import Solution
 from skce._solver.standardisation import Standardisation
 from skce._solver.training import solver_for
@@ -61,9 +62,9 @@ def minima_of_path(
     max_iter: int,
     start: tuple[Array, Array] | None = None,
 ) -> Iterator[Minimum]:
-    """Yield the Minimum of a problem for each of ``penalties``, whose ridges fall; the first from a ``start``, if given.
+    """Yield the Minimum of a problem for each of ``penalties``, whose ridges fall.
 
-    A start is a pair of coef (k, d) and intercept (k,).
+    The first is found from ``start``, a pair of coef (k, d) and intercept (k,), if that is given.
     """
     has_hessian = is_hessian_affordable(LinearObjective(problem))
     if has_hessian and problem.row_loss.has_exact_curvature:
@@ -193,11 +194,3 @@ def _with_curvature(minimum):
     curvature = exact_curvature(problem, solution.params)
     pass_curve = (*solution.pass_curve[:-1], solution.n_passes + 1)
     return replace(minimum, solution=replace(solution, pass_curve=pass_curve), curvature=curvature)
-
-
-def exact_curvature(problem, params):
-    """The ExactCurvature of all rows at some parameters."""
-    objective, standardisation = LinearObjective(problem), Standardisation.of(problem)
-    function, width = hessian_sums(problem, standardisation)
-    _, _, sums = objective.with_curvature_sums(params, function, width)
-    return ExactCurvature(objective, params, standardisation, sums)
