@@ -10,37 +10,26 @@ these are in directions of the classes that a softmax sees, k of them for K clas
 what it was; without the only row of a class that class is predicted with a probability of eps, as in a fold.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
 
 from skce._slices import row_slices
-from skce._solver.conjugate_gradients import newton_step
 from skce._solver.curvature.exact import ExactCurvature
-from skce._solver.curvature.ladder import has_cheap_hessian, rungs_for
-from skce._solver.descent import Descent, Point
-from skce._solver.objective import LinearObjective
 from skce._solver.problem import Problem
-from skce._solver.second_derivative import exact_curvature
+from skce._solver.refits import refitted
 from skce._types import Array
 
 # Range of the change of a row's own logits above which a step of Newton's is not relied on. On vehicle at C = 100 the
 # closed form alone is 6 to 9 % off, and with the rows above 1 refitted 0.3 %.
-MOST_CHANGE = 1.0
+MOST_CHANGE = 0.5
 
 # Added to the identity, so that a row without which there is no optimum has large numbers and no error.
 LEAST_LEFT = 1e-12
 
 # Numbers that are computed at once for the spreads of some rows.
 NUMBERS_OF_SPREADS = 2**20
-
-# S times the gap at which a refit ends, half the squared distance in standard errors; and its most steps.
-ENOUGH_OF_REFIT = 1e-6
-MOST_STEPS_OF_REFIT = 30
-
-# Gain of F over what a step promises, of one that is taken; how much shorter the next one is, and the shortest.
-LEAST_GAIN, SHORTER, SHORTEST = 1e-4, 0.25, 1e-10
 
 # Share of the mass of an outcome that rounding leaves where its only row is gone.
 ROUNDING_OF_MASS = 1e-12
@@ -71,13 +60,9 @@ def left_out(problem: Problem, curvature: ExactCurvature, params: Array) -> Left
 
     logits, ranges, pulls = problem.rows.gathered(program)
     far = np.flatnonzero(ranges > MOST_CHANGE)
-    is_cheap = len(far) and has_cheap_hessian(rungs_for(LinearObjective(problem)))
-    for row in far.tolist():
-        X = dense_rows(problem.rows, np.array([row]))
-        without = _without(problem, row)
-        near = params + _displacement(curvature, X, pulls[:, row]) / problem.total
-        coef, intercept = problem.split(_refitted(without, curvature, [near, params], is_cheap))
-        logits[:, row] = (X @ coef)[0] + intercept
+    if len(far):
+        near = _displacements(curvature, dense_rows(problem.rows, far), pulls[:, far]) / problem.total
+        logits[:, far] = refitted(problem, curvature, params, far, near)
     return LeftOut(logits, ranges > MOST_CHANGE)
 
 
@@ -162,48 +147,12 @@ def _ranges(problem, change):
     return np.abs(change).max(axis=0) if problem.are_separate else np.ptp(change, axis=0)
 
 
-def _displacement(curvature, X, pull):
-    """H^-1 (x kron e), flat, for the row X (1, d) and e (k,)."""
-    columns = curvature.standardisation.columns_of(X)[:, 0]
-    outer = np.multiply.outer(pull, columns) if curvature.classes.are_separate else np.multiply.outer(columns, pull)
-    scores = outer.reshape(len(curvature.factors), -1)
-    factors = curvature.factors
-    reduced = (factors.transpose(0, 2, 1) @ (factors @ scores[:, :, None]))[:, :, 0]
-    return curvature.displacement(reduced)
-
-
-def _without(problem, row):
-    """The problem without a row: of the same S, so of the same penalty."""
-    targets = problem.rows.targets
-    weight = np.array(targets.sample_weight)
-    weight[row] = 0
-    return replace(problem, rows=replace(problem.rows, targets=replace(targets, sample_weight=weight)))
-
-
-def _refitted(problem, curvature, starts, is_cheap):
-    """Parameters of the minimum, from the better of ``starts``: by Hessians, or where dear by conjugate gradients."""
-    objective = LinearObjective(problem)
-    best = min((Point(start, *objective(start)) for start in starts), key=_value)
-    for _ in range(MOST_STEPS_OF_REFIT):
-        if is_cheap:
-            curvature = exact_curvature(problem, best.params)
-            slope = curvature.pull_back(best.gradient)
-            step, promised = -curvature.to_params(slope), float(curvature.decrements(slope).sum())
-        else:
-            alone = Descent(objective, best, [best.value], [0.0], 0, 0.0, np.zeros(objective.n_problems, dtype=bool))
-            step, promised = newton_step(alone, curvature, ENOUGH_OF_REFIT / problem.total)
-        if promised * problem.total <= ENOUGH_OF_REFIT:
-            break
-        length, moved = 1.0, Point(best.params + step, *objective(best.params + step))
-        while not moved.value <= best.value - LEAST_GAIN * length * promised and length > SHORTEST:
-            length *= SHORTER
-            moved = Point(best.params + length * step, *objective(best.params + length * step))
-        if not moved.value < best.value:
-            break
-        best = moved
-    return best.params
-
-
-def _value(point):
-    """F of a Point; inf where it overflows."""
-    return point.value if np.isfinite(point.value) else np.inf
+def _displacements(curvature, X, pulls):
+    """H^-1 (x kron e), reduced (m, p, k), for rows X (m, d) and e (k, m), of H of F."""
+    columns, factors = curvature.standardisation.columns_of(X), curvature.factors
+    n_columns, n_rows = columns.shape
+    if curvature.classes.are_separate:
+        scores = pulls[:, None] * columns
+        return (factors.transpose(0, 2, 1) @ (factors @ scores)).transpose(2, 1, 0)
+    scores = (columns[:, None] * pulls).reshape(-1, n_rows)
+    return (factors[0].T @ (factors[0] @ scores)).T.reshape(n_rows, n_columns, -1)

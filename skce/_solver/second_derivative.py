@@ -14,12 +14,17 @@ class BySecondDerivative:
 
     row_loss: RowLoss
 
+    has_exact_curvature = True
     dual_point = moved_dual_point = departures = None
 
     @property
     def is_convex(self):
         """As of the loss."""
         return self.row_loss.is_convex
+
+    def losses_gradient(self, logits, block):
+        """As of the loss."""
+        return self.row_loss.losses_gradient(logits, block)
 
     def values_gradient(self, logits, targets, at):
         """As of the loss."""
