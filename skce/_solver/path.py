@@ -73,7 +73,7 @@ def minima_of_path(
     for penalty in penalties:
         of_ridge = replace(problem, penalty=penalty)
         has_steps = has_hessian and of_ridge.row_loss.has_exact_curvature and has_dual_bound(of_ridge)
-        if way.is_empty:
+        if way.is_empty or not problem.shape[1]:
             solution = solver_for(of_ridge)(of_ridge, start, tol=tol, max_iter=max_iter, watch=Unwatched())
             minimum = Minimum(of_ridge, solution, None)
         else:

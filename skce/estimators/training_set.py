@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,11 @@ class TrainingSet:
     def read(cls, estimator: Any, X: Any, y: Any, sample_weight: Any) -> "TrainingSet":
         """The TrainingSet of X, y and weights; sets its ``n_features_in_`` and ``feature_names_in_``."""
         read_y = LabelReader(estimator.classes, estimator._takes_indicators)
-        data = engine_of(X).read(estimator, X, y, sample_weight, read_y)
+        return cls.of(estimator, engine_of(X).read(estimator, X, y, sample_weight, read_y))
+
+    @classmethod
+    def of(cls, estimator: Any, data: Data) -> "TrainingSet":
+        """The TrainingSet of data that have been read."""
         # Two classes are one logit; (2, L) are the sides of L labels.
         n_logits, is_multilabel = data.counts.shape[-1], data.counts.ndim == 2
         link = estimator._link(1 if n_logits == 2 and not is_multilabel else n_logits, is_multilabel)
@@ -54,6 +58,12 @@ class TrainingSet:
                 f"C={estimator.C!r} times the total weight {targets.total:.3g} is too small for a float."
             )
         return cls(estimator, data, link, class_weight, rows)
+
+    def weighted(self, sample_weight: Array) -> "TrainingSet":
+        """The same rows, in memory, with other weights (n,), of which some may be 0: a fold of them."""
+        data: Any = self.data
+        counts = data.labels.counts(sample_weight)
+        return TrainingSet.of(self.estimator, replace(data, sample_weight=sample_weight, counts=counts))
 
     @contextmanager
     def problem(self) -> Iterator[Problem]:

@@ -108,5 +108,5 @@ def test_without_its_only_row_a_class_has_a_probability_of_eps(kind, n_classes):
 
 def test_what_has_no_closed_form_says_so():
     X, y = overlapping(np.random.default_rng(0))
-    with pytest.raises(ValueError, match="convex.*folds"):
+    with pytest.raises(ValueError, match=r"convex.*folds"):
         leave_one_out(SoftmaxRegressor(loss="focal").fit(X, y), X, y)
