@@ -27,9 +27,8 @@ X, y = load_wine(return_X_y=True, as_frame=True)
 scaler = StandardScaler().set_output(transform="pandas")
 model = make_pipeline(scaler, SoftmaxRegressorCV(Cs=30)).fit(X, y)
 display = PathDisplay.from_estimator(model)
-print(
-    f"best C = {display.best_:.3g}, within one standard error {display.within_one_error_:.3g}"
-)
+print(f"best C = {display.best_:.3g}")
+print(f"within one standard error C = {display.within_one_error_:.3g}")
 print(f"{model[-1].is_refitted_.sum()} of {len(y)} rows were refitted at the best C")
 
 # %%

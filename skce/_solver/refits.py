@@ -21,12 +21,12 @@ from skce._solver.objective import LinearObjective
 from skce._solver.problem import Problem
 from skce._types import Array
 
-# S times the gap at which a refit ends, half the squared distance in standard errors; and its most steps.
-ENOUGH = 1e-6
+# S times the gap, half the squared distance in standard errors, from which one more step ends a refit; and its most.
+ENOUGH = 1e-4
 MOST_STEPS = 30
 
-# Gain of F over what a step promises, of one that is taken; how much shorter the next one is, and the shortest.
-LEAST_GAIN, SHORTER, SHORTEST = 1e-4, 0.25, 1e-10
+# Gain of F over what a step promises, of one that is taken; how much shorter the next one is, and how often at most.
+LEAST_GAIN, SHORTER, MOST_SHORTER = 1e-4, 0.25, 20
 
 # Numbers of the columns of all rows up to which rows are refitted together, and of what is computed of them at once.
 NUMBERS_OF_COLUMNS = 2**20
@@ -45,7 +45,8 @@ def refitted(problem: Problem, curvature: ExactCurvature, params: Array, rows: A
     has_little = n_columns * problem.rows.shape[0] <= NUMBERS_OF_COLUMNS
     if has_little and has_cheap_hessian(rungs_for(LinearObjective(problem))):
         together = _Together.of(problem, curvature, params)
-        at_once = max(NUMBERS_AT_ONCE // (problem.rows.shape[0] * len(curvature.classes.pairs[0])), 1)
+        of_one = max(problem.rows.shape[0] * len(curvature.classes.pairs[0]), curvature.hessians.size)
+        at_once = max(NUMBERS_AT_ONCE // of_one, 1)
         return np.concatenate([together.logits(rows[at], reduced[at]) for at in row_slices(len(rows), at_once)], axis=1)
     of_rows = []
     for row, displacement in zip(rows.tolist(), reduced, strict=True):
@@ -76,14 +77,16 @@ def _minimum(problem, curvature, starts):
         alone = Descent(objective, best, [best.value], [0.0], 0, 0.0, np.zeros(objective.n_problems, dtype=bool))
         step, promised = newton_step(alone, curvature, ENOUGH / problem.total)
         if promised * problem.total <= ENOUGH:
-            break
-        length, moved = 1.0, Point(best.params + step, *objective(best.params + step))
-        while not moved.value <= best.value - LEAST_GAIN * length * promised and length > SHORTEST:
+            return best.params + step
+        start, length = best, 1.0
+        for _ in range(MOST_SHORTER):
+            moved = Point(start.params + length * step, *objective(start.params + length * step))
+            if moved.value <= start.value - LEAST_GAIN * length * promised:
+                best = moved
+                break
             length *= SHORTER
-            moved = Point(best.params + length * step, *objective(best.params + length * step))
-        if not moved.value < best.value:
+        if best is start:
             break
-        best = moved
     return best.params
 
 
@@ -124,21 +127,45 @@ class _Together:
         """Logits (K, r) of the rows in fits without each, from displacements (r, p, k)."""
         targets = np.repeat(self.targets[..., None, :], len(rows), axis=-2)
         targets[..., np.arange(len(rows)), rows] = 0
-        zeros = np.zeros_like(reduced)
-        is_better = self._values_gradients(reduced, targets)[0] < self._values_gradients(zeros, targets)[0]
-        point = np.where(is_better[:, None, None], reduced, 0.0)
-        is_left = np.ones(len(rows), dtype=bool)
+        state = _State(*self._better_start(reduced, targets))
+        left, hessians = np.arange(len(rows)), self._hessians_without(rows)
         for _ in range(MOST_STEPS):
-            values, gradients = self._values_gradients(point[is_left], targets[..., is_left, :])
-            steps = self._steps(point[is_left], targets[..., is_left, :], gradients)
-            promised = -(gradients * steps).sum(axis=(1, 2)) / 2
-            moved = self._lowered(point[is_left], values, steps, promised, targets[..., is_left, :])
-            point[is_left] = moved
-            is_left[is_left] = promised * self.problem.total > ENOUGH
-            if not is_left.any():
+            # A Hessian from before will do for the last step.
+            left, _, _ = self._without_ended(state, left, hessians[left])
+            if not len(left):
                 break
-        own = np.einsum("rpk,pr->rk", point, self.columns[:, rows])
+            hessians[left] = self._hessians(state.point[left], targets[..., left, :])
+            left, steps, promised = self._without_ended(state, left, hessians[left])
+            if not len(left):
+                break
+            self._lower(state, left, steps, promised, targets[..., left, :])
+        own = np.einsum("rpk,pr->rk", state.point, self.columns[:, rows])
         return self.logits_of_all[:, rows] + self.curvature.classes.expanded(own).T
+
+    def _better_start(self, reduced, targets):
+        """Of displacements (r, p, k) and none the better, with value and gradient there."""
+        zeros = np.zeros_like(reduced)
+        (values, gradients), (values_of_zeros, gradients_of_zeros) = (
+            self._values_gradients(start, targets) for start in (reduced, zeros)
+        )
+        is_better = values < values_of_zeros
+        at = is_better[:, None, None]
+        return (
+            np.where(at, reduced, zeros),
+            np.where(is_better, values, values_of_zeros),
+            np.where(at, gradients, gradients_of_zeros),
+        )
+
+    def _without_ended(self, state, left, hessians):
+        """Of the fits that are left those that have not ended, their steps and what these promise.
+
+        Steps of those that have are taken.
+        """
+        steps = self._steps(hessians, state.gradients[left])
+        promised = -(state.gradients[left] * steps).sum(axis=(1, 2)) / 2
+        has_ended = promised * self.problem.total <= ENOUGH
+        state.point[left[has_ended]] += steps[has_ended]
+        return left[~has_ended], steps[~has_ended], promised[~has_ended]
 
     def _logits_at(self, reduced):
         """Logits (K, r n) of all rows in each fit."""
@@ -157,8 +184,18 @@ class _Together:
         values = values + ((self.slope + curved / 2) * reduced).sum(axis=(1, 2))
         return np.nan_to_num(values, nan=np.inf), gradients + self.slope + curved
 
-    def _steps(self, reduced, targets, gradients):
-        """Newton's step (r, p, k) of each fit."""
+    def _hessians_without(self, rows):
+        """Hessians (r, f, p, p) at the minimum of all rows, without each of some."""
+        classes, total = self.curvature.classes, self.problem.total
+        block = GivenTargets(self.targets[..., rows])
+        of_rows = self.problem.row_loss.curvature(self.logits_of_all[:, rows].copy(), block, slice(None))
+        weights, columns = of_rows.entries(*classes.pairs), self.columns[:, rows]
+        moments = np.einsum("wr,pr,qr->rwpq", weights, columns, columns) / total
+        of_each = np.stack([self.curvature.assembled(moments_of_row) for moments_of_row in moments])
+        return (1 + LEAST_RIDGE) * self.curvature.hessians - of_each
+
+    def _hessians(self, reduced, targets):
+        """Hessians (r, f, p, p) of each fit, at displacements (r, p, k)."""
         n_fits, curvature, classes = len(reduced), self.curvature, self.curvature.classes
         block = GivenTargets(targets.reshape(*targets.shape[:-2], -1))
         of_rows = self.problem.row_loss.curvature(self._logits_at(reduced), block, slice(None))
@@ -166,24 +203,39 @@ class _Together:
         moments = weighted_moments(weights.reshape(len(weights) * n_fits, -1), self.columns) / self.problem.total
         by_fit = np.swapaxes(moments.reshape(len(weights), n_fits, *moments.shape[1:]), 0, 1)
         hessians = np.stack([curvature.assembled(moments_of_fit) for moments_of_fit in by_fit])
-        size = hessians.shape[-1]
         hessians += self.ridge if classes.are_separate else np.kron(self.ridge, np.eye(classes.size))
         diagonals = np.einsum("rfpp->rfp", hessians)
         diagonals *= 1 + LEAST_RIDGE
-        right = np.swapaxes(gradients, 1, 2) if classes.are_separate else gradients.reshape(n_fits, 1, size)
-        steps = -np.linalg.solve(hessians, right[..., None])[..., 0]
-        return np.swapaxes(steps, 1, 2) if classes.are_separate else steps.reshape(gradients.shape)
+        return hessians
 
-    def _lowered(self, point, values, steps, promised, targets):
-        """Displacements (r, p, k) along the steps, or shares of them, where each fit is lower; else where they were."""
-        length, moved = np.ones(len(point)), point + steps
-        while True:
-            lower, _ = self._values_gradients(moved, targets)
-            is_to_shorten = ~(lower <= values - LEAST_GAIN * length * promised) & (
-                promised * self.problem.total > ENOUGH
-            )
-            if not is_to_shorten.any():
-                return moved
-            length[is_to_shorten] *= SHORTER
-            length[length < SHORTEST] = 0
-            moved = point + length[:, None, None] * steps
+    def _steps(self, hessians, gradients):
+        """Newton's step (r, p, k) of each fit, for its Hessians (r, f, p, p) and gradient (r, p, k)."""
+        if self.curvature.classes.are_separate:
+            right = np.swapaxes(gradients, 1, 2)[..., None]
+            return -np.swapaxes(np.linalg.solve(hessians, right)[..., 0], 1, 2)
+        right = gradients.reshape(len(gradients), 1, -1, 1)
+        return -np.linalg.solve(hessians, right).reshape(gradients.shape)
+
+    def _lower(self, state, left, steps, promised, targets):
+        """Move the fits that are left along their steps, or shares of them where that is not lower."""
+        length = np.ones(len(left))
+        for _ in range(MOST_SHORTER):
+            moved = state.point[left] + length[:, None, None] * steps
+            values, gradients = self._values_gradients(moved, targets)
+            is_lower = values <= state.values[left] - LEAST_GAIN * length * promised
+            here = left[is_lower]
+            state.point[here], state.values[here] = moved[is_lower], values[is_lower]
+            state.gradients[here] = gradients[is_lower]
+            left, steps, promised, length = (array[~is_lower] for array in (left, steps, promised, SHORTER * length))
+            targets = targets[..., ~is_lower, :]
+            if not len(left):
+                break
+
+
+@dataclass
+class _State:
+    """Where fits are: displacements ``point`` (r, p, k), ``values`` (r,) and ``gradients`` (r, p, k) there."""
+
+    point: Array
+    values: Array
+    gradients: Array
