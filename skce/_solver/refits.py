@@ -127,7 +127,7 @@ class _Together:
         """Logits (K, r) of the rows in fits without each, from displacements (r, p, k)."""
         targets = np.repeat(self.targets[..., None, :], len(rows), axis=-2)
         targets[..., np.arange(len(rows)), rows] = 0
-        state = _State(*self._better_start(reduced, targets))
+        state = _State(*self._better_start(rows, reduced, targets))
         left, hessians = np.arange(len(rows)), self._hessians_without(rows)
         for _ in range(MOST_STEPS):
             # A Hessian from before will do for the last step.
@@ -142,19 +142,18 @@ class _Together:
         own = np.einsum("rpk,pr->rk", state.point, self.columns[:, rows])
         return self.logits_of_all[:, rows] + self.curvature.classes.expanded(own).T
 
-    def _better_start(self, reduced, targets):
+    def _better_start(self, rows, reduced, targets):
         """Of displacements (r, p, k) and none the better, with value and gradient there."""
-        zeros = np.zeros_like(reduced)
-        (values, gradients), (values_of_zeros, gradients_of_zeros) = (
-            self._values_gradients(start, targets) for start in (reduced, zeros)
-        )
-        is_better = values < values_of_zeros
-        at = is_better[:, None, None]
-        return (
-            np.where(at, reduced, zeros),
-            np.where(is_better, values, values_of_zeros),
-            np.where(at, gradients, gradients_of_zeros),
-        )
+        losses, _ = self.problem.row_loss.losses_gradient(self.logits_of_all.copy(), self.targets)
+        of_rows = losses.reshape(-1, self.targets.shape[-1]).sum(axis=0)
+        values_of_none = (of_rows.sum() - of_rows[rows]) / self.problem.total
+        point = reduced.copy()
+        values, gradients = self._values_gradients(point, targets)
+        is_worse = ~(values < values_of_none)
+        if is_worse.any():
+            point[is_worse] = 0
+            values[is_worse], gradients[is_worse] = self._values_gradients(point[is_worse], targets[..., is_worse, :])
+        return point, values, gradients
 
     def _without_ended(self, state, left, hessians):
         """Of the fits that are left those that have not ended, their steps and what these promise.
