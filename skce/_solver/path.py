@@ -11,6 +11,7 @@ step, are mostly enough. Where it is not, the last two minima lead to the next s
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -143,7 +144,7 @@ def _by_newton(problem, params, tol, max_iter):
     """The Minimum near some parameters by Newton's steps, or from the lowest of these if that takes too many."""
     objective, standardisation = LinearObjective(problem), Standardisation.of(problem)
     function, width = hessian_sums(problem, standardisation)
-    descent = None
+    descent: Any = None
     for _ in range(min(MOST_STEPS, max_iter + 1)):
         values, gradient, sums = objective.with_curvature_sums(params, function, width)
         point = Point(params, values, gradient)

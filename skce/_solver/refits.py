@@ -6,6 +6,7 @@ Of others one after another, by Newton's steps of conjugate gradients in the coo
 """
 
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 
@@ -48,11 +49,11 @@ def refitted(problem: Problem, curvature: ExactCurvature, params: Array, rows: A
         of_one = max(problem.rows.shape[0] * len(curvature.classes.pairs[0]), curvature.hessians.size)
         at_once = max(NUMBERS_AT_ONCE // of_one, 1)
         return np.concatenate([together.logits(rows[at], reduced[at]) for at in row_slices(len(rows), at_once)], axis=1)
-    of_rows = []
+    of_rows, every_row = [], cast("Any", problem.rows)
     for row, displacement in zip(rows.tolist(), reduced, strict=True):
         near = params + curvature.displacement(_flat(curvature, displacement))
         coef, intercept = problem.split(_minimum(_without(problem, row), curvature, [near, params]))
-        of_rows.append(problem.rows.block(np.array([row])).logits(coef, intercept))
+        of_rows.append(every_row.block(np.array([row])).logits(coef, intercept))
     return np.concatenate(of_rows, axis=1)
 
 
@@ -186,7 +187,7 @@ class _Together:
     def _hessians_without(self, rows):
         """Hessians (r, f, p, p) at the minimum of all rows, without each of some."""
         classes, total = self.curvature.classes, self.problem.total
-        block = GivenTargets(self.targets[..., rows])
+        block: Any = GivenTargets(self.targets[..., rows])
         of_rows = self.problem.row_loss.curvature(self.logits_of_all[:, rows].copy(), block, slice(None))
         weights, columns = of_rows.entries(*classes.pairs), self.columns[:, rows]
         moments = np.einsum("wr,pr,qr->rwpq", weights, columns, columns) / total
@@ -196,7 +197,7 @@ class _Together:
     def _hessians(self, reduced, targets):
         """Hessians (r, f, p, p) of each fit, at displacements (r, p, k)."""
         n_fits, curvature, classes = len(reduced), self.curvature, self.curvature.classes
-        block = GivenTargets(targets.reshape(*targets.shape[:-2], -1))
+        block: Any = GivenTargets(targets.reshape(*targets.shape[:-2], -1))
         of_rows = self.problem.row_loss.curvature(self._logits_at(reduced), block, slice(None))
         weights = of_rows.entries(*classes.pairs)
         moments = weighted_moments(weights.reshape(len(weights) * n_fits, -1), self.columns) / self.problem.total

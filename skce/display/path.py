@@ -1,5 +1,6 @@
 """The choice of C as a picture: scores with their standard errors and both rules, or coefficients, against C."""
 
+from collections.abc import Mapping
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -57,7 +58,7 @@ class PathDisplay:
     best_: float
     within_one_error_: float
 
-    def __init__(self, Cs: Array, lines: dict[str | None, Array], *, ylabel: str, errors: Array | None = None) -> None:
+    def __init__(self, Cs: Array, lines: Mapping[Any, Array], *, ylabel: str, errors: Array | None = None) -> None:
         self.Cs = Cs
         self.lines = lines
         self.ylabel = ylabel
@@ -174,7 +175,8 @@ def _scores_of(path):
         results = path.cv_results_
         names = [name for name in results if name == "param_C" or (name.startswith("param_") and name.endswith("__C"))]
         if len(names) == 1 and sum(name.startswith("param_") for name in results) == 1 and "mean_test_score" in results:
-            errors = results["std_test_score"] / np.sqrt(path.n_splits_ - 1) if path.n_splits_ > 1 else 0.0
+            # Those are over n folds, a standard error over n - 1.
+            errors = results["std_test_score"] / np.sqrt(max(path.n_splits_ - 1, 1))
             return np.array(results[names[0]], dtype=float), results["mean_test_score"], errors
     raise TypeError(
         f"estimator must have scores of several C, as SoftmaxRegressorCV has and a search over C alone, got {path!r}."

@@ -27,6 +27,10 @@ from skce.estimators.training_set import TrainingSet
 Score = Callable[[Any, Any, Any, Array], float] | None
 
 
+# Why a fit is over that is as near its minimum as was asked for, or as rounding lets it come.
+CONVERGED = "converged", "precision"
+
+
 @dataclass(frozen=True, eq=False)
 class Fits:
     """The fits of a training set for each C: where they ended, and their ``solutions``."""
@@ -37,7 +41,22 @@ class Fits:
     @property
     def n_unconverged(self) -> int:
         """How many did not converge."""
-        return sum(solution.reason not in ("converged", "precision") for solution in self.solutions)
+        return sum(solution.reason not in CONVERGED for solution in self.solutions)
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Scores ``of_folds`` (n_folds, n_Cs) and standard ``errors`` (n_Cs,) of their means, and the Fits of all rows.
+
+    ``n_unconverged`` counts the fits, those of folds too, that did not converge; ``is_left_out`` says that the scores
+    are those of leave-one-out, and one fold stands for all.
+    """
+
+    of_folds: Array
+    errors: Array
+    fits: Any
+    n_unconverged: int
+    is_left_out: bool
 
 
 def fits_of(training_set: TrainingSet, problem: Problem, Cs: Array, start: Any = None) -> Iterator[tuple[int, Minimum]]:
@@ -68,8 +87,8 @@ def has_affordable_hessian(problem: Problem) -> bool:
     return not problem.shape[1] or is_hessian_affordable(LinearObjective(problem))
 
 
-def scored_by_leave_one_out(training_set: TrainingSet, problem: Problem, Cs: Array) -> tuple[Fits, Array, Array]:
-    """The Fits, minus the log loss (n_Cs,) of what fits without a row predict of it, and its standard errors."""
+def scored_by_leave_one_out(training_set: TrainingSet, problem: Problem, Cs: Array) -> Scored:
+    """The Scored by minus the log loss of what fits without a row predict of it."""
     scores, errors = np.empty(len(Cs)), np.empty(len(Cs))
     targets: Any = training_set.rows.targets
 
@@ -82,7 +101,8 @@ def scored_by_leave_one_out(training_set: TrainingSet, problem: Problem, Cs: Arr
             scores[place] = -mean
             yield place, minimum
 
-    return collected(scored(), len(Cs)), scores, errors
+    fits = collected(scored(), len(Cs))
+    return Scored(scores[None], errors, fits, fits.n_unconverged, is_left_out=True)
 
 
 def left_out_of(training_set: TrainingSet, iterate: Iterate, curvature: Any = None) -> tuple[Array, Array]:
@@ -98,16 +118,23 @@ def left_out_of(training_set: TrainingSet, iterate: Iterate, curvature: Any = No
     return left_out_logits(training_set, problem, curvature, params)
 
 
-def scores_of_folds(
-    training_set: TrainingSet, folds: Sequence[Any], Cs: Array, score: Score, starts: Any, n_jobs: int | None
-) -> tuple[Array, int]:
-    """Scores (n_folds, n_Cs) on the test rows of folds of what is fitted to their other rows, and fits unconverged.
+def scored_by_folds(
+    training_set: TrainingSet, folds: Sequence[Any], Cs: Array, score: Score, fits: Fits | None, n_jobs: int | None
+) -> Scored:
+    """The Scored by the test rows of folds, for what is fitted to their other rows.
 
-    ``starts`` are coef (K, d) and intercept (K,) for the strongest penalty, or None.
+    Folds start from where the Fits of all rows end for the strongest penalty, if there are these.
     """
+    starts = None
+    if fits is not None:
+        attributes = training_set.attributes(fits.iterates[int(np.argmin(Cs))])
+        starts = attributes["coef_"], attributes["intercept_"]
     parallel = Parallel(n_jobs=n_jobs, prefer="threads")
-    of_folds = parallel(delayed(_scores_of_fold)(training_set, *fold, Cs, score, starts) for fold in folds)
-    return np.array([scores for scores, _ in of_folds]), sum(n_unconverged for _, n_unconverged in of_folds)
+    results: Any = parallel(delayed(_scores_of_fold)(training_set, *fold, Cs, score, starts) for fold in folds)
+    of_folds = np.array([scores for scores, _ in results])
+    n_unconverged = sum(n_of_fold for _, n_of_fold in results) + (fits.n_unconverged if fits else 0)
+    errors = of_folds.std(axis=0, ddof=1) / np.sqrt(len(folds)) if len(folds) > 1 else np.zeros(len(Cs))
+    return Scored(of_folds, errors, fits, n_unconverged, is_left_out=False)
 
 
 def _scores_of_fold(training_set, train, test, Cs, score, starts):

@@ -17,13 +17,14 @@ from skce._solver.solution import warn_unless_converged
 from skce._types import Array, ArrayLike, ClassWeight, Loss, LossName, Posterior
 from skce.estimators.base import CrossEntropyClassifier, attributes_of_solution
 from skce.estimators.candidates import (
+    CONVERGED,
     collected,
     fit_of,
     fits_of,
     has_affordable_hessian,
     left_out_of,
+    scored_by_folds,
     scored_by_leave_one_out,
-    scores_of_folds,
     y_of,
 )
 from skce.estimators.parameters import unexpected_parameters_explained
@@ -39,6 +40,10 @@ FOLDS_INSTEAD = 5
 
 # Scorings that leave-one-out has: minus the log loss.
 LOG_LOSSES = "neg_log_loss", "neg_binary_log_loss"
+
+
+# Attributes that a fit sets where it has fits of all rows.
+OF_SOME_FITS = "coef_", "coefs_path_", "intercepts_path_", "loo_log_proba_", "is_refitted_", "feature_names_in_"
 
 
 class ChoosesC(CrossEntropyClassifier):
@@ -158,48 +163,63 @@ class ChoosesC(CrossEntropyClassifier):
     def _choose(self, X, y, sample_weight, params):
         """Set the fitted attributes: the Solution, labels of what was optimised, what is constant in a sentence."""
         Cs = checked_Cs(self.Cs)
-        routed = process_routing(self, "fit", sample_weight=sample_weight, **params) if _is_routing() else None
+        routed: Any = process_routing(self, "fit", sample_weight=sample_weight, **params) if _is_routing() else None
         estimator = self._estimator_of(float(Cs.min()))
         check_parameters(estimator)
         training_set = TrainingSet.read(estimator, X, y, sample_weight)
         with training_set.problem() as problem:
-            is_left_out = self.cv is None and has_affordable_hessian(problem)
-            if is_left_out:
-                fits, scores, sem = scored_by_leave_one_out(training_set, problem, Cs)
-                of_folds, n_unconverged = scores[None], fits.n_unconverged
-            else:
-                fits = collected(fits_of(training_set, problem, Cs), len(Cs)) if self.refit else None
-                of_folds, n_unconverged = self._scores_of_folds(training_set, Cs, fits, routed)
-                n_unconverged += fits.n_unconverged if fits else 0
-                sem = of_folds.std(axis=0, ddof=1) / np.sqrt(len(of_folds)) if len(of_folds) > 1 else np.zeros(len(Cs))
-            means = of_folds.mean(axis=0)
-            chosen = place_chosen(Cs, means, sem, self.rule)
-            left_out = left_out_of(training_set, fits.iterates[chosen]) if is_left_out else None
-            if fits is not None:
-                # The very model that the estimator of this C would be: from no start, to the same tol.
-                iterate, solution = fit_of(training_set, problem, Cs[chosen])
-                attributes = training_set.attributes(iterate) | attributes_of_solution(solution, self.tol)
-                paths = [training_set.attributes(iterate) for iterate in fits.iterates]
-        for name in ("n_features_in_", "feature_names_in_"):
+            scored = self._scored(training_set, problem, Cs, routed)
+            means = scored.of_folds.mean(axis=0)
+            chosen = place_chosen(Cs, means, scored.errors, self.rule)
+            solution, attributes = None, {}
+            if scored.fits is not None:
+                solution, attributes = self._fitted(training_set, problem, scored, Cs, chosen)
+        for name in OF_SOME_FITS:
             vars(self).pop(name, None)
-            if hasattr(estimator, name):
-                setattr(self, name, getattr(estimator, name))
-        for name in ("coef_", "coefs_path_", "intercepts_path_", "loo_log_proba_", "is_refitted_"):
-            vars(self).pop(name, None)
+        names = "n_features_in_", "feature_names_in_"
+        vars(self).update({name: getattr(estimator, name) for name in names if hasattr(estimator, name)} | attributes)
         self.Cs_, self.C_ = Cs, float(Cs[chosen])
-        self.scores_, self.scores_mean_, self.scores_sem_ = of_folds, means, sem
-        self.validation_ = "leave-one-out" if is_left_out else "folds"
-        if fits is None:
+        self.scores_, self.scores_mean_, self.scores_sem_ = scored.of_folds, means, scored.errors
+        self.validation_ = "leave-one-out" if scored.is_left_out else "folds"
+        if scored.fits is None:
             return None, None, ""
-        vars(self).update(attributes)
-        self.coefs_path_ = np.array([attributes["coef_"] for attributes in paths])
-        self.intercepts_path_ = np.array([attributes["intercept_"] for attributes in paths])
-        if left_out is not None:
-            self.loo_log_proba_ = training_set.link.log_proba(left_out[0]).T
-            self.is_refitted_ = left_out[1]
-        _warn_of_others(fits.solutions[chosen], n_unconverged)
+        is_chosen_unconverged = scored.fits.solutions[chosen].reason not in CONVERGED
+        _warn_of_others(scored.n_unconverged - is_chosen_unconverged)
         labels = np.delete(training_set.labels, training_set.constant_outputs)
         return solution, labels, training_set.constant_explained
+
+    def _scored(self, training_set, problem, Cs, routed):
+        """The Scored of all values of C."""
+        if self.cv is None and has_affordable_hessian(problem):
+            return scored_by_leave_one_out(training_set, problem, Cs)
+        fits = collected(fits_of(training_set, problem, Cs), len(Cs)) if self.refit else None
+        labels: Any = training_set.rows.targets.labels
+        y = y_of(training_set.data.classes, labels)
+        splitter: Any
+        if self.cv is None:
+            kind = StratifiedKFold if isinstance(labels, HardLabels) else KFold
+            splitter = kind(min(FOLDS_INSTEAD, len(y)), shuffle=True, random_state=0)
+        else:
+            splitter = check_cv(self.cv, y if isinstance(labels, HardLabels) else None, classifier=True)
+        metadata = routed.splitter.split if routed and self.cv is not None else {}
+        data: Any = training_set.data
+        folds = list(splitter.split(data.X, y, **metadata))
+        return scored_by_folds(training_set, folds, Cs, self._score_of(routed), fits, self.n_jobs)
+
+    def _fitted(self, training_set, problem, scored, Cs, chosen):
+        """The Solution for the C that is chosen, and the attributes of the fits.
+
+        It is the very model that the estimator of this C would be: from no start, to the same tol.
+        """
+        iterate, solution = fit_of(training_set, problem, Cs[chosen])
+        paths = [training_set.attributes(of_C) for of_C in scored.fits.iterates]
+        attributes = training_set.attributes(iterate) | attributes_of_solution(solution, self.tol)
+        attributes["coefs_path_"] = np.array([of_C["coef_"] for of_C in paths])
+        attributes["intercepts_path_"] = np.array([of_C["intercept_"] for of_C in paths])
+        if scored.is_left_out:
+            logits, attributes["is_refitted_"] = left_out_of(training_set, scored.fits.iterates[chosen])
+            attributes["loo_log_proba_"] = training_set.link.log_proba(logits).T
+        return solution, attributes
 
     def _estimator_of(self, C):
         """The estimator of one C with these parameters."""
@@ -207,27 +227,11 @@ class ChoosesC(CrossEntropyClassifier):
         names = self._of_one_C().get_params(deep=False)
         return self._of_one_C(C=C, **{name: parameters[name] for name in names if name in parameters})
 
-    def _scores_of_folds(self, training_set, Cs, fits, routed):
-        """Scores (n_folds, n_Cs), and how many fits did not converge."""
-        labels = training_set.rows.targets.labels
-        y = y_of(training_set.data.classes, labels)
-        if self.cv is None:
-            kind = StratifiedKFold if isinstance(labels, HardLabels) else KFold
-            splitter = kind(min(FOLDS_INSTEAD, len(y)), shuffle=True, random_state=0)
-        else:
-            splitter = check_cv(self.cv, y if isinstance(labels, HardLabels) else None, classifier=True)
-        folds = list(splitter.split(training_set.data.X, y, **(routed.splitter.split if routed and self.cv else {})))
-        starts = None
-        if fits is not None:
-            attributes = training_set.attributes(fits.iterates[int(np.argmin(Cs))])
-            starts = attributes["coef_"], attributes["intercept_"]
-        return scores_of_folds(training_set, folds, Cs, self._score_of(routed), starts, self.n_jobs)
-
     def _score_of(self, routed):
         """The score of an estimator on the rows of a fold; None for minus the log loss, of rows by their weight."""
         if self.scoring is None:
             return None
-        scorer = check_scoring(self, self.scoring)
+        scorer: Any = check_scoring(self, self.scoring)
         of_rows = routed.scorer.score if routed else {}
 
         def score(estimator, X, y, rows):
@@ -237,7 +241,7 @@ class ChoosesC(CrossEntropyClassifier):
         return score
 
 
-def place_chosen(Cs: Array, means: Array, sem: Array, rule: Rule) -> int:
+def place_chosen(Cs: Array, means: Array, sem: Array, rule: Any) -> int:
     """The place of the C that a rule chooses: the best, or the strongest penalty within one standard error of it."""
     order = np.argsort(Cs, kind="stable")
     best = order[np.nanargmax(means[order])]
@@ -287,9 +291,8 @@ def _is_routing():
     return get_config()["enable_metadata_routing"]
 
 
-def _warn_of_others(chosen, n_unconverged):
-    """Warn if fits of other values and folds than the chosen one did not converge."""
-    n_others = n_unconverged - (chosen.reason not in ("converged", "precision"))
+def _warn_of_others(n_others):
+    """Warn if so many fits of other values and folds than the chosen one did not converge."""
     if n_others:
         warnings.warn(
             f"{n_others} fits of other values of C, or of folds, did not converge, and their scores are of where they "
