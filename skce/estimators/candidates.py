@@ -12,6 +12,7 @@ from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
 from skce._rows.blocks import rows_of
 from skce._rows.memory import logits_of
 from skce._solver.curvature.ladder import is_hessian_affordable
+from skce._solver.leave_one_out import MOST_MISSED, MOST_MISSED_OF_CHOICE
 from skce._solver.objective import LinearObjective
 from skce._solver.path import Minimum, Unwatched
 from skce._solver.problem import Iterate, Problem
@@ -95,7 +96,7 @@ def scored_by_leave_one_out(training_set: TrainingSet, problem: Problem, Cs: Arr
     def scored():
         for place, minimum in fits_of(training_set, problem, Cs):
             iterate = Iterate(minimum.problem, minimum.solution.params)
-            logits, _ = left_out_of(training_set, iterate, minimum.curvature)
+            logits, _ = left_out_of(training_set, iterate, minimum.curvature, MOST_MISSED_OF_CHOICE)
             losses = row_losses(training_set.link, logits, targets.labels)
             mean, errors[place] = weighted_mean(losses, targets.sample_weight)
             scores[place] = -mean
@@ -105,7 +106,9 @@ def scored_by_leave_one_out(training_set: TrainingSet, problem: Problem, Cs: Arr
     return Scored(scores[None], errors, fits, fits.n_unconverged, is_left_out=True)
 
 
-def left_out_of(training_set: TrainingSet, iterate: Iterate, curvature: Any = None) -> tuple[Array, Array]:
+def left_out_of(
+    training_set: TrainingSet, iterate: Iterate, curvature: Any = None, most_missed: float = MOST_MISSED
+) -> tuple[Array, Array]:
     """Logits (K, n) of each row in a fit without it, and whether it was refitted (n,), where a fit has ended."""
     problem, params = iterate.problem, iterate.params
     if not problem.shape[1]:
@@ -115,7 +118,7 @@ def left_out_of(training_set: TrainingSet, iterate: Iterate, curvature: Any = No
     if curvature is None:
         problem = replace(problem, row_loss=BySecondDerivative(problem.row_loss))
         curvature = exact_curvature(problem, params)
-    return left_out_logits(training_set, problem, curvature, params)
+    return left_out_logits(training_set, problem, curvature, params, most_missed)
 
 
 def scored_by_folds(

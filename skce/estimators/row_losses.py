@@ -6,15 +6,17 @@ import numpy as np
 
 from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
 from skce._links.recovery import Recovery
-from skce._solver.leave_one_out import left_out
+from skce._solver.leave_one_out import MOST_MISSED, left_out
 from skce._solver.problem import Iterate
 from skce._types import Array
 from skce.estimators.training_set import TrainingSet
 
 
-def left_out_logits(training_set: TrainingSet, problem: Any, curvature: Any, params: Array) -> tuple[Array, Array]:
+def left_out_logits(
+    training_set: TrainingSet, problem: Any, curvature: Any, params: Array, most_missed: float = MOST_MISSED
+) -> tuple[Array, Array]:
     """Logits (K, n) of each row as a fit without it predicts them, and whether it was refitted (n,)."""
-    without = left_out(problem, curvature, params)
+    without = left_out(problem, curvature, params, most_missed)
     logits = np.empty((training_set.shape[0], without.logits.shape[1]))
     outputs, constant = training_set.rows.targets.outputs, training_set.constant_outputs
     logits[outputs] = without.logits

@@ -47,7 +47,8 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
     """Return what a fit predicts of each row without it, and its log loss: leave-one-out at the price of a Hessian.
 
     A step of Newton's without the row, which the factor of the Hessian at the optimum gives in closed form, changes its
-    logits by V (I - D V)^-1 g. Rows that it changes by a range of more than 1 are refitted. C times the sum of the
+    logits by V (I - D V)^-1 g. Rows that it changes far are refitted, the farthest first, until the closed form of the
+    others should miss no more than 0.3 % of the loss. C times the sum of the
     losses is kept, and weights stay what they are, "balanced" ones too. Leaving out a row leaves out all of its weight:
     a row of weight 2 is two rows that go together. Without the only row of a class, that class is predicted with a
     probability of eps, as a fold without it does.
@@ -80,7 +81,7 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
     >>> from skce.inference import leave_one_out
     >>> X, y = load_iris(return_X_y=True)
     >>> leave_one_out(SoftmaxRegressor().fit(X, y), X, y)
-    LeaveOneOut(150 rows, 0 refitted, loss=0.1296 +- 0.017)
+    LeaveOneOut(150 rows, 1 refitted, loss=0.1297 +- 0.016)
     """
     one = fitted(model, X)
     if is_lazy(one.X):

@@ -58,8 +58,8 @@ def test_leave_one_out_is_that_of_each_fit(data, kind, of_one_C, parameters):
     model = kind(Cs=CS, **parameters).fit(X, y, sample_weight=weight)
     fits = [of_one_C(C=C, **parameters).fit(X, y, sample_weight=weight) for C in CS]
     left_out = [leave_one_out(fit, X, y, weight) for fit in fits]
-    np.testing.assert_allclose(model.scores_mean_, [-of_one.loss for of_one in left_out], rtol=1e-3)
-    np.testing.assert_allclose(model.scores_sem_, [of_one.standard_error for of_one in left_out], rtol=1e-3)
+    np.testing.assert_allclose(model.scores_mean_, [-of_one.loss for of_one in left_out], rtol=0.01)
+    np.testing.assert_allclose(model.scores_sem_, [of_one.standard_error for of_one in left_out], rtol=0.02)
     chosen = int(np.argmax(model.scores_mean_))
     assert model.C_ == model.C == CS[chosen]
     assert model.validation_ == "leave-one-out"
