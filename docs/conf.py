@@ -69,7 +69,7 @@ def arguments_of_example(gallery_conf, script_vars):
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "filename_pattern": r"plot_(0\d|10|12)_" if mnist else r"plot_(0\d|12)_",
+    "filename_pattern": r"plot_(0\d|10|12|13)_" if mnist else r"plot_(0\d|12|13)_",
     "within_subsection_order": "FileNameSortKey",
     "reset_argv": arguments_of_example,
     "doc_module": ("skce",),

@@ -4,17 +4,29 @@ from skce import _checks, display, estimators, functional, inference, losses, me
 from skce._links import recovery as _recovery
 from skce._pickles import keep_names_of_0_1 as _keep_names_of_0_1
 from skce._version import __version__ as __version__
-from skce.estimators import OneVsAllClassifier, SoftmaxRegressor, with_prior
+from skce.estimators import (
+    OneVsAllClassifier,
+    OneVsAllClassifierCV,
+    RegularizationPath,
+    SoftmaxRegressor,
+    SoftmaxRegressorCV,
+    regularization_path,
+    with_prior,
+)
 
 __all__ = [
     "OneVsAllClassifier",
+    "OneVsAllClassifierCV",
+    "RegularizationPath",
     "SoftmaxRegressor",
+    "SoftmaxRegressorCV",
     "display",
     "functional",
     "inference",
     "losses",
     "metrics",
     "penalties",
+    "regularization_path",
     "with_prior",
 ]
 

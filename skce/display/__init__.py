@@ -8,6 +8,14 @@ from skce.display.coefficients import CoefficientDisplay
 from skce.display.convergence import ConvergenceDisplay
 from skce.display.influence import InfluenceDisplay
 from skce.display.losses import LossDisplay
+from skce.display.path import PathDisplay
 from skce.display.reliability import ReliabilityDisplay
 
-__all__ = ["CoefficientDisplay", "ConvergenceDisplay", "InfluenceDisplay", "LossDisplay", "ReliabilityDisplay"]
+__all__ = [
+    "CoefficientDisplay",
+    "ConvergenceDisplay",
+    "InfluenceDisplay",
+    "LossDisplay",
+    "PathDisplay",
+    "ReliabilityDisplay",
+]

@@ -294,7 +294,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         except RowsLostError as error:
             solution = replace(solution, reason="interrupted", interruption=error)
             attributes = training_set.attributes(iterate, are_rows_lost=True)
-        vars(self).update(attributes | _attributes_of(solution, self.tol))
+        vars(self).update(attributes | attributes_of_solution(solution, self.tol))
         progress.end()
         labels = np.delete(training_set.labels, training_set.constant_outputs)
         return solution, labels, training_set.constant_explained
@@ -339,7 +339,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         super().__setstate__(checked(state, type(self).__name__, __version__))
 
 
-def _attributes_of(solution, tol):
+def attributes_of_solution(solution, tol):
     """The fitted attributes that say how the fit went."""
     return {
         "n_iter_": np.array([solution.n_iter], dtype=np.int32),

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,11 @@ class TrainingSet:
     def read(cls, estimator: Any, X: Any, y: Any, sample_weight: Any) -> "TrainingSet":
         """The TrainingSet of X, y and weights; sets its ``n_features_in_`` and ``feature_names_in_``."""
         read_y = LabelReader(estimator.classes, estimator._takes_indicators)
-        data = engine_of(X).read(estimator, X, y, sample_weight, read_y)
+        return cls.of(estimator, engine_of(X).read(estimator, X, y, sample_weight, read_y))
+
+    @classmethod
+    def of(cls, estimator: Any, data: Data) -> "TrainingSet":
+        """The TrainingSet of data that have been read."""
         # Two classes are one logit; (2, L) are the sides of L labels.
         n_logits, is_multilabel = data.counts.shape[-1], data.counts.ndim == 2
         link = estimator._link(1 if n_logits == 2 and not is_multilabel else n_logits, is_multilabel)
@@ -54,6 +58,12 @@ class TrainingSet:
                 f"C={estimator.C!r} times the total weight {targets.total:.3g} is too small for a float."
             )
         return cls(estimator, data, link, class_weight, rows)
+
+    def weighted(self, sample_weight: Array) -> "TrainingSet":
+        """The same rows, in memory, with other weights (n,), of which some may be 0: a fold of them."""
+        data: Any = self.data
+        counts = data.labels.counts(sample_weight)
+        return TrainingSet.of(self.estimator, replace(data, sample_weight=sample_weight, counts=counts))
 
     @contextmanager
     def problem(self) -> Iterator[Problem]:
@@ -100,10 +110,11 @@ class TrainingSet:
         outputs = self.rows.targets.outputs
         coef[outputs], intercept[outputs] = iterate.coef_intercept
         if len(constant):
-            intercept[constant] = WITHOUT_ROWS if are_rows_lost else self._constant_intercepts(iterate)
+            intercept[constant] = WITHOUT_ROWS if are_rows_lost else self.constant_intercepts(iterate)
             if self.link.is_shift_invariant and self.estimator.fit_intercept:
                 intercept -= intercept.mean()
         frequencies = counts / counts.sum(axis=0)
+        loss, label_smoothing, log_weight = self.recovery
         return {
             "classes_": self.data.classes,
             **({"multilabel_": self.link.is_multilabel} if self.estimator._takes_indicators else {}),
@@ -112,11 +123,28 @@ class TrainingSet:
             "coef_": coef.astype(iterate.dtype),
             "intercept_": intercept.astype(iterate.dtype),
             "_dtype_of_X": np.dtype(self.rows.dtype_of_X),
-            "_fitted_loss": self._loss,
-            "_fitted_smoothing": float(self.estimator.label_smoothing),
-            # An outcome that weighs nothing was not fitted, and stays as it is.
-            "_log_weight": np.log(np.where(self.class_weight > 0, self.class_weight, 1.0)),
+            "_fitted_loss": loss,
+            "_fitted_smoothing": label_smoothing,
+            "_log_weight": log_weight,
         }
+
+    def constant_intercepts(self, iterate: Iterate) -> Any:
+        """Intercepts of the outputs that have no optimum."""
+        coef, intercept = iterate.coef_intercept
+        log_scores = self.link.log_scores
+
+        def lowest_score():
+            return self.rows.lowest(lambda block: log_scores(block.logits(coef.T, intercept)).max(axis=0))
+
+        eps = np.finfo(self.rows.dtype_of_X).eps
+        return self.link.constant_intercepts(self.rows.targets.class_mass[self.constant_outputs], eps, lowest_score)
+
+    @property
+    def recovery(self) -> tuple[Any, float, Array]:
+        """What a Recovery undoes: the loss, the smoothing, and the logarithms of the class weights."""
+        # An outcome that weighs nothing was not fitted, and stays as it is.
+        log_weight = np.log(np.where(self.class_weight > 0, self.class_weight, 1.0))
+        return self._loss, float(self.estimator.label_smoothing), log_weight
 
     def _check_squares(self, problem):
         """Raise if the squares of a column overflow, which the moments of the columns of X tell."""
@@ -136,20 +164,9 @@ class TrainingSet:
         """The loss that the parameters ``loss`` and ``gamma`` name."""
         return checked_loss("loss", self.estimator.loss, self.estimator.gamma)
 
-    def _constant_intercepts(self, iterate):
-        """Intercepts of the outputs that have no optimum."""
-        coef, intercept = iterate.coef_intercept
-        log_scores = self.link.log_scores
 
-        def lowest_score():
-            return self.rows.lowest(lambda block: log_scores(block.logits(coef.T, intercept)).max(axis=0))
-
-        eps = np.finfo(self.rows.dtype_of_X).eps
-        return self.link.constant_intercepts(self.rows.targets.class_mass[self.constant_outputs], eps, lowest_score)
-
-
-def problem_of(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> AbstractContextManager[Problem]:
-    """A context of the Problem that a fitted estimator has solved.
+def training_set_of(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> TrainingSet:
+    """The TrainingSet that an estimator was fitted to.
 
     It is, if X, y and weights are what the estimator was fitted to, and its C, ``class_weight`` and ``fit_intercept``
     are what they were.
@@ -158,4 +175,9 @@ def problem_of(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> Abs
     as_fitted.loss, as_fitted.label_smoothing = estimator._fitted_loss, estimator._fitted_smoothing
     if not estimator._fitted_link.is_multilabel:
         as_fitted.classes = estimator.classes_
-    return TrainingSet.read(as_fitted, X, y, sample_weight).problem()
+    return TrainingSet.read(as_fitted, X, y, sample_weight)
+
+
+def problem_of(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> AbstractContextManager[Problem]:
+    """A context of the Problem that a fitted estimator has solved, given what it was fitted to."""
+    return training_set_of(estimator, X, y, sample_weight).problem()

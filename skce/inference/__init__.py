@@ -7,6 +7,7 @@ and weights of its fit, of which no copy and no array of scores of all rows is m
 from skce.inference.covariance import Covariance, covariance
 from skce.inference.hypotheses import ChiSquaredTest, likelihood_ratio_test, wald_test
 from skce.inference.influence import Influence, influence
+from skce.inference.leave_one_out import LeaveOneOut, leave_one_out
 from skce.inference.margins import Margins, margins
 from skce.inference.probabilities import ProbabilityIntervals, probability_intervals
 from skce.inference.separation import Separation, separation
@@ -16,12 +17,14 @@ __all__ = [
     "ChiSquaredTest",
     "Covariance",
     "Influence",
+    "LeaveOneOut",
     "Margins",
     "ProbabilityIntervals",
     "Separation",
     "Summary",
     "covariance",
     "influence",
+    "leave_one_out",
     "likelihood_ratio_test",
     "margins",
     "probability_intervals",

@@ -14,7 +14,7 @@ from skce._labels.places import listed
 from skce._solver.problem import Problem
 from skce._types import Array, Link
 from skce.estimators.base import CrossEntropyClassifier
-from skce.estimators.training_set import problem_of
+from skce.estimators.training_set import TrainingSet, training_set_of
 from skce.inference.optimum import Optimum, optimum_of
 
 # How rows of the table are called that stand for the intercept.
@@ -34,10 +34,14 @@ class Fitted:
         """What kind of problem was fitted."""
         return self.classifier._fitted_link
 
+    def training_set(self, y: Any, sample_weight: Any) -> TrainingSet:
+        """What the classifier was fitted to, if X, y and weights are those of its fit."""
+        return training_set_of(self.classifier, self.X, y, sample_weight)
+
     @contextmanager
     def problem(self, y: Any, sample_weight: Any) -> Iterator[Problem]:
         """The Problem that the classifier has solved, if X, y and weights are those of its fit."""
-        with problem_of(self.classifier, self.X, y, sample_weight) as problem:
+        with self.training_set(y, sample_weight).problem() as problem:
             n_outputs = problem.rows.targets.n_outputs
             if n_outputs != len(self.classifier.coef_):
                 raise ValueError(

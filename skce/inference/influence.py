@@ -1,32 +1,19 @@
 """Influence: what a fit would be without one of its rows, in closed form, from one factorisation of its Hessian.
 
-With H the Hessian of S F at the optimum, D_i the second derivative of row i's loss by its logits, g_i its gradient
-(m_i q_i - T_i for cross-entropy), and V_i = (x_i^T kron I) H^-1 (x_i kron I), a step of Newton's without row i is
-
-    e_i = (I - D_i V_i)^-1 g_i        change of the parameters H^-1 (x_i kron e_i)        of the row's logits V_i e_i
-
-which is near where the row moves its own logits by less than about 1; those that it moves farther can be refitted. All
-of these are in directions of the classes that a softmax sees, k of them for K classes.
+The formula is that of ``skce._solver.leave_one_out``; here rows that move far are refitted where that is asked for.
 """
 
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 from skce._checks import InvalidParameterError, check_integer, check_number
 from skce._rows.lazy import is_lazy
-from skce._slices import row_slices
+from skce._solver.leave_one_out import NewtonWithout, dense_rows
 from skce._types import Array, ArrayLike
 from skce.inference.fitted import INTERCEPT, fitted
 from skce.inference.optimum import Optimum, polished
-
-# Added to the identity, so that a row without which there is no optimum has large numbers and no error.
-LEAST_LEFT = 1e-12
-
-# Numbers that are computed at once for the spreads of some rows.
-NUMBERS_OF_SPREADS = 2**20
 
 # Of a residual that a row's leverage leaves no room for, the least variance, as a share of what it would be without.
 LEAST_VARIANCE = 1e-12
@@ -81,7 +68,7 @@ class Influence:
         """
         rows, optimum = np.atleast_1d(np.asarray(rows, dtype=int)), self._optimum
         problem = optimum.problem
-        columns = optimum.curvature.standardisation.columns_of(_rows(problem.rows, rows))
+        columns = optimum.curvature.standardisation.columns_of(dense_rows(problem.rows, rows))
         flat = _displacements(optimum, columns, self._pulls[rows].T)
         for place, row in enumerate(rows.tolist()):
             if row in self._refits:
@@ -205,63 +192,23 @@ def influence(
 def _of_rows(optimum):
     """Leverages and Cook's distances (n,), residuals and changes of the logits (K, n), and e_i (k, n), of all rows."""
     problem, curvature = optimum.problem, optimum.curvature
-    classes, standardisation = curvature.classes, curvature.standardisation
-    point = problem.split(optimum.params)
-    row_loss, total, factors = problem.row_loss, problem.total, optimum.factors
+    classes, point = curvature.classes, problem.split(optimum.params)
     n_parameters = max(len(optimum.maps), 1)
     vectors = np.eye(classes.size) if classes.are_separate else classes.vectors
-    first, second = classes.pairs
 
     def program(block):
-        logits = block.logits(*point)
-        second_derivatives = row_loss.curvature(logits.copy(), block.targets, block.at).entries(first, second)
-        _, gradient = row_loss.values_gradient(logits, block.targets, block.at)
-        columns = standardisation.columns_of(block.X)
-        if classes.are_separate:
-            D, V = _diagonal(second_derivatives), _diagonal(_squared_norms(factors, columns) / total)
-        else:
-            differences = vectors[:, first] - vectors[:, second]
-            D = np.einsum("cp,dp,pm->mcd", differences, differences, second_derivatives, optimize=True)
-            V = _spreads(factors[0].reshape(-1, len(columns), len(vectors)), columns) / total
-        g = (vectors @ gradient).T[:, :, None]
-        pull = np.linalg.solve((1 + LEAST_LEFT) * np.eye(len(vectors)) - D @ V, g)
-        change = V @ pull
+        step = NewtonWithout.of(problem, curvature, optimum.factors, block, block.logits(*point))
+        D, V, gradient = step.D, step.V, step.gradient
         of_outputs = vectors.T @ (D - D @ V @ D) @ vectors
         without = np.einsum("ok,mkl,lo->om", vectors.T, D, vectors, optimize=True)
         variance = np.einsum("moo->om", of_outputs)
         deviation = np.sqrt(np.maximum(variance, LEAST_VARIANCE * np.abs(without)))
         residual = np.divide(-gradient, deviation, out=np.zeros_like(gradient), where=deviation > 0)
-        cooks = (pull * change).sum(axis=(1, 2)) / n_parameters
+        cooks = (step.pull * step.change).sum(axis=1) / n_parameters
         leverage = np.einsum("mcd,mdc->m", V, D)
-        return leverage, cooks, residual, vectors.T @ change[:, :, 0].T, pull[:, :, 0].T
+        return leverage, cooks, residual, vectors.T @ step.change.T, step.pull.T
 
     return problem.rows.gathered(program)
-
-
-def _diagonal(weights):
-    """Diagonal matrices (m, k, k) of weights (k, m)."""
-    return weights.T[:, :, None] * np.eye(len(weights))
-
-
-def _spreads(factor, columns):
-    """Matrices (m, k, k) of products of directions by the inverse Hessian, for its factor (r, p, k), columns (p, m)."""
-    n_parameters, _, n_directions = factor.shape
-    spreads = np.empty((columns.shape[1], n_directions, n_directions))
-    for at in row_slices(columns.shape[1], max(NUMBERS_OF_SPREADS // (n_parameters * n_directions), 1)):
-        by_direction = np.tensordot(columns[:, at], factor, axes=([0], [1]))
-        spreads[at] = np.swapaxes(by_direction, 1, 2) @ by_direction
-    return spreads
-
-
-def _squared_norms(factors, columns):
-    """Squared norms (k, m) of columns (p, m) by the inverse Hessian of each problem."""
-    return np.stack([((factor @ columns) ** 2).sum(axis=0) for factor in factors])
-
-
-def _rows(rows, at):
-    """X (m, d) of some rows, as they are multiplied, dense."""
-    X = rows.features(at)
-    return X.toarray() if scipy.sparse.issparse(X) else X
 
 
 def _displacements(optimum, columns, pulls):
@@ -284,7 +231,7 @@ def _refitted(optimum, row, pull):
     weight = np.array(targets.sample_weight)
     weight[row] = 0
     without = replace(problem, rows=replace(problem.rows, targets=replace(targets, sample_weight=weight)))
-    X = _rows(problem.rows, np.array([row]))
+    X = dense_rows(problem.rows, np.array([row]))
     columns = optimum.curvature.standardisation.columns_of(X)
     start = optimum.params + _displacements(optimum, columns, pull[:, None])[0]
     change = polished(without, start, optimum.recessions).params - optimum.params

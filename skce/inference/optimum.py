@@ -22,9 +22,10 @@ from skce._solver.curvature.directions import class_directions
 from skce._solver.curvature.exact import ExactCurvature, hessian_sums
 from skce._solver.curvature.factorisation import inverse_factor
 from skce._solver.objective import LinearObjective
+from skce._solver.second_derivative import BySecondDerivative
 from skce._solver.separation import Recession, dependent_columns, is_program_small, recessions_of
 from skce._solver.standardisation import Standardisation
-from skce._types import Array, RowLoss
+from skce._types import Array
 from skce.losses import CrossEntropy
 
 # Parameters whose covariance is computed: half a gigabyte, of which there are a few at once.
@@ -60,28 +61,6 @@ SHARES_OF_STEP = 0.5 ** np.arange(30)
 # Ratio of the largest second differences of g on a grid and on one twice as fine: 4 of a smooth g, 2 where it has a
 # kink, 1 where it jumps; and what is no more than rounding.
 LEAST_RATIO, ROUNDING_OF_DIFFERENCES = 3.0, 1e-11
-
-
-@dataclass(frozen=True)
-class BySecondDerivative:
-    """A ``row_loss`` whose curvature is its second derivative, and no stand-in for it."""
-
-    row_loss: RowLoss
-
-    dual_point = moved_dual_point = departures = None
-
-    @property
-    def is_convex(self) -> bool:
-        """As of the loss."""
-        return self.row_loss.is_convex
-
-    def values_gradient(self, logits: Array, targets: Any, at: Any) -> tuple[Any, Array]:
-        """As of the loss."""
-        return self.row_loss.values_gradient(logits, targets, at)
-
-    def curvature(self, logits: Array, targets: Any, at: Any) -> Any:
-        """The second derivatives."""
-        return self.row_loss.second_derivative(logits, targets, at)
 
 
 @dataclass(frozen=True)

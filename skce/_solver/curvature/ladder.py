@@ -77,15 +77,27 @@ def rungs_for(objective):
         n_drawn = min(n_rows, rows_of_moment(n_features))
         work = n_drawn * n_features * (2 * n_features + WORK_PER_LOGIT) + WORK_OF_EIGENVECTORS * n_features**3
         rungs.append(Rung(KroneckerCurvature, work / evaluation, 10))
-    are_separate = objective.problem.are_separate
-    size = n_params * (1 if are_separate else n_outputs - objective.problem.is_centred)
-    n_factors = n_outputs if are_separate else 1
-    if size <= LARGEST_FACTOR and n_factors * size**2 <= NUMBERS_OF_FACTORS:
-        n_pairs = n_outputs if are_separate else n_outputs * (n_outputs - 1) // 2
+    if is_hessian_affordable(objective):
+        n_factors, size = _factors_of(objective)
+        n_pairs = n_outputs if objective.problem.are_separate else n_outputs * (n_outputs - 1) // 2
         work = min(n_rows, ROWS_OF_EXACT) * n_params**2 * n_pairs + n_factors * size**3
         cost = work / evaluation
         rungs.append(Rung(ExactCurvature, cost, 5))
     return rungs
+
+
+def is_hessian_affordable(objective):
+    """Whether an exact Hessian, or its blocks, are worth factorising."""
+    n_factors, size = _factors_of(objective)
+    return size <= LARGEST_FACTOR and n_factors * size**2 <= NUMBERS_OF_FACTORS
+
+
+def _factors_of(objective):
+    """Factors of an exact Hessian, and the size of each."""
+    n_params, n_outputs = objective.shape
+    if objective.problem.are_separate:
+        return n_outputs, n_params
+    return 1, n_params * (n_outputs - objective.problem.is_centred)
 
 
 def first_rung(rungs, *, is_cold):

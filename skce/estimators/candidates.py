@@ -1,0 +1,178 @@
+"""Candidates: what each C scores, by leave-one-out in closed form along the path, or by folds."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils.parallel import Parallel, delayed
+
+from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
+from skce._rows.blocks import rows_of
+from skce._rows.memory import logits_of
+from skce._solver.curvature.ladder import is_hessian_affordable
+from skce._solver.leave_one_out import MOST_MISSED, MOST_MISSED_OF_CHOICE
+from skce._solver.objective import LinearObjective
+from skce._solver.path import Minimum, Unwatched
+from skce._solver.problem import Iterate, Problem
+from skce._solver.second_derivative import BySecondDerivative, exact_curvature
+from skce._solver.solution import Solution
+from skce._solver.training import solver_for
+from skce._types import Array
+from skce.estimators.path import minima_by_C, penalty_of
+from skce.estimators.row_losses import left_out_logits, predicted_logits, row_losses, weighted_mean
+from skce.estimators.training_set import TrainingSet
+
+# A scorer of a fitted estimator, X, y and the places of these among all rows; None stands for the log loss.
+Score = Callable[[Any, Any, Any, Array], float] | None
+
+
+# Why a fit is over that is as near its minimum as was asked for, or as rounding lets it come.
+CONVERGED = "converged", "precision"
+
+
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """The fits of a training set for each C: where they ended, and their ``solutions``."""
+
+    iterates: list[Any]
+    solutions: list[Any]
+
+    @property
+    def n_unconverged(self) -> int:
+        """How many did not converge."""
+        return sum(solution.reason not in CONVERGED for solution in self.solutions)
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Scores ``of_folds`` (n_folds, n_Cs) and standard ``errors`` (n_Cs,) of their means, and the Fits of all rows.
+
+    ``n_unconverged`` counts the fits, those of folds too, that did not converge; ``is_left_out`` says that the scores
+    are those of leave-one-out, and one fold stands for all.
+    """
+
+    of_folds: Array
+    errors: Array
+    fits: Any
+    n_unconverged: int
+    is_left_out: bool
+
+
+def fits_of(training_set: TrainingSet, problem: Problem, Cs: Array, start: Any = None) -> Iterator[tuple[int, Minimum]]:
+    """Yield the place of each C and the Minimum there."""
+    estimator = training_set.estimator
+    return minima_by_C(problem, Cs, estimator.tol, estimator.max_iter, start)
+
+
+def fit_of(training_set: TrainingSet, problem: Problem, C: float) -> tuple[Iterate, Solution]:
+    """Where the fit for one C ends, from no start, and its Solution."""
+    estimator, of_one = training_set.estimator, replace(problem, penalty=penalty_of(problem, C))
+    solution = solver_for(of_one)(of_one, None, tol=estimator.tol, max_iter=estimator.max_iter, watch=Unwatched())
+    return Iterate(of_one, solution.params), solution
+
+
+def collected(minima: Iterator[tuple[int, Minimum]], n_values: int) -> Fits:
+    """The Fits of all values of C."""
+    iterates: list[Any] = [None] * n_values
+    solutions: list[Any] = [None] * n_values
+    for place, minimum in minima:
+        iterates[place] = Iterate(minimum.problem, minimum.solution.params)
+        solutions[place] = minimum.solution
+    return Fits(iterates, solutions)
+
+
+def has_affordable_hessian(problem: Problem) -> bool:
+    """Whether leave-one-out, which takes the Hessian, is affordable."""
+    return not problem.shape[1] or is_hessian_affordable(LinearObjective(problem))
+
+
+def scored_by_leave_one_out(training_set: TrainingSet, problem: Problem, Cs: Array) -> Scored:
+    """The Scored by minus the log loss of what fits without a row predict of it."""
+    scores, errors = np.empty(len(Cs)), np.empty(len(Cs))
+    targets: Any = training_set.rows.targets
+
+    def scored():
+        for place, minimum in fits_of(training_set, problem, Cs):
+            iterate = Iterate(minimum.problem, minimum.solution.params)
+            logits, _ = left_out_of(training_set, iterate, minimum.curvature, MOST_MISSED_OF_CHOICE)
+            losses = row_losses(training_set.link, logits, targets.labels)
+            mean, errors[place] = weighted_mean(losses, targets.sample_weight)
+            scores[place] = -mean
+            yield place, minimum
+
+    fits = collected(scored(), len(Cs))
+    return Scored(scores[None], errors, fits, fits.n_unconverged, is_left_out=True)
+
+
+def left_out_of(
+    training_set: TrainingSet, iterate: Iterate, curvature: Any = None, most_missed: float = MOST_MISSED
+) -> tuple[Array, Array]:
+    """Logits (K, n) of each row in a fit without it, and whether it was refitted (n,), where a fit has ended."""
+    problem, params = iterate.problem, iterate.params
+    if not problem.shape[1]:
+        constant = predicted_logits(training_set, training_set.constant_intercepts(iterate)[:, None])
+        n_rows = problem.rows.shape[0]
+        return np.tile(constant, n_rows), np.zeros(n_rows, dtype=bool)
+    if curvature is None:
+        problem = replace(problem, row_loss=BySecondDerivative(problem.row_loss))
+        curvature = exact_curvature(problem, params)
+    return left_out_logits(training_set, problem, curvature, params, most_missed)
+
+
+def scored_by_folds(
+    training_set: TrainingSet, folds: Sequence[Any], Cs: Array, score: Score, fits: Fits | None, n_jobs: int | None
+) -> Scored:
+    """The Scored by the test rows of folds, for what is fitted to their other rows.
+
+    Folds start from where the Fits of all rows end for the strongest penalty, if there are these.
+    """
+    starts = None
+    if fits is not None:
+        attributes = training_set.attributes(fits.iterates[int(np.argmin(Cs))])
+        starts = attributes["coef_"], attributes["intercept_"]
+    parallel = Parallel(n_jobs=n_jobs, prefer="threads")
+    results: Any = parallel(delayed(_scores_of_fold)(training_set, *fold, Cs, score, starts) for fold in folds)
+    of_folds = np.array([scores for scores, _ in results])
+    n_unconverged = sum(n_of_fold for _, n_of_fold in results) + (fits.n_unconverged if fits else 0)
+    errors = of_folds.std(axis=0, ddof=1) / np.sqrt(len(folds)) if len(folds) > 1 else np.zeros(len(Cs))
+    return Scored(of_folds, errors, fits, n_unconverged, is_left_out=False)
+
+
+def _scores_of_fold(training_set, train, test, Cs, score, starts):
+    """Scores (n_Cs,) of a fold, and how many fits did not converge."""
+    data, n_rows = training_set.data, training_set.rows.shape[0]
+    train, test = (np.arange(n_rows)[rows] for rows in (train, test))
+    fold = training_set.weighted(data.sample_weight * np.bincount(train, minlength=n_rows))
+    outputs = fold.rows.targets.outputs
+    start = None if starts is None else tuple(of_all[outputs].astype(float) for of_all in starts)
+    X, labels, weight = rows_of(data.X, test), data.labels.of_rows(test), data.sample_weight[test]
+    scores, y = np.empty(len(Cs)), y_of(data.classes, labels)
+    with fold.problem() as problem:
+        fits = collected(fits_of(fold, problem, Cs, start), len(Cs))
+        for place, iterate in enumerate(fits.iterates):
+            attributes = fold.attributes(iterate)
+            if score is None:
+                logits = logits_of(X, attributes["coef_"], attributes["intercept_"]).T.astype(float)
+                losses = row_losses(fold.link, predicted_logits(fold, logits), labels)
+                scores[place] = -weighted_mean(losses, weight)[0]
+            else:
+                scores[place] = score(_fitted(fold, Cs[place], attributes), X, y, test)
+    return scores, fits.n_unconverged
+
+
+def _fitted(fold, C, attributes):
+    """The estimator of a fold as fitted for a C."""
+    estimator = copy.copy(fold.estimator)
+    vars(estimator).pop("feature_names_in_", None)
+    estimator.C = float(C)
+    vars(estimator).update(attributes)
+    return estimator
+
+
+def y_of(classes: Array, labels: HardLabels | SoftLabels | Indicators) -> Array:
+    """Labels as a scorer takes them: of the classes, or distributions over them, or an indicator."""
+    if isinstance(labels, HardLabels):
+        return classes[labels.codes]
+    return labels.toarray().astype(int) if isinstance(labels, Indicators) else labels.probabilities

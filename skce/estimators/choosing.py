@@ -1,0 +1,302 @@
+"""What estimators that choose C have in common: leave-one-out or folds, the rule, and the fit at the C chosen."""
+
+import warnings
+from typing import Any, Literal, Self, TypeAlias
+
+import numpy as np
+from sklearn import get_config
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+
+from skce._checks import InvalidParameterError, check_boolean
+from skce._labels.kinds_of_y import HardLabels
+from skce._rows.lazy import is_lazy
+from skce._solver.solution import warn_unless_converged
+from skce._types import Array, ArrayLike, ClassWeight, Loss, LossName, Posterior
+from skce.estimators.base import CrossEntropyClassifier, attributes_of_solution
+from skce.estimators.candidates import (
+    CONVERGED,
+    collected,
+    fit_of,
+    fits_of,
+    has_affordable_hessian,
+    left_out_of,
+    scored_by_folds,
+    scored_by_leave_one_out,
+    y_of,
+)
+from skce.estimators.parameters import unexpected_parameters_explained
+from skce.estimators.path import checked_Cs
+from skce.estimators.training_set import TrainingSet
+from skce.estimators.validation import check_parameters, unchanged_on_error
+from skce.losses import checked_loss
+
+Rule: TypeAlias = Literal["best", "1se"]
+
+# Folds where leave-one-out would take a Hessian that is too dear.
+FOLDS_INSTEAD = 5
+
+# Scorings that leave-one-out has: minus the log loss.
+LOG_LOSSES = "neg_log_loss", "neg_binary_log_loss"
+
+
+# Attributes that a fit sets where it has fits of all rows.
+OF_SOME_FITS = "coef_", "coefs_path_", "intercepts_path_", "loo_log_proba_", "is_refitted_", "feature_names_in_"
+
+
+class ChoosesC(CrossEntropyClassifier):
+    """A classifier that chooses its C; see the subclasses for its parameters."""
+
+    C_: float
+    Cs_: Array
+    scores_: Array
+    scores_mean_: Array
+    scores_sem_: Array
+    coefs_path_: Array
+    intercepts_path_: Array
+    loo_log_proba_: Array
+    validation_: str
+
+    # The estimator that is fitted for each C.
+    _of_one_C: type[CrossEntropyClassifier]
+
+    @unexpected_parameters_explained
+    def __init__(
+        self,
+        *,
+        Cs: int | ArrayLike = 10,
+        cv: Any = None,
+        scoring: Any = None,
+        rule: Rule = "best",
+        refit: bool = True,
+        n_jobs: int | None = None,
+        loss: Loss | LossName = "cross_entropy",
+        gamma: float = 2.0,
+        label_smoothing: float = 0.0,
+        class_weight: ClassWeight = None,
+        classes: ArrayLike | None = None,
+        fit_intercept: bool = True,
+        tol: float = 1e-7,
+        max_iter: int = 1000,
+        posterior: Posterior = "model",
+        verbose: int = 0,
+    ) -> None:
+        self.Cs = Cs
+        self.cv = cv
+        self.scoring = scoring
+        self.rule = rule
+        self.refit = refit
+        self.n_jobs = n_jobs
+        self.loss = loss
+        self.gamma = gamma
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.classes = classes
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+        self.posterior = posterior
+        self.verbose = verbose
+
+    @property
+    def C(self) -> float:
+        """The C that was chosen, as an estimator of that C has it."""
+        return self.C_
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
+        """Choose C, and fit the model to all rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Features, in memory.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Labels, soft labels or a multilabel indicator, as for the estimator of one C.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples, in the fits and in the log loss that they score. Leave-one-out leaves
+            out all of a row's weight.
+        **params : dict
+            Metadata for the splitter, ``groups`` say, and for the scorer, if metadata routing is enabled.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. If fit raises, the estimator is what it was before.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y or a weight is not what it should be; with ``cv=None`` also if the loss is not convex,
+            C may be inf, or ``scoring`` is not the log loss.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the fit at the C that is chosen did not converge, or fits of other values and folds did not.
+        """
+        _check_choice(self, X, params)
+        with unchanged_on_error(self):
+            solution, labels, explained = self._choose(X, y, sample_weight, params)
+        if explained:
+            warnings.warn(explained, UserWarning, stacklevel=2)
+        if solution is not None:
+            columns = getattr(self, "feature_names_in_", None)
+            warn_unless_converged(solution, tol=self.tol, columns=columns, labels=labels)
+        return self
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return the ``MetadataRouter`` of the estimator, its splitter and its scorer."""
+        router = MetadataRouter(owner=self).add_self_request(self)
+        if self.cv is not None:
+            mapping = MethodMapping().add(caller="fit", callee="split")
+            router.add(splitter=check_cv(self.cv, classifier=True), method_mapping=mapping)
+        if self.scoring is not None:
+            mapping = MethodMapping().add(caller="fit", callee="score")
+            router.add(scorer=check_scoring(self, self.scoring), method_mapping=mapping)
+        return router
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "coef_")
+
+    def _choose(self, X, y, sample_weight, params):
+        """Set the fitted attributes: the Solution, labels of what was optimised, what is constant in a sentence."""
+        Cs = checked_Cs(self.Cs)
+        routed: Any = process_routing(self, "fit", sample_weight=sample_weight, **params) if _is_routing() else None
+        estimator = self._estimator_of(float(Cs.min()))
+        check_parameters(estimator)
+        training_set = TrainingSet.read(estimator, X, y, sample_weight)
+        with training_set.problem() as problem:
+            scored = self._scored(training_set, problem, Cs, routed)
+            means = scored.of_folds.mean(axis=0)
+            chosen = place_chosen(Cs, means, scored.errors, self.rule)
+            solution, attributes = None, {}
+            if scored.fits is not None:
+                solution, attributes = self._fitted(training_set, problem, scored, Cs, chosen)
+        for name in OF_SOME_FITS:
+            vars(self).pop(name, None)
+        names = "n_features_in_", "feature_names_in_"
+        vars(self).update({name: getattr(estimator, name) for name in names if hasattr(estimator, name)} | attributes)
+        self.Cs_, self.C_ = Cs, float(Cs[chosen])
+        self.scores_, self.scores_mean_, self.scores_sem_ = scored.of_folds, means, scored.errors
+        self.validation_ = "leave-one-out" if scored.is_left_out else "folds"
+        if scored.fits is None:
+            return None, None, ""
+        is_chosen_unconverged = scored.fits.solutions[chosen].reason not in CONVERGED
+        _warn_of_others(scored.n_unconverged - is_chosen_unconverged)
+        labels = np.delete(training_set.labels, training_set.constant_outputs)
+        return solution, labels, training_set.constant_explained
+
+    def _scored(self, training_set, problem, Cs, routed):
+        """The Scored of all values of C."""
+        if self.cv is None and has_affordable_hessian(problem):
+            return scored_by_leave_one_out(training_set, problem, Cs)
+        fits = collected(fits_of(training_set, problem, Cs), len(Cs)) if self.refit else None
+        labels: Any = training_set.rows.targets.labels
+        y = y_of(training_set.data.classes, labels)
+        splitter: Any
+        if self.cv is None:
+            kind = StratifiedKFold if isinstance(labels, HardLabels) else KFold
+            splitter = kind(min(FOLDS_INSTEAD, len(y)), shuffle=True, random_state=0)
+        else:
+            splitter = check_cv(self.cv, y if isinstance(labels, HardLabels) else None, classifier=True)
+        metadata = routed.splitter.split if routed and self.cv is not None else {}
+        data: Any = training_set.data
+        folds = list(splitter.split(data.X, y, **metadata))
+        return scored_by_folds(training_set, folds, Cs, self._score_of(routed), fits, self.n_jobs)
+
+    def _fitted(self, training_set, problem, scored, Cs, chosen):
+        """The Solution for the C that is chosen, and the attributes of the fits.
+
+        It is the very model that the estimator of this C would be: from no start, to the same tol.
+        """
+        iterate, solution = fit_of(training_set, problem, Cs[chosen])
+        paths = [training_set.attributes(of_C) for of_C in scored.fits.iterates]
+        attributes = training_set.attributes(iterate) | attributes_of_solution(solution, self.tol)
+        attributes["coefs_path_"] = np.array([of_C["coef_"] for of_C in paths])
+        attributes["intercepts_path_"] = np.array([of_C["intercept_"] for of_C in paths])
+        if scored.is_left_out:
+            logits, attributes["is_refitted_"] = left_out_of(training_set, scored.fits.iterates[chosen])
+            attributes["loo_log_proba_"] = training_set.link.log_proba(logits).T
+        return solution, attributes
+
+    def _estimator_of(self, C):
+        """The estimator of one C with these parameters."""
+        parameters = self.get_params(deep=False)
+        names = self._of_one_C().get_params(deep=False)
+        return self._of_one_C(C=C, **{name: parameters[name] for name in names if name in parameters})
+
+    def _score_of(self, routed):
+        """The score of an estimator on the rows of a fold; None for minus the log loss, of rows by their weight."""
+        if self.scoring is None:
+            return None
+        scorer: Any = check_scoring(self, self.scoring)
+        of_rows = routed.scorer.score if routed else {}
+
+        def score(estimator, X, y, rows):
+            metadata = {name: np.asarray(value)[rows] for name, value in of_rows.items() if value is not None}
+            return scorer(estimator, X, y, **metadata)
+
+        return score
+
+
+def place_chosen(Cs: Array, means: Array, sem: Array, rule: Any) -> int:
+    """The place of the C that a rule chooses: the best, or the strongest penalty within one standard error of it."""
+    order = np.argsort(Cs, kind="stable")
+    best = order[np.nanargmax(means[order])]
+    if rule == "best":
+        return int(best)
+    return int(order[np.argmax(means[order] >= means[best] - sem[best])])
+
+
+def _check_choice(estimator, X, params):
+    """Raise unless the parameters that say how C is chosen are allowed, together."""
+    Cs = checked_Cs(estimator.Cs)
+    check_boolean("refit", estimator.refit)
+    if estimator.rule not in ("best", "1se"):
+        raise InvalidParameterError(f"rule must be 'best' or '1se', got {estimator.rule!r}.")
+    if params and not _is_routing():
+        raise ValueError(
+            f"fit takes {', '.join(params)} if metadata routing is enabled: sklearn.set_config("
+            "enable_metadata_routing=True). Without it, pass the splits themselves as cv."
+        )
+    if is_lazy(X):
+        raise InvalidParameterError(
+            f"{type(estimator).__name__} needs X in memory, but it is on Dask. X.compute() fetches it; "
+            "skce.regularization_path fits all values of C where it lies."
+        )
+    if estimator.cv is not None:
+        return
+    scoring = estimator.scoring
+    if scoring is not None and getattr(scoring, "__name__", scoring) not in LOG_LOSSES:
+        raise InvalidParameterError(
+            f"scoring must be None, the log loss, with cv=None, which is leave-one-out, got {scoring!r}. Use folds for "
+            "other scores: cv=5."
+        )
+    loss = checked_loss("loss", estimator.loss, estimator.gamma)
+    if not loss.is_convex:
+        raise InvalidParameterError(
+            f"cv must be folds for a loss that is not convex, as cv=5 is, got None with loss={estimator.loss!r}: "
+            "without a row the minimum may be another one, and leave-one-out has no closed form."
+        )
+    if np.isinf(Cs).any():
+        raise InvalidParameterError(
+            f"Cs must be finite with cv=None, which is leave-one-out, got {estimator.Cs!r}. Use folds: cv=5."
+        )
+
+
+def _is_routing():
+    """Whether metadata routing is enabled."""
+    return get_config()["enable_metadata_routing"]
+
+
+def _warn_of_others(n_others):
+    """Warn if so many fits of other values and folds than the chosen one did not converge."""
+    if n_others:
+        warnings.warn(
+            f"{n_others} fits of other values of C, or of folds, did not converge, and their scores are of where they "
+            "ended. Raise max_iter, scale the features (MaxAbsScaler), or leave out the largest values of C.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,198 @@
+"""The estimators that choose C: against scores by hand, and in scikit-learn's tools."""
+
+import os
+import pickle
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from skce import OneVsAllClassifier, OneVsAllClassifierCV, SoftmaxRegressor, SoftmaxRegressorCV, with_prior
+from skce.inference import leave_one_out, summary
+from skce.losses import Poly1Loss
+from skce.metrics import neg_log_loss_scorer
+from tests.problems import SKLEARN_VERSION, overlapping
+
+CS = [0.01, 0.1, 1.0, 10.0, 100.0]
+KINDS = [(SoftmaxRegressorCV, SoftmaxRegressor), (OneVsAllClassifierCV, OneVsAllClassifier)]
+
+
+@pytest.fixture
+def data():
+    X, y = overlapping(np.random.default_rng(0), n_samples=90)
+    return X, np.array(["a", "b", "c"])[y]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Only the class:UserWarning")
+@pytest.mark.parametrize(
+    "estimator",
+    # A check asks for equal weights and repeated rows to agree to 1e-7, which fits at C = 20 do not even at one C.
+    [
+        SoftmaxRegressorCV(Cs=[1e-4, 1.0]),
+        OneVsAllClassifierCV(Cs=[1e-4, 1.0]),
+        SoftmaxRegressorCV(Cs=[1e-4, 1e-3], cv=3, loss="focal"),
+    ],
+    ids=repr,
+)
+def test_check_estimator(estimator):
+    results = check_estimator(estimator, on_skip=None)
+    skipped = [result["check_name"] for result in results if result["status"] == "skipped"]
+    expected = [] if os.environ.get("SCIPY_ARRAY_API") or SKLEARN_VERSION < (1, 9) else ["check_array_api_input"]
+    assert skipped == expected
+    assert Counter(result["status"] for result in results)["passed"] == len(results) - len(skipped) > 60
+
+
+@pytest.mark.parametrize(("kind", "of_one_C"), KINDS)
+@pytest.mark.parametrize("parameters", [{}, {"loss": Poly1Loss(0.5)}, {"class_weight": "balanced"}], ids=str)
+def test_leave_one_out_is_that_of_each_fit(data, kind, of_one_C, parameters):
+    X, y = data
+    weight = np.random.default_rng(1).uniform(0.5, 2, len(y))
+    model = kind(Cs=CS, **parameters).fit(X, y, sample_weight=weight)
+    fits = [of_one_C(C=C, **parameters).fit(X, y, sample_weight=weight) for C in CS]
+    left_out = [leave_one_out(fit, X, y, weight) for fit in fits]
+    np.testing.assert_allclose(model.scores_mean_, [-of_one.loss for of_one in left_out], rtol=0.01)
+    np.testing.assert_allclose(model.scores_sem_, [of_one.standard_error for of_one in left_out], rtol=0.02)
+    chosen = int(np.argmax(model.scores_mean_))
+    assert model.C_ == model.C == CS[chosen]
+    assert model.validation_ == "leave-one-out"
+    np.testing.assert_allclose(model.loo_log_proba_, left_out[chosen].log_proba, rtol=0, atol=5e-3)
+    np.testing.assert_allclose(model.coefs_path_, [fit.coef_ for fit in fits], rtol=0, atol=2e-3)
+    np.testing.assert_allclose(model.predict_proba(X), fits[chosen].predict_proba(X), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("kind", "of_one_C"), KINDS)
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
+def test_folds_score_as_cross_val_score_does(data, kind, of_one_C, loss):
+    X, y = data
+    folds = KFold(4, shuffle=True, random_state=0)
+    for scoring, by_hand in ((None, neg_log_loss_scorer), ("accuracy", "accuracy")):
+        model = kind(Cs=CS, cv=folds, loss=loss, scoring=scoring, n_jobs=2).fit(X, y)
+        scores = [cross_val_score(of_one_C(C=C, loss=loss), X, y, cv=folds, scoring=by_hand) for C in CS]
+        np.testing.assert_allclose(model.scores_, np.transpose(scores), rtol=0, atol=2e-4)
+        np.testing.assert_allclose(model.scores_sem_, np.std(scores, axis=1, ddof=1) / 2, rtol=0, atol=2e-4)
+        assert model.validation_ == "folds"
+
+
+def test_the_rule_of_one_standard_error_takes_the_strongest_penalty_within_it(data):
+    best = SoftmaxRegressorCV(Cs=20).fit(*data)
+    simpler = SoftmaxRegressorCV(Cs=20, rule="1se").fit(*data)
+    within = best.scores_mean_ >= best.scores_mean_.max() - best.scores_sem_[best.scores_mean_.argmax()]
+    assert simpler.C_ == best.Cs_[within].min() < best.C_
+
+
+def test_values_may_come_in_any_order(data):
+    forwards, backwards = (SoftmaxRegressorCV(Cs=Cs).fit(*data) for Cs in (CS, CS[::-1]))
+    np.testing.assert_allclose(forwards.scores_mean_, backwards.scores_mean_[::-1])
+    np.testing.assert_allclose(forwards.coef_, backwards.coef_)
+    np.testing.assert_array_equal(backwards.Cs_, CS[::-1])
+
+
+def test_soft_labels_and_labels_that_do_not_exclude_each_other(data):
+    X, _ = data
+    rng = np.random.default_rng(0)
+    soft = rng.dirichlet(np.ones(3), size=len(X))
+    indicator = rng.integers(2, size=(len(X), 3))
+    for kind, labels in ((SoftmaxRegressorCV, soft), (OneVsAllClassifierCV, soft), (OneVsAllClassifierCV, indicator)):
+        left_out, folds = (kind(Cs=[1e-3, 1e-2], cv=cv).fit(X, labels) for cv in (None, 10))
+        np.testing.assert_allclose(left_out.scores_mean_, folds.scores_mean_, rtol=0.02)
+
+
+def test_a_fold_may_lack_a_class(data):
+    X, y = data
+    order = np.argsort(y)
+    model = SoftmaxRegressorCV(Cs=[0.1, 1.0], cv=KFold(3)).fit(X[order], y[order])
+    assert model.scores_.shape == (3, 2)
+    assert np.isfinite(model.scores_).all()
+    assert model.scores_.min() < -15  # half of its rows are of the class, whose probability is below eps
+
+
+def test_without_a_fit_of_all_rows_there_are_scores_alone(data):
+    model = SoftmaxRegressorCV(Cs=CS, cv=3, refit=False).fit(*data)
+    np.testing.assert_allclose(model.scores_, SoftmaxRegressorCV(Cs=CS, cv=3).fit(*data).scores_, atol=1e-4)
+    assert not hasattr(model, "coef_")
+    with pytest.raises(ValueError, match="not fitted"):
+        model.predict(data[0])
+
+
+def test_where_the_hessian_is_dear_folds_take_its_place_and_say_so(data, monkeypatch):
+    X, y = data
+    monkeypatch.setattr("skce._solver.curvature.ladder.LARGEST_FACTOR", 5)
+    model = SoftmaxRegressorCV(Cs=CS).fit(X, y)
+    assert model.validation_ == "folds"
+    assert not hasattr(model, "loo_log_proba_")
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    np.testing.assert_allclose(model.scores_, SoftmaxRegressorCV(Cs=CS, cv=folds).fit(X, y).scores_, atol=1e-6)
+
+
+def test_groups_are_routed_to_the_splitter(data):
+    X, y = data
+    groups = np.arange(len(y)) % 4
+    with config_context(enable_metadata_routing=True):
+        model = SoftmaxRegressorCV(Cs=CS, cv=GroupKFold(4)).fit(X, y, groups=groups)
+    by_hand = [(np.flatnonzero(groups != group), np.flatnonzero(groups == group)) for group in range(4)]
+    same = SoftmaxRegressorCV(Cs=CS, cv=by_hand).fit(X, y)
+    np.testing.assert_allclose(np.sort(model.scores_, axis=0), np.sort(same.scores_, axis=0), rtol=1e-5)
+    with pytest.raises(ValueError, match="groups if metadata routing is enabled"):
+        SoftmaxRegressorCV(cv=GroupKFold(4)).fit(X, y, groups=groups)
+
+
+@pytest.mark.parametrize(("kind", "of_one_C"), KINDS)
+def test_it_behaves_as_its_estimator_afterwards(data, kind, of_one_C):
+    X, y = data
+    model = kind(Cs=CS, class_weight="balanced").fit(X, y)
+    plain = of_one_C(C=model.C_, class_weight="balanced").fit(X, y)
+    np.testing.assert_array_equal(model.coef_, plain.coef_)
+    np.testing.assert_array_equal(summary(model, X, y).to_frame(), summary(plain, X, y).to_frame())
+    changed = with_prior(model, prior="balanced")
+    np.testing.assert_allclose(
+        changed.predict_proba(X), with_prior(plain, prior="balanced").predict_proba(X), rtol=0, atol=1e-3
+    )
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+    assert not hasattr(clone(model), "coef_")
+    assert model.set_params(posterior="recovered").score(X, y) > 0.4
+
+
+def test_in_pipelines_and_searches():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    pipeline = make_pipeline(StandardScaler().set_output(transform="pandas"), SoftmaxRegressorCV(Cs=5)).fit(X, y)
+    assert accuracy_score(y, pipeline.predict(X)) > 0.95
+    assert list(pipeline[-1].feature_names_in_) == list(X.columns)
+    search = GridSearchCV(SoftmaxRegressorCV(Cs=3), {"label_smoothing": [0.0, 0.1]}, cv=3).fit(X, y)
+    assert search.best_estimator_.C_ in search.best_estimator_.Cs_
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"Cs": []}, "Cs must be"),
+        ({"Cs": [1.0, np.nan]}, "Cs must be"),
+        ({"Cs": [0.0]}, "Cs must be"),
+        ({"Cs": [1.0, np.inf]}, "Cs must be finite with cv=None"),
+        ({"rule": "median"}, "rule must be 'best' or '1se', got 'median'"),
+        ({"rule": ["best"]}, "rule must be 'best' or '1se'"),
+        ({"scoring": "accuracy"}, "scoring must be None.*cv=5"),
+        ({"loss": "focal"}, "cv must be folds for a loss that is not convex"),
+        ({"refit": "yes"}, "refit must be True or False"),
+        ({"tol": -1.0}, "tol must be"),
+        ({"cv": "many"}, "Expected `cv`"),
+    ],
+    ids=str,
+)
+def test_what_is_not_allowed_is_named(data, parameters, message):
+    model = SoftmaxRegressorCV(**parameters)
+    with pytest.raises(ValueError, match=message):
+        model.fit(*data)
+    assert vars(model) == vars(SoftmaxRegressorCV(**parameters)) or "nan" in repr(parameters)
+
+
+def test_a_parameter_that_it_chooses_itself_is_explained():
+    with pytest.raises(TypeError, match="has no parameter 'C'"):
+        SoftmaxRegressorCV(C=1.0)
