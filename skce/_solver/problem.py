@@ -11,6 +11,7 @@ works on. Where rows are multiplied minus a shift, so are these: their intercept
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Problem:
     moments: Moments
 
     @classmethod
-    def of(cls, rows, row_loss, penalty, fit_intercept):
+    def of(cls, rows: Rows, row_loss: RowLoss, penalty: Penalty, fit_intercept: bool) -> "Problem":
         """The problem of rows as they were read: one pass finds the moments."""
         of_columns = moments_of(rows.multiplied_in(rows.dtype_of_X))
         moments = of_columns if fit_intercept else of_columns.about_zero()
@@ -56,59 +57,59 @@ class Problem:
         shift = np.where(is_far, moments.mean, 0.0)
         return cls(rows.multiplied_in(dtype, shift), row_loss, penalty, fit_intercept, moments.shifted(shift))
 
-    def in_float64(self):
+    def in_float64(self) -> "Problem":
         """The same problem, with products in float64."""
         return replace(self, rows=self.rows.multiplied_in(np.float64, self.rows.shift))
 
     @property
-    def total(self):
+    def total(self) -> float:
         """S, the total weight of the targets."""
         return self.rows.targets.total
 
     @cached_property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """Parameters of an output, and outputs that are optimised: d + 1 or d, and k."""
         return self.rows.shape[1] + self.fit_intercept, len(self.rows.targets.outputs)
 
     @property
-    def are_separate(self):
+    def are_separate(self) -> bool:
         """Whether outputs have nothing in common but X, so that F is the sum of theirs."""
         return self.rows.targets.link.are_separate
 
     @cached_property
-    def is_centred(self):
+    def is_centred(self) -> bool:
         """Whether the mean over the outputs, which the loss does not see, is 0 at the optimum: the gauge."""
         return self.rows.targets.link.is_shift_invariant and self.penalty.is_shift_averse
 
     @cached_property
-    def class_directions(self):
+    def class_directions(self) -> Any:
         """The directions by class that the loss and the penalty see."""
         return ClassDirections.of_outputs(self.shape[1], self.are_separate, self.is_centred)
 
     @cached_property
-    def is_every_coef_penalised(self):
+    def is_every_coef_penalised(self) -> bool:
         """Whether the penalty curves F in every coefficient, so that F has a minimum if the loss has a bound."""
         return bool(np.all(self.penalty.ridge > 0))
 
-    def flat(self, coef: Array, intercept: Array):
+    def flat(self, coef: Array, intercept: Array) -> Array:
         """Parameters as one vector, for coef (k, d) and intercept (k,) of X as it was given."""
         if self.rows.shift is not None:
             intercept = intercept + coef @ self.rows.shift
         return np.vstack([coef.T, intercept]).ravel() if self.fit_intercept else coef.T.ravel()
 
-    def coef_intercept(self, params: Array):
+    def coef_intercept(self, params: Array) -> tuple[Array, Array]:
         """The inverse of ``flat``; the intercept is zeros if it is not fitted."""
         coef, intercept = self.split(params)
         if self.rows.shift is not None:
             intercept = intercept - self.rows.shift @ coef
         return np.ascontiguousarray(coef.T), intercept
 
-    def split(self, params: Array):
+    def split(self, params: Array) -> tuple[Array, Array]:
         """Views of coef (d, k) and intercept (k,), which is zeros if it is not fitted."""
         matrix = params.reshape(self.shape)
         return (matrix[:-1], matrix[-1]) if self.fit_intercept else (matrix, np.zeros(self.shape[1]))
 
-    def centred(self, coef: Array, intercept: Array):
+    def centred(self, coef: Array, intercept: Array) -> tuple[Array, Array]:
         """Coef (k, d) and intercept (k,) without what all classes share, if the loss does not see it."""
         if not self.is_centred or not len(coef):
             return coef, intercept

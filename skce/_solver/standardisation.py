@@ -27,16 +27,16 @@ class Moments:
     variance: np.ndarray
 
     @property
-    def spread(self):
+    def spread(self) -> np.ndarray:
         """Root of the variance (d,)."""
         return np.sqrt(np.minimum(self.variance, np.finfo(float).max))
 
-    def about_zero(self):
+    def about_zero(self) -> "Moments":
         """Mean 0, and the mean square for the variance: what an objective without an intercept sees."""
         with np.errstate(over="ignore"):
             return Moments(np.zeros_like(self.mean), self.variance + self.mean**2)
 
-    def shifted(self, shift):
+    def shifted(self, shift: np.ndarray) -> "Moments":
         """Those of columns minus ``shift`` (d,)."""
         return Moments(self.mean - shift, self.variance)
 

@@ -339,7 +339,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         super().__setstate__(checked(state, type(self).__name__, __version__))
 
 
-def attributes_of_solution(solution, tol):
+def attributes_of_solution(solution: Any, tol: float) -> dict[str, Any]:
     """The fitted attributes that say how the fit went."""
     return {
         "n_iter_": np.array([solution.n_iter], dtype=np.int32),

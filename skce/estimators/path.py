@@ -62,7 +62,7 @@ class RegularizationPath:
     classes: Array
     feature_names: list[str]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"RegularizationPath({len(self.Cs)} values of C from {self.Cs.min():.3g} to {self.Cs.max():.3g}, "
             f"{self.n_passes.mean():.1f} passes each, {self.is_certified.sum()} certified)"

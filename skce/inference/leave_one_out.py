@@ -36,7 +36,7 @@ class LeaveOneOut:
     standard_error: float
     is_refitted: Array
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"LeaveOneOut({len(self.losses)} rows, {self.is_refitted.sum()} refitted, "
             f"loss={self.loss:.4g} +- {self.standard_error:.2g})"
