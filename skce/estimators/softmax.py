@@ -16,7 +16,8 @@ class SoftmaxRegressor(CrossEntropyClassifier):
 
         T_i = s_i [ (1 - eps) (w * y_i) + (eps / K) (w . y_i) 1 ]
 
-    by L-BFGS with the analytic gradient, preconditioned by the curvature of F; s are sample weights, w class weights,
+    by L-BFGS with the analytic gradient, preconditioned by the curvature of F, and by Newton's method where its Hessian
+    costs little; s are sample weights, w class weights,
     eps is ``label_smoothing`` and phi(q) = -log q for cross-entropy. With cross-entropy the optimum is that of
     scikit-learn's ``LogisticRegression(C=C)``. Two classes are one logit, as they are there.
 
