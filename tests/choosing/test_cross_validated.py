@@ -182,7 +182,7 @@ def test_in_pipelines_and_searches():
         ({"loss": "focal"}, "cv must be folds for a loss that is not convex"),
         ({"refit": "yes"}, "refit must be True or False"),
         ({"tol": -1.0}, "tol must be"),
-        ({"cv": "many"}, "Expected `cv`"),
+        ({"cv": "many"}, "Expected `?cv`?"),
     ],
     ids=str,
 )
