@@ -66,7 +66,7 @@ def _is_believed(descent, curvature, tol):
     if np.isfinite(gain):
         descent.n_passes += 1
         gain += change_of_far_rows(problem, start.params, step)
-        descent.suboptimality = gain / max(abs(start.value), descent.objective.resolution)
+        descent.suboptimality = _estimate(descent, step, gain)
         if descent.suboptimality <= tol:
             if descent.gap_bound is None:
                 descent.gap_bound = certified_gap(descent, curvature, tol * abs(start.value))
@@ -75,3 +75,14 @@ def _is_believed(descent, curvature, tol):
     while descent.evaluated(start.params + length * step) is descent.best:
         length *= LONGER
     return False
+
+
+def _estimate(descent, step, gain):
+    """Estimated suboptimality of the best point, of separate problems the largest, where a step is to gain so much."""
+    problem, point = descent.objective.problem, descent.best
+    if not problem.are_separate:
+        return gain / max(abs(point.value), descent.objective.resolution)
+    gains = -(point.gradient * step).reshape(problem.shape).sum(axis=0) / 2
+    # What is no decrement, but what is left of the equation or far rows change, may be of any of them.
+    gains += gain - gains.sum()
+    return descent.relative(gains) / descent.correction

@@ -96,3 +96,18 @@ def test_a_fit_that_does_not_warn_is_at_a_minimum(data, make_estimator, n_classe
             fall, value = fall_from(problem, problem.flat(model.coef_.astype(float), model.intercept_.astype(float)))
         assert fall <= 1e-6 * value
         assert fall <= 3 * model.suboptimality_ * value + 1e-9 * value
+
+
+@pytest.mark.parametrize("loss", [FocalLoss(2.0), GeneralizedCrossEntropy(0.7)])
+def test_the_estimate_of_one_vs_all_is_that_of_its_worst_column(loss, rng):
+    # A column that all but never happens has a hundredth of the loss, of which the others hide how far it is.
+    X = rng.standard_normal((3000, 3)) * [1, 100, 0.01]
+    y = np.where(rng.random(3000) < 0.004, 2, (X[:, 0] + rng.logistic(size=3000) > 0).astype(int))
+    model = OneVsAllClassifier(loss=loss, C=1.0).fit(X, y)
+    for column in range(3):
+        alone = SoftmaxRegressor(loss=loss, C=1.0).fit(X, (y == column).astype(int))
+        tight = SoftmaxRegressor(loss=loss, C=1.0, tol=1e-12, max_iter=10_000).fit(X, (y == column).astype(int))
+        alone.coef_, alone.intercept_ = model.coef_[[column]], model.intercept_[[column]]
+        with TrainingSet.read(alone, X, (y == column).astype(int), None).problem() as problem:
+            value = LinearObjective(problem)(problem.flat(alone.coef_, alone.intercept_))[0].sum()
+        assert value / tight.loss_ - 1 <= 1e-6
