@@ -139,9 +139,10 @@ def _curvature_of_intercepts(mass, q):
     """Sums over the rows of m (diag q - q q^T) for mass (k, m) and q (o, k, m): (o, o, k), or of many the diagonal."""
     if len(q) > MOST_DENSE_CLASSES:
         return (mass * q * (1 - q)).sum(axis=-1)
-    near = np.einsum("okm,pkm->opk", -mass * q, q)
+    weighted = mass * q
+    near = -np.matmul(weighted.transpose(1, 0, 2), q.transpose(1, 2, 0)).transpose(1, 2, 0)
     outcomes = np.arange(len(q))
-    near[outcomes, outcomes] += (mass * q).sum(axis=-1)
+    near[outcomes, outcomes] += weighted.sum(axis=-1)
     return near
 
 
