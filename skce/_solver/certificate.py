@@ -29,7 +29,7 @@ SWEEPS = 2
 SHARE_OF_EXCESS, MOST_SHIFTS = 1e-3, 20
 
 # Arrays like the logits that a block of the dual sums holds at once.
-NUMBERS_PER_LOGIT = 16
+NUMBERS_PER_LOGIT = 8
 
 # At most this many Newton steps in the intercepts bring their gradient to where strong convexity needs it.
 INTERCEPT_EVALUATIONS = 10
