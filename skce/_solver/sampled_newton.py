@@ -38,7 +38,7 @@ EXPECTED_LEFT = 2.0
 
 
 def rows_of_sample(objective, cost):
-    """Rows whose Hessian costs what an evaluation does, given the ``cost`` of that of all; None if they are no sample."""
+    """Rows whose Hessian costs what an evaluation does, given the ``cost`` of that of all; None for no sample."""
     n_rows, size = objective.rows.shape[0], np.prod(objective.shape)
     least, most = ROWS_PER_PARAMETER
     n_draws = int(max(np.clip(n_rows / cost, least * size, most * size), LEAST_ROWS))
