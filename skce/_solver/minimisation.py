@@ -107,7 +107,10 @@ class Stages:
         """Run a stage: why the minimisation is over, or None."""
         if self.first_stage is not None:
             self.stage, self.first_stage = self.first_stage, None
-            return self._ended(self.stage.run(self.max_iter + 1 - len(self.descent.loss_curve)))
+            reason = self._ended(self.stage.run(self.max_iter + 1 - len(self.descent.loss_curve)))
+            if self.has_newton and self.stage.is_near:
+                self.rung, self.is_newton = len(self.rungs) - 1, True
+            return reason
         descent, rung, curvature = self.descent, self.rungs[self.rung], self._curvature_at_best()
         self.stage = (
             NewtonStage(descent, curvature, self.tol, self.watch) if self.is_newton else self._of_lbfgs(rung, curvature)
@@ -139,7 +142,7 @@ class Stages:
         if n_draws is None:
             return None
         stage = SampledNewtonStage(self.descent, self.standardisation, n_draws, self.tol, self.watch)
-        return stage if stage.is_promising else None
+        return stage if self.has_newton or stage.is_promising else None
 
     def _ended(self, reason):
         """The reason why a stage has ended, which is noted."""
