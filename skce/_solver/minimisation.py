@@ -89,7 +89,9 @@ class Stages:
         self.rungs = rungs_for(descent.objective)
         self.has_hessian = self.rungs[-1].is_exact and problem.row_loss.has_exact_curvature
         self.has_newton = self.has_hessian and has_cheap_hessian(self.rungs) and problem.rows.shape[0] <= ROWS_OF_EXACT
-        self.is_newton = self.has_newton and has_hessian_for_all_steps(self.rungs) and not self.is_coarse
+        self.is_newton = (
+            self.has_newton and has_hessian_for_all_steps(self.rungs, descent.objective) and not self.is_coarse
+        )
         self.first_stage = self._of_sample()
         is_cold = descent.objective.is_without_coef(descent.best.params)
         self.rung = len(self.rungs) - 1 if self.is_newton else first_rung(self.rungs, is_cold=is_cold)
