@@ -18,9 +18,6 @@ ROUNDING_OF_MEAN = 64 * np.finfo(float).eps
 # Drawn rows whose mean is taken from all before they are squared: any value near the mean will do.
 ROWS_OF_PILOT = 64
 
-# Rows up to which their mean itself is had sooner than one of drawn rows.
-FEW_ROWS = 2**12
-
 
 @dataclass(frozen=True)
 class Moments:
@@ -140,7 +137,10 @@ def moments_of(rows):
     """The Moments of the columns of X, given by Rows; zeros where no output of theirs is optimised."""
     if not len(rows.targets.outputs):
         return Moments(np.zeros(rows.shape[1]), np.zeros(rows.shape[1]))
-    pilot = _pilot(rows)
+    _, (total_of_drawn,) = rows.summed_of_drawn(
+        lambda block: (np.asarray(block.X.astype(np.float64, copy=False).sum(axis=0)).ravel(),), ROWS_OF_PILOT
+    )
+    pilot = total_of_drawn / ROWS_OF_PILOT
 
     def sums(block):
         weight = block.targets.row_weight(block.at)
@@ -152,22 +152,6 @@ def moments_of(rows):
         mean, variance = pilot + offset, np.maximum(second / total - offset**2, 0.0)
         variance[variance <= (ROUNDING_OF_MEAN * mean) ** 2] = 0.0
     return Moments(mean, variance)
-
-
-def _pilot(rows):
-    """About the mean (d,) of the columns."""
-    if rows.shape[0] <= FEW_ROWS:
-        weight, total = rows.summed(lambda block: _weighted_sums(block.targets.row_weight(block.at), block.X))
-        return total / weight
-    _, (total,) = rows.summed_of_drawn(
-        lambda block: _weighted_sums(np.ones(block.X.shape[0]), block.X)[1:], ROWS_OF_PILOT
-    )
-    return total / ROWS_OF_PILOT
-
-
-def _weighted_sums(weight, X):
-    """The sum of weights (m,), and that of the columns (d,) of X (m, d), dense or CSR."""
-    return weight.sum(), X.T.astype(np.float64, copy=False) @ weight
 
 
 def largest_of_column(rows, column):

@@ -16,7 +16,7 @@ RIDGES = 1e-14 * 100.0 ** np.arange(8)
 def weighted_moments(weights, columns):
     """Sums (w, d, d) over the rows of weights (w, m) times the products of two of the columns (d, m)."""
     n_columns, n_rows = columns.shape
-    if has_products_by_weight(n_columns, len(weights)):
+    if n_columns > 2 * len(weights):
         if weights.min(initial=0.0) < 0:  # the second derivatives of losses that are not convex
             return np.stack([(weight * columns) @ columns.T for weight in weights])
         if len(weights) == 1:
@@ -32,11 +32,6 @@ def weighted_moments(weights, columns):
     moments = np.empty((len(weights), n_columns, n_columns))
     moments[:, first, second] = moments[:, second, first] = weights @ products.T
     return moments
-
-
-def has_products_by_weight(n_columns, n_weights):
-    """Whether moments are sooner had by a product of all columns for each weight than by one of all weights."""
-    return n_columns > 2 * n_weights
 
 
 @dataclass(frozen=True)

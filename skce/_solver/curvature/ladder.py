@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.exact import ROWS_OF_EXACT, ExactCurvature
-from skce._solver.curvature.factorisation import has_products_by_weight
 from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature, rows_of_moment
 from skce._solver.curvature.weighted_diagonal import WeightedDiagonalCurvature
 
@@ -125,9 +124,6 @@ def has_cheap_hessian(rungs):
 
 def has_hessian_for_all_steps(rungs, objective):
     """Whether an exact curvature is cheap enough to be computed for every step."""
-    if not rungs[-1].is_exact or rungs[-1].cost > 2 * CHEAP_AT_THE_START:
-        return False
-    # Of many columns and few pairs of classes, products of columns with themselves take half of the multiplications.
-    n_pairs = len(objective.problem.class_directions.pairs[0])
-    share = 1 / 2 if has_products_by_weight(objective.shape[0], n_pairs) else 1.0
-    return share * rungs[-1].cost <= CHEAP_AT_THE_START
+    # Of one logit the Hessian is a product of columns with themselves, half of which is never computed.
+    share = 1 / 2 if objective.shape[1] == 1 else 1.0
+    return rungs[-1].is_exact and share * rungs[-1].cost <= CHEAP_AT_THE_START
