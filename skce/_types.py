@@ -102,6 +102,11 @@ class Targets(Protocol):
         """The block of some rows in the dtype of their logits."""
         ...
 
+    @property
+    def is_unweighted(self) -> bool:
+        """Whether every row weighs 1."""
+        ...
+
     def row_weight(self, at: At) -> Array:
         """Weight (m,) of some rows, up to a factor that all rows share."""
         ...

@@ -147,7 +147,7 @@ def moments_of(rows):
         return weight.sum(), *sums_of_columns(weight, block.X, pilot)
 
     with np.errstate(over="ignore"):
-        total, first, second = rows.summed(sums, width=int(rows.numbers_per_row) // (8 if rows.is_sparse else 1))
+        total, first, second = rows.summed(sums, width=int(rows.numbers_per_row) // 8)
         offset = first / total
         mean, variance = pilot + offset, np.maximum(second / total - offset**2, 0.0)
         variance[variance <= (ROUNDING_OF_MEAN * mean) ** 2] = 0.0
