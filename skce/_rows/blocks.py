@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse
 
+from skce._rows.columns import merging_of
 from skce._rows.threads import ONE_WORKER, Workers, workers_for
 from skce._slices import ELEMENTS_PER_BLOCK, ROWS_PER_BLOCK, row_slices
 from skce._types import Targets
@@ -145,6 +146,16 @@ class RowBlocks:
         if self.shift is not None:
             X = np.subtract(X, self.shift, dtype=np.float64)
         return X.astype(self.dtype, copy=False)
+
+    def merged(self):
+        """These rows in fewer columns with the same inner products, and the matrix that merged them; or None.
+
+        They are a copy, in float64, of no more numbers than X has.
+        """
+        merging = merging_of(self.X) if self.is_sparse else None
+        if merging is None:
+            return None
+        return replace(self, X=scipy.sparse.csr_array(self.X.astype(np.float64, copy=False) @ merging)), merging
 
     def stacked(self, program):
         """The arrays (..., n) that ``program`` returns for a Block of all rows."""

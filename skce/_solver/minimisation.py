@@ -57,7 +57,10 @@ def minimised(problem, starts, *, tol, max_iter, watch):
     """
     if problem.rows.dtype == np.float32 and np.prod(problem.rows.shape) * problem.shape[1] < WORK_FOR_FLOAT32:
         problem = problem.in_float64()
-    objective = LinearObjective(problem)
+    merged = problem.merged() if max_iter else problem  # after no iteration the start is the solution, as it is
+    if merged is not problem:
+        starts = [merged.flat(*problem.coef_intercept(start)) for start in starts]
+    objective = LinearObjective(merged)
     descent = Descent.from_best_of(starts, objective)
     reason = None if np.isfinite(descent.best.gradient).all() else "stalled"
     if not max_iter:
@@ -207,8 +210,11 @@ def _solution(descent, reason, tol, interruption, separation):
         suboptimality = gap_bound / abs(descent.best.value)
         if suboptimality <= tol and reason in ("precision", "stalled", "max_iter"):
             reason = "converged"
+    problem, params = descent.objective.problem, descent.best.params
+    if problem.merging is not None:
+        params = problem.whole.flat(*problem.coef_intercept(params))
     return Solution(
-        descent.best.params,
+        params,
         descent.best.value,
         suboptimality,
         gap_bound,

@@ -36,6 +36,15 @@ class Moments:
         with np.errstate(over="ignore"):
             return Moments(np.zeros_like(self.mean), self.variance + self.mean**2)
 
+    def merged(self, matrix) -> "Moments":
+        """Those of X M, for the CSR matrix M (d, d') of ``Rows.merged``: a row has one number of merged columns."""
+        mean = matrix.T @ self.mean
+        mean_square = matrix.astype(bool).T @ (self.variance + self.mean**2)
+        of_merged = np.maximum(mean_square - mean**2, 0.0)
+        is_alone = np.bincount(matrix.indices, minlength=matrix.shape[1]) == 1
+        # Of a column that is as it was, the difference would lose what the variance has.
+        return Moments(mean, np.where(is_alone, matrix.astype(bool).T @ self.variance, of_merged))
+
     def shifted(self, shift: np.ndarray) -> "Moments":
         """Those of columns minus ``shift`` (d,)."""
         return Moments(self.mean - shift, self.variance)
