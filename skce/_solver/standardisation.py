@@ -87,6 +87,17 @@ class Standardisation:
         columns[n_features:] = 1
         return columns
 
+    @property
+    def mean_square(self):
+        """Mean over the rows, by weight, of their squared norms."""
+        return ((self.spread / self.scale) ** 2).sum()
+
+    def squared_norms(self, block):
+        """Squared norms (m,) of the rows of a block (m, d) in the standardised columns, without that of ones."""
+        centred = np.subtract(_dense(block), self.mean, dtype=np.float64)
+        centred /= self.scale
+        return np.einsum("md,md->m", centred, centred)
+
     def to_params(self, standardised):
         """Parameters (..., d + 1, k) for coefficients of the standardised columns, in their place."""
         coef = standardised[..., : len(self.mean), :]
