@@ -6,7 +6,7 @@ Of others one after another, by Newton's steps of conjugate gradients in the coo
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +22,9 @@ from skce._solver.objective import LinearObjective
 from skce._solver.problem import Problem
 from skce._types import Array
 
-# S times the gap, half the squared distance in standard errors, from which one more step ends a refit; and its most.
-ENOUGH = 1e-4
+# What the logits of a row may be off by in a fit without it, by the decrement, where one more step ends that; and most
+# steps. S times the gap is half the squared distance in standard errors, which the spread of the row multiplies.
+MOST_OFF = 0.03
 MOST_STEPS = 30
 
 # Gain of F over what a step promises, of one that is taken; how much shorter the next one is, and how often at most.
@@ -37,29 +38,60 @@ NUMBERS_AT_ONCE = 2**21
 LEAST_RIDGE = 1e-14
 
 
-def refitted(problem: Problem, curvature: ExactCurvature, params: Array, rows: Array, reduced: Array) -> Array:
-    """Logits (k, r) of some ``rows`` (r,) in fits without each, from displacements (r, p, k) of the flat ``params``.
+@dataclass(frozen=True, eq=False)
+class Refits:
+    """Fits without each of r rows: ``logits`` (k, r) of these, and ``displacements`` (r, p) of the flat parameters."""
+
+    logits: Array
+    displacements: Array
+
+
+def refitted(
+    problem: Problem, curvature: ExactCurvature, params: Array, rows: Array, reduced: Array, spreads: Array
+) -> Refits:
+    """The Refits without each of some ``rows`` (r,), from displacements (r, p, k) of the flat ``params``.
 
     These are reduced parameters, as those of the ``curvature`` at ``params``, where the problem has its minimum.
+    ``spreads`` (r,) are the traces of V of the rows.
     """
     n_columns = problem.shape[0]
+    most_promised = MOST_OFF**2 / 2 / np.maximum(spreads, np.finfo(float).tiny) / problem.total
     has_little = n_columns * problem.rows.shape[0] <= NUMBERS_OF_COLUMNS
     if has_little and has_cheap_hessian(rungs_for(LinearObjective(problem))):
         together = _Together.of(problem, curvature, params)
         of_one = max(problem.rows.shape[0] * len(curvature.classes.pairs[0]), curvature.hessians.size)
         at_once = max(NUMBERS_AT_ONCE // of_one, 1)
-        return np.concatenate([together.logits(rows[at], reduced[at]) for at in row_slices(len(rows), at_once)], axis=1)
-    of_rows, every_row = [], cast("Any", problem.rows)
-    for row, displacement in zip(rows.tolist(), reduced, strict=True):
-        near = params + curvature.displacement(_flat(curvature, displacement))
-        coef, intercept = problem.split(_minimum(_without(problem, row), curvature, [near, params]))
-        of_rows.append(every_row.block(np.array([row])).logits(coef, intercept))
-    return np.concatenate(of_rows, axis=1)
+        slices = row_slices(len(rows), at_once)
+        parts = [together.refits(rows[at], reduced[at], most_promised[at]) for at in slices]
+    else:
+        of_rows = zip(rows.tolist(), displacements_of(curvature, reduced), most_promised.tolist(), strict=True)
+        parts = [_refit(problem, curvature, params, *of_row) for of_row in of_rows]
+    return Refits(
+        np.concatenate([part.logits for part in parts], axis=1), np.concatenate([part.displacements for part in parts])
+    )
 
 
-def _flat(curvature, displacement):
-    """Reduced parameters (f, p) of the factors, for (p, k) by column and direction."""
-    return displacement.T if curvature.classes.are_separate else displacement.reshape(1, -1)
+def displacements_of(curvature: ExactCurvature, reduced: Array) -> Array:
+    """Displacements (r, p) of the parameters, flat, for reduced ones (r, p, k) by column and direction."""
+    by_column = curvature.classes.expanded(reduced)
+    return curvature.standardisation.to_params(by_column.copy()).reshape(len(reduced), -1)
+
+
+def reduced_of(problem: Problem, curvature: ExactCurvature, displacements: Array) -> Array:
+    """The inverse of ``displacements_of``."""
+    standardisation, by_column = curvature.standardisation, displacements.reshape(-1, *problem.shape).copy()
+    n_features = len(standardisation.mean)
+    if problem.fit_intercept:
+        by_column[:, -1] += np.einsum("d,rdk->rk", standardisation.mean, by_column[:, :n_features])
+    by_column[:, :n_features] *= standardisation.scale[:, None]
+    return curvature.classes.reduced(by_column)
+
+
+def _refit(problem, curvature, params, row, displacement, most_promised):
+    """The Refits without one row, from a displacement (p,)."""
+    best = _minimum(_without(problem, row), curvature, [params + displacement, params], most_promised)
+    logits = problem.rows.block(np.array([row])).logits(*problem.split(best))
+    return Refits(logits, (best - params)[None])
 
 
 def _without(problem, row):
@@ -70,14 +102,17 @@ def _without(problem, row):
     return replace(problem, rows=replace(problem.rows, targets=replace(targets, sample_weight=weight)))
 
 
-def _minimum(problem, curvature, starts):
-    """Parameters of the minimum, from the better of ``starts``, by Newton's steps of conjugate gradients."""
+def _minimum(problem, curvature, starts, most_promised):
+    """Parameters of the minimum, from the better of ``starts``, by Newton's steps of conjugate gradients.
+
+    They end with the first that promises no more than ``most_promised``.
+    """
     objective = LinearObjective(problem)
     best = min((Point(start, *objective(start)) for start in starts), key=_value)
     for _ in range(MOST_STEPS):
         alone = Descent(objective, best, [best.value], [0.0], 0, 0.0, np.zeros(objective.n_problems, dtype=bool))
-        step, promised = newton_step(alone, curvature, ENOUGH / problem.total)
-        if promised * problem.total <= ENOUGH:
+        step, promised = newton_step(alone, curvature, most_promised)
+        if promised <= most_promised:
             return best.params + step
         start, length = best, 1.0
         for _ in range(MOST_SHORTER):
@@ -124,11 +159,14 @@ class _Together:
         columns, targets = standardisation.columns_of(every_row.X), every_row.targets.block(every_row.at)
         return cls(problem, curvature, columns, every_row.logits(coef, intercept), targets, slope, ridge)
 
-    def logits(self, rows, reduced):
-        """Logits (K, r) of the rows in fits without each, from displacements (r, p, k)."""
+    def refits(self, rows, reduced, most_promised):
+        """The Refits without each of the rows, from displacements (r, p, k).
+
+        They end with the first step that promises no more than ``most_promised`` (r,).
+        """
         targets = np.repeat(self.targets[..., None, :], len(rows), axis=-2)
         targets[..., np.arange(len(rows)), rows] = 0
-        state = _State(*self._better_start(rows, reduced, targets))
+        state = _State(*self._better_start(rows, reduced, targets), most_promised)
         left, hessians = np.arange(len(rows)), self._hessians_without(rows)
         for _ in range(MOST_STEPS):
             # A Hessian from before will do for the last step.
@@ -141,7 +179,8 @@ class _Together:
                 break
             self._lower(state, left, steps, promised, targets[..., left, :])
         own = np.einsum("rpk,pr->rk", state.point, self.columns[:, rows])
-        return self.logits_of_all[:, rows] + self.curvature.classes.expanded(own).T
+        logits = self.logits_of_all[:, rows] + self.curvature.classes.expanded(own).T
+        return Refits(logits, displacements_of(self.curvature, state.point))
 
     def _better_start(self, rows, reduced, targets):
         """Of displacements (r, p, k) and none the better, with value and gradient there."""
@@ -163,7 +202,7 @@ class _Together:
         """
         steps = self._steps(hessians, state.gradients[left])
         promised = -(state.gradients[left] * steps).sum(axis=(1, 2)) / 2
-        has_ended = promised * self.problem.total <= ENOUGH
+        has_ended = promised <= state.most_promised[left]
         state.point[left[has_ended]] += steps[has_ended]
         return left[~has_ended], steps[~has_ended], promised[~has_ended]
 
@@ -234,8 +273,12 @@ class _Together:
 
 @dataclass
 class _State:
-    """Where fits are: displacements ``point`` (r, p, k), ``values`` (r,) and ``gradients`` (r, p, k) there."""
+    """Where fits are: displacements ``point`` (r, p, k), ``values`` (r,) and ``gradients`` (r, p, k) there.
+
+    Each ends with the first step that promises no more than ``most_promised`` (r,).
+    """
 
     point: Array
     values: Array
     gradients: Array
+    most_promised: Array
