@@ -27,12 +27,20 @@ from skce._types import Array
 MOST_OFF = 0.03
 MOST_STEPS = 30
 
+# Share of what the last step promised, above which the next one is by a Hessian of where it starts.
+FALL = 0.1
+
 # Gain of F over what a step promises, of one that is taken; how much shorter the next one is, and how often at most.
 LEAST_GAIN, SHORTER, MOST_SHORTER = 1e-4, 0.25, 20
 
 # Numbers of the columns of all rows up to which rows are refitted together, and of what is computed of them at once.
 NUMBERS_OF_COLUMNS = 2**20
 NUMBERS_AT_ONCE = 2**21
+
+# Logits of a problem from which fits are evaluated one after another, by the kernel of the fit itself, which takes half
+# of the time of the one for many; and products of columns up to which they are kept for all Hessians.
+LOGITS_OF_ONE = 2**13
+NUMBERS_OF_PRODUCTS = 2**22
 
 # Added to the diagonal of a Hessian, relative to it.
 LEAST_RIDGE = 1e-14
@@ -136,6 +144,7 @@ class _Together:
     """Fits without each of some rows, at once, for ``columns`` (p, n), ``logits_of_all`` and targets T of all rows.
 
     ``slope`` (p, k) is the gradient of the penalty by the reduced parameters, and ``ridge`` (p, p) its curvature.
+    ``products`` (p (p + 1) / 2, n) are those of two columns, where weights of rows are more than columns are.
     """
 
     problem: Problem
@@ -145,6 +154,7 @@ class _Together:
     targets: Array
     slope: Array
     ridge: Array
+    products: Array | None
 
     @classmethod
     def of(cls, problem, curvature, params):
@@ -157,42 +167,49 @@ class _Together:
         slope = curvature.classes.reduced(standardisation.pull_back(of_penalty))
         ridge = standardisation.by_columns(np.diag(ridge_of(problem, standardisation)))
         columns, targets = standardisation.columns_of(every_row.X), every_row.targets.block(every_row.at)
-        return cls(problem, curvature, columns, every_row.logits(coef, intercept), targets, slope, ridge)
+        first, second = np.triu_indices(len(columns))
+        are_few = (
+            len(columns) <= 4 * len(curvature.classes.pairs[0]) and columns[0].size * len(first) <= NUMBERS_OF_PRODUCTS
+        )
+        products = columns[first] * columns[second] if are_few else None
+        return cls(problem, curvature, columns, every_row.logits(coef, intercept), targets, slope, ridge, products)
 
     def refits(self, rows, reduced, most_promised):
         """The Refits without each of the rows, from displacements (r, p, k).
 
         They end with the first step that promises no more than ``most_promised`` (r,).
         """
-        targets = np.repeat(self.targets[..., None, :], len(rows), axis=-2)
-        targets[..., np.arange(len(rows)), rows] = 0
-        state = _State(*self._better_start(rows, reduced, targets), most_promised)
+        state = _State(*self._better_start(rows, reduced), most_promised)
         left, hessians = np.arange(len(rows)), self._hessians_without(rows)
+        last = np.full(len(rows), np.inf)
         for _ in range(MOST_STEPS):
-            # A Hessian from before will do for the last step.
-            left, _, _ = self._without_ended(state, left, hessians[left])
-            if not len(left):
-                break
-            hessians[left] = self._hessians(state.point[left], targets[..., left, :])
             left, steps, promised = self._without_ended(state, left, hessians[left])
+            is_slow = promised > FALL * last[left]
+            if is_slow.any():
+                slow = left[is_slow]
+                hessians[slow] = self._hessians(state.point[slow], rows[slow])
+                anew = self._without_ended(state, slow, hessians[slow])
+                of_others = left[~is_slow], steps[~is_slow], promised[~is_slow]
+                left, steps, promised = (np.concatenate(parts) for parts in zip(of_others, anew, strict=True))
             if not len(left):
                 break
-            self._lower(state, left, steps, promised, targets[..., left, :])
+            last[left] = promised
+            self._lower(state, left, steps, promised, rows)
         own = np.einsum("rpk,pr->rk", state.point, self.columns[:, rows])
         logits = self.logits_of_all[:, rows] + self.curvature.classes.expanded(own).T
         return Refits(logits, displacements_of(self.curvature, state.point))
 
-    def _better_start(self, rows, reduced, targets):
+    def _better_start(self, rows, reduced):
         """Of displacements (r, p, k) and none the better, with value and gradient there."""
         losses, _ = self.problem.row_loss.losses_gradient(self.logits_of_all.copy(), self.targets)
         of_rows = losses.reshape(-1, self.targets.shape[-1]).sum(axis=0)
         values_of_none = (of_rows.sum() - of_rows[rows]) / self.problem.total
         point = reduced.copy()
-        values, gradients = self._values_gradients(point, targets)
+        values, gradients = self._values_gradients(point, rows)
         is_worse = ~(values < values_of_none)
         if is_worse.any():
             point[is_worse] = 0
-            values[is_worse], gradients[is_worse] = self._values_gradients(point[is_worse], targets[..., is_worse, :])
+            values[is_worse], gradients[is_worse] = self._values_gradients(point[is_worse], rows[is_worse])
         return point, values, gradients
 
     def _without_ended(self, state, left, hessians):
@@ -211,16 +228,38 @@ class _Together:
         moved = np.swapaxes(self.curvature.classes.expanded(reduced), 1, 2) @ self.columns
         return np.swapaxes(self.logits_of_all + moved, 0, 1).reshape(len(self.logits_of_all), -1)
 
-    def _values_gradients(self, reduced, targets):
-        """Value (r,) and gradient (r, p, k) of each fit, at displacements (r, p, k)."""
-        n_fits, total = len(reduced), self.problem.total
-        logits, block = self._logits_at(reduced), targets.reshape(*targets.shape[:-2], -1)
-        losses, by_logits = self.problem.row_loss.losses_gradient(logits, block)
-        values = losses.reshape(-1, n_fits, len(self.logits_of_all[0])).sum(axis=(0, 2)) / total
-        by_output = np.swapaxes(by_logits.reshape(len(self.logits_of_all), n_fits, -1), 0, 1) @ self.columns.T
-        gradients = self.curvature.classes.reduced(np.swapaxes(by_output, 1, 2)) / total
+    def _targets_without(self, rows):
+        """Targets T (k, r n) of all rows in fits without each of some rows (r,)."""
+        targets = np.repeat(self.targets[..., None, :], len(rows), axis=-2)
+        targets[..., np.arange(len(rows)), rows] = 0
+        return targets.reshape(*targets.shape[:-2], -1)
+
+    def _losses_gradients(self, reduced, rows):
+        """Losses (r,) of all rows in each fit, and their gradients (r, K, p) by the outputs of each column."""
+        n_outputs, n_rows = self.logits_of_all.shape
+        if n_outputs * n_rows >= LOGITS_OF_ONE:
+            of_fits = [self._loss_gradient(*of_fit) for of_fit in zip(reduced, rows, strict=True)]
+            losses, gradients = zip(*of_fits, strict=True)
+            return np.array(losses), np.stack(gradients)
+        losses, gradient = self.problem.row_loss.losses_gradient(self._logits_at(reduced), self._targets_without(rows))
+        by_output = np.swapaxes(gradient.reshape(n_outputs, len(rows), n_rows), 0, 1) @ self.columns.T
+        return losses.reshape(-1, len(rows), n_rows).sum(axis=(0, 2)), by_output
+
+    def _loss_gradient(self, reduced, row):
+        """Those of one fit: loss () and gradient (K, p)."""
+        row_loss, targets, own = self.problem.row_loss, self.problem.rows.targets, np.array([row])
+        logits = self._logits_at(reduced[None])
+        of_own, _ = row_loss.values_gradient(logits[:, own], targets, own)
+        values, gradient = row_loss.values_gradient(logits, targets, slice(0, logits.shape[1]))
+        gradient[:, row] = 0
+        return np.sum(values) - np.sum(of_own), gradient @ self.columns.T
+
+    def _values_gradients(self, reduced, rows):
+        """Value (r,) and gradient (r, p, k) of each fit without a row, at displacements (r, p, k)."""
+        losses, by_output = self._losses_gradients(reduced, rows)
+        gradients = self.curvature.classes.reduced(np.swapaxes(by_output, 1, 2)) / self.problem.total
         curved = self.ridge @ reduced
-        values = values + ((self.slope + curved / 2) * reduced).sum(axis=(1, 2))
+        values = losses / self.problem.total + ((self.slope + curved / 2) * reduced).sum(axis=(1, 2))
         return np.nan_to_num(values, nan=np.inf), gradients + self.slope + curved
 
     def _hessians_without(self, rows):
@@ -233,19 +272,41 @@ class _Together:
         of_each = np.stack([self.curvature.assembled(moments_of_row) for moments_of_row in moments])
         return (1 + LEAST_RIDGE) * self.curvature.hessians - of_each
 
-    def _hessians(self, reduced, targets):
-        """Hessians (r, f, p, p) of each fit, at displacements (r, p, k)."""
-        n_fits, curvature, classes = len(reduced), self.curvature, self.curvature.classes
-        block: Any = GivenTargets(targets.reshape(*targets.shape[:-2], -1))
-        of_rows = self.problem.row_loss.curvature(self._logits_at(reduced), block, slice(None))
-        weights = of_rows.entries(*classes.pairs)
-        moments = weighted_moments(weights.reshape(len(weights) * n_fits, -1), self.columns) / self.problem.total
-        by_fit = np.swapaxes(moments.reshape(len(weights), n_fits, *moments.shape[1:]), 0, 1)
-        hessians = np.stack([curvature.assembled(moments_of_fit) for moments_of_fit in by_fit])
+    def _hessians(self, reduced, rows):
+        """Hessians (r, f, p, p) of each fit without a row, at displacements (r, p, k)."""
+        curvature, classes = self.curvature, self.curvature.classes
+        hessians = np.stack([curvature.assembled(moments) for moments in self._moments(reduced, rows)])
         hessians += self.ridge if classes.are_separate else np.kron(self.ridge, np.eye(classes.size))
         diagonals = np.einsum("rfpp->rfp", hessians)
         diagonals *= 1 + LEAST_RIDGE
         return hessians
+
+    def _moments(self, reduced, rows):
+        """Second moments (r, w, p, p) of the columns by the weights of each fit, divided by S."""
+        n_outputs, n_rows = self.logits_of_all.shape
+        pairs, total, every_row = self.curvature.classes.pairs, self.problem.total, slice(0, n_rows)
+        if n_outputs * n_rows >= LOGITS_OF_ONE:
+            moments = []
+            for of_fit, row in zip(reduced, rows, strict=True):
+                logits = self._logits_at(of_fit[None])
+                weights = self.problem.row_loss.curvature(logits, self.problem.rows.targets, every_row).entries(*pairs)
+                weights[:, row] = 0
+                moments.append(self._weighted_moments(weights) / total)
+            return np.stack(moments)
+        block: Any = GivenTargets(self._targets_without(rows))
+        weights = self.problem.row_loss.curvature(self._logits_at(reduced), block, every_row).entries(*pairs)
+        moments = self._weighted_moments(weights.reshape(-1, n_rows)) / total
+        return np.swapaxes(moments.reshape(-1, len(rows), *moments.shape[1:]), 0, 1)
+
+    def _weighted_moments(self, weights):
+        """Second moments (w, p, p) of the columns by weights (w, n)."""
+        if self.products is None:
+            return weighted_moments(weights, self.columns)
+        n_columns = len(self.columns)
+        first, second = np.triu_indices(n_columns)
+        moments = np.empty((len(weights), n_columns, n_columns))
+        moments[:, first, second] = moments[:, second, first] = weights @ self.products.T
+        return moments
 
     def _steps(self, hessians, gradients):
         """Newton's step (r, p, k) of each fit, for its Hessians (r, f, p, p) and gradient (r, p, k)."""
@@ -255,18 +316,17 @@ class _Together:
         right = gradients.reshape(len(gradients), 1, -1, 1)
         return -np.linalg.solve(hessians, right).reshape(gradients.shape)
 
-    def _lower(self, state, left, steps, promised, targets):
+    def _lower(self, state, left, steps, promised, rows):
         """Move the fits that are left along their steps, or shares of them where that is not lower."""
         length = np.ones(len(left))
         for _ in range(MOST_SHORTER):
             moved = state.point[left] + length[:, None, None] * steps
-            values, gradients = self._values_gradients(moved, targets)
+            values, gradients = self._values_gradients(moved, rows[left])
             is_lower = values <= state.values[left] - LEAST_GAIN * length * promised
             here = left[is_lower]
             state.point[here], state.values[here] = moved[is_lower], values[is_lower]
             state.gradients[here] = gradients[is_lower]
             left, steps, promised, length = (array[~is_lower] for array in (left, steps, promised, SHORTER * length))
-            targets = targets[..., ~is_lower, :]
             if not len(left):
                 break
 
