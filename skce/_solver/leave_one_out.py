@@ -12,6 +12,7 @@ that class is predicted with a probability of eps, as in a fold.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,7 @@ class NewtonWithout:
             identity = np.eye(classes.size)
             return cls(pull, V * pull, D[:, :, None] * identity, V[:, :, None] * identity, gradient, value)
         differences = classes.vectors[:, first] - classes.vectors[:, second]
-        upper = np.triu_indices(classes.size)
+        upper = _upper_triangle(classes.size)
         D = _symmetric((differences[upper[0]] * differences[upper[1]]) @ entries, classes.size)
         V = spreads_of(columns) / problem.total
         reduced = (classes.vectors @ gradient).T[:, :, None]
@@ -197,10 +198,10 @@ class Spreads:
         inverse = factors[0].T @ factors[0]
         if np.abs(inverse).max() * n_columns * np.finfo(float).eps > MOST_ROUNDING:
             return cls(factors, size, None)
-        first, second = np.triu_indices(n_columns)
+        first, second = _upper_triangle(n_columns)
         by_columns = inverse.reshape(n_columns, size, n_columns, size)[first, :, second]
         by_columns = by_columns + np.where(first == second, 0, 1)[:, None, None] * np.swapaxes(by_columns, 1, 2)
-        upper = np.triu_indices(size)
+        upper = _upper_triangle(size)
         return cls(factors, size, np.ascontiguousarray(by_columns[:, upper[0], upper[1]].T))
 
     def __call__(self, columns: Array) -> Array:
@@ -209,7 +210,7 @@ class Spreads:
         if self.quadratic is None:
             return _spreads(self.factors[0].reshape(-1, n_columns, self.n_directions), columns)
         spreads = np.empty((n_rows, self.n_directions, self.n_directions))
-        first, second = np.triu_indices(n_columns)
+        first, second = _upper_triangle(n_columns)
         for at in row_slices(n_rows, max(NUMBERS_OF_SPREADS // max(self.quadratic.shape), 1)):
             products = columns[first, at]
             products *= columns[second, at]
@@ -217,9 +218,15 @@ class Spreads:
         return spreads
 
 
+@lru_cache(maxsize=8)
+def _upper_triangle(size):
+    """Row and column of each entry of a matrix from its diagonal on, which take longer to find than small ones."""
+    return np.triu_indices(size)
+
+
 def _symmetric(upper, size):
     """Symmetric matrices (m, k, k), contiguous, of their upper triangles (k (k + 1) / 2, m)."""
-    first, second = np.triu_indices(size)
+    first, second = _upper_triangle(size)
     place = np.empty((size, size), dtype=np.intp)
     place[first, second] = place[second, first] = np.arange(len(first))
     return upper.T[:, place]
