@@ -25,11 +25,13 @@ from skce._types import Array
 
 # What the logits of a row may be off by in a fit without it, by the decrement, where one more step ends that; and most
 # steps. S times the gap is half the squared distance in standard errors, which the spread of the row multiplies.
-MOST_OFF = 0.03
+# Together, the last step may be by a Hessian from before; one by one it is by a fresh one, and what is left after it is
+# quadratic in what it promised.
+MOST_OFF, MOST_OFF_AFRESH = 0.03, 0.2
 MOST_STEPS = 30
 
-# Share of what the last step promised, above which the next one is by a Hessian of where it starts. With 0.3 refits take
-# 0.93 to 0.98 of the time, and end farther off.
+# Share of what the last step promised, above which the next one is by a Hessian of where it starts. With 0.3 refits
+# take 0.93 to 0.98 of the time, and end farther off.
 FALL = 0.1
 
 # Gain of F over what a step promises, of one that is taken; how much shorter the next one is, and how often at most.
@@ -65,9 +67,11 @@ def refitted(
     ``spreads`` (r,) are the traces of V of the rows.
     """
     n_columns = problem.shape[0]
-    most_promised = MOST_OFF**2 / 2 / np.maximum(spreads, np.finfo(float).tiny) / problem.total
     has_little = n_columns * problem.rows.shape[0] <= NUMBERS_OF_COLUMNS
-    if has_little and has_cheap_hessian(rungs_for(LinearObjective(problem))):
+    are_together = has_little and has_cheap_hessian(rungs_for(LinearObjective(problem)))
+    most_off = MOST_OFF if are_together else MOST_OFF_AFRESH
+    most_promised = most_off**2 / 2 / np.maximum(spreads, np.finfo(float).tiny) / problem.total
+    if are_together:
         together = _Together.of(problem, curvature, params)
         of_one = max(problem.rows.shape[0] * len(curvature.classes.pairs[0]), curvature.hessians.size)
         at_once = max(NUMBERS_AT_ONCE // of_one, 1)
