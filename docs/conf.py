@@ -36,6 +36,7 @@ autosummary_generate = True
 highlight_language = "none"
 toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"
+autodoc_mock_imports = ["skl2onnx"]  # whose converters skce.onnx registers
 numpydoc_show_class_members = False
 copybutton_prompt_text = ">>> "
 copybutton_only_copy_prompt_lines = False
