@@ -1,6 +1,6 @@
 """Models as ONNX: importing this module lets skl2onnx convert the estimators of skce, alone and in pipelines.
 
-It needs the extra ``onnx`` (skl2onnx), and that is all there is to do: ``skl2onnx.to_onnx`` and ``convert_sklearn`` then
+It needs the extra ``onnx`` (skl2onnx), and is all there is to do: ``skl2onnx.to_onnx`` and ``convert_sklearn`` then
 take SoftmaxRegressor, OneVsAllClassifier and those of them that choose C, of two classes, of more, and of several
 labels. The converted model gives the labels of ``predict`` and the probabilities of ``predict_proba``, of the posterior
 that the model speaks of when it is converted, and of the prior that ``with_prior`` has given it.
@@ -147,8 +147,8 @@ def _recovered(on, model, logits):
     check_recoverable(recovery.loss)
     if type(recovery.loss) not in G:
         raise ValueError(
-            f"posterior='recovered' of a model with the loss {recovery.loss!r} cannot be converted: there is no formula "
-            "of its g in ONNX. Convert it with posterior='model'."
+            f"posterior='recovered' of a model with the loss {recovery.loss!r} cannot be converted: there is no "
+            "formula of its g in ONNX. Convert it with posterior='model'."
         )
     if isinstance(link, OneVsAll):
         log_share = on.log_sigmoid(_unbent_sigmoids(on, recovery, logits))
