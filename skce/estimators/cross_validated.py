@@ -61,7 +61,8 @@ class SoftmaxRegressorCV(ChoosesC, SoftmaxRegressor):
         q / g(q), normalised, of which smoothing and then weights are undone. Exact where the model is right about the
         bent probabilities. It may be set after a fit.
     verbose : int, default=0
-        Above 0, print a line for each stage of the minimisation.
+        Above 0, print a line for each stage of the minimisation, and one a second within a stage: how far it is, passes
+        a second, and how many would be left if the estimate of what is left went on falling as it has.
 
     Attributes
     ----------
@@ -210,7 +211,8 @@ class OneVsAllClassifierCV(ChoosesC, OneVsAllClassifier):
         q / g(q), normalised, of which smoothing and then weights are undone. Exact where the model is right about the
         bent probabilities. It may be set after a fit.
     verbose : int, default=0
-        Above 0, print a line for each stage of the minimisation.
+        Above 0, print a line for each stage of the minimisation, and one a second within a stage: how far it is, passes
+        a second, and how many would be left if the estimate of what is left went on falling as it has.
 
     Attributes
     ----------
