@@ -52,7 +52,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"get-started": [], "mathematics": [], "own-loss": [], "benchmarks": [], "changes": []}
+html_sidebars = {"get-started": [], "mathematics": [], "own-loss": [], "benchmarks": [], "stability": [], "changes": []}
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
 html_show_sourcelink = False
