@@ -99,7 +99,7 @@ def _g_of_focal(on, loss, log_q, rest):
 
 
 # g(q) of the losses: the formulas of skce.losses.
-G = {
+G: dict[type, Callable[..., Any]] = {
     CrossEntropy: lambda on, loss, log_q, rest: on.Exp(on.Mul(log_q, 0.0)),
     FocalLoss: _g_of_focal,
     Poly1Loss: lambda on, loss, log_q, rest: on.Add(on.Mul(on.Exp(log_q), float(loss.epsilon)), 1.0),
@@ -231,10 +231,10 @@ def _are_integers(classes):
         return False
 
 
-for estimator in (SoftmaxRegressor, OneVsAllClassifier, SoftmaxRegressorCV, OneVsAllClassifierCV):
+for _estimator in (SoftmaxRegressor, OneVsAllClassifier, SoftmaxRegressorCV, OneVsAllClassifierCV):
     update_registered_converter(
-        estimator,
-        f"Skce{estimator.__name__}",
+        _estimator,
+        f"Skce{_estimator.__name__}",
         set_types_of_outputs,
         convert,
         options={
