@@ -93,7 +93,8 @@ class Operators:
 
 
 def _g_of_focal(on, loss, log_q, rest):
-    ratio = on.Where(on.Greater(rest, 0.0), on.Div(log_q, on.Max(rest, TINY)), -1.0)
+    # Where rest is 0, so is its power, and the quotient only has to be finite.
+    ratio = on.Div(log_q, on.Max(rest, TINY))
     factor = on.Sub(1.0, on.Mul(on.Mul(on.Exp(log_q), ratio), float(loss.gamma)))
     return on.Mul(on.Pow(rest, float(loss.gamma)), factor)
 

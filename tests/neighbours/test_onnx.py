@@ -102,14 +102,27 @@ def test_another_prior(make, loss, rng):
     assert_same(with_prior(model, prior=[0.7, 0.2, 0.1]), X)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_class_without_samples_and_logits_that_saturate(rng):
     X = np.concatenate([rng.normal(size=(90, 2)), rng.normal(size=(4, 2)) * 1e4])
     y = np.where(X[:, 0] > 0, "b", "a")
     y[:9] = "c"
-    for loss in LOSSES:
+    for loss in [*LOSSES, FocalLoss(0.0)]:
         for make in (SoftmaxRegressor, OneVsAllClassifier):
             model = make(classes=["a", "b", "c", "d"], loss=loss, posterior="recovered", max_iter=30)
             assert_same(model.fit(X[:90], y[:90]), X)
+
+
+@pytest.mark.parametrize("make", [SoftmaxRegressor, OneVsAllClassifier])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_probabilities_below_those_that_smoothing_gives(make, n_classes, rng):
+    X = rng.normal(size=(90, 2))
+    y = rng.integers(0, n_classes, size=90)
+    model = make(label_smoothing=0.4).fit(X, y).set_params(posterior="recovered")
+    far = X * np.logspace(0, 3, 90)[:, None]
+    share = 0.4 / (n_classes if make is SoftmaxRegressor else 2)
+    assert (model.set_params(posterior="model").predict_proba(far) < share).any()
+    assert_same(model.set_params(posterior="recovered"), far)
 
 
 def test_far_columns_as_float64(rng):
