@@ -414,6 +414,10 @@ class Watch(Protocol):
         """Whether to stop, after an iteration whose Iterate is given."""
         ...
 
+    def during_stage(self, descent: Any) -> None:
+        """What an iteration of a stage has come to."""
+        ...
+
     def after_stage(self, descent: Any) -> None:
         """What a stage has come to."""
         ...

@@ -50,6 +50,9 @@ class Unwatched:
     def after_iteration(self, iterate):
         return False
 
+    def during_stage(self, descent):
+        pass
+
     def after_stage(self, descent):
         pass
 
