@@ -8,6 +8,7 @@ where 1/4 is the most that the variance of a probability can be. Without an inte
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -36,7 +37,7 @@ class Moments:
         with np.errstate(over="ignore"):
             return Moments(np.zeros_like(self.mean), self.variance + self.mean**2)
 
-    def merged(self, matrix) -> "Moments":
+    def merged(self, matrix: Any) -> "Moments":
         """Those of X M, for the CSR matrix M (d, d') of ``Rows.merged``: a row has one number of merged columns."""
         mean = matrix.T @ self.mean
         mean_square = matrix.astype(bool).T @ (self.variance + self.mean**2)
