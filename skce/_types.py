@@ -384,6 +384,10 @@ class Engine(Protocol):
         """What a method of a fitted estimator returns for X."""
         ...
 
+    def attributes_like(self, X: Any, attributes: dict[str, Any]) -> dict[str, Any]:
+        """Fitted attributes whose arrays are of the library of X and where it is, but for ``classes_``."""
+        ...
+
     def averaged(self, score: Callable[..., float], estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
         """The mean, by weight, of what ``score(estimator, X, y, sample_weight)`` returns."""
         ...

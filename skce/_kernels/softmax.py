@@ -172,8 +172,8 @@ def dual_point(log_q, q, step):
     e = step - (q * step).sum(axis=0)
     is_cut = e.min(axis=0) < -1
     if is_cut.any():
-        growth = np.maximum(1 + e[:, is_cut], 0)
-        e[:, is_cut] = growth / (q[:, is_cut] * growth).sum(axis=0) - 1
+        growth = np.maximum(1 + e, 0)
+        e = np.where(is_cut, growth / (q * growth).sum(axis=0) - 1, e)
     # (1 + e) log(1 + e) - e keeps no digits where e is small, and is 1 where nothing is left.
     with np.errstate(divide="ignore", invalid="ignore"):
         exact = np.where(e > -1, (1 + e) * np.log1p(e) - e, 1.0)

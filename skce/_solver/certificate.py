@@ -139,10 +139,8 @@ def _curvature_of_intercepts(mass, q):
     """Sums over the rows of m (diag q - q q^T) for mass (k, m) and q (o, k, m): (o, o, k), or of many the diagonal."""
     if len(q) > MOST_DENSE_CLASSES:
         return (mass * q * (1 - q)).sum(axis=-1)
-    near = np.einsum("okm,pkm->opk", -mass * q, q)
-    outcomes = np.arange(len(q))
-    near[outcomes, outcomes] += (mass * q).sum(axis=-1)
-    return near
+    diagonal = np.eye(len(q))[:, :, None] * (mass * q).sum(axis=-1)[:, None]
+    return diagonal - np.einsum("okm,pkm->opk", mass * q, q)
 
 
 def _bound(problem, sums, coef):

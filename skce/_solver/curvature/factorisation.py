@@ -21,7 +21,7 @@ def weighted_moments(weights, columns):
             return np.stack([(weight * columns) @ columns.T for weight in weights])
         # NumPy knows a matrix times its own transpose to be symmetric, and has half of it computed.
         return np.stack([weighted @ weighted.T for weighted in (root * columns for root in np.sqrt(weights))])
-    products = np.empty((n_columns * (n_columns + 1) // 2, n_rows))
+    products = np.empty_like(columns, shape=(n_columns * (n_columns + 1) // 2, n_rows))
     for column in range(n_columns):
         start = column * (2 * n_columns - column + 1) // 2
         np.multiply(columns[column], columns[column:], out=products[start : start + n_columns - column])
