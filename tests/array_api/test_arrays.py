@@ -91,6 +91,9 @@ def test_expressions_are_what_they_are_in_numpy(name, xp, dtype, rounding):
         lambda a, flat: a.__setitem__(slice(1), 7.0),
         lambda a, flat: a.__setitem__(a > 1, 0.0),
         lambda a, flat: a.__setitem__((slice(None), 1), A[:, 2]),
+        lambda a, flat: a.__setitem__(np.array([True, False, True]), 5.0),
+        lambda a, flat: a.__setitem__((slice(None), CODES[:2]), 5.0),
+        lambda a, flat: a.__setitem__([2, 0], A[:2]),
     ],
 )
 def test_what_is_written_is_seen_by_views(change, xp):
@@ -98,6 +101,14 @@ def test_what_is_written_is_seen_by_views(change, xp):
     for given in expected, array:
         change(given, given.reshape(-1))
     np.testing.assert_allclose(np.asarray(array.reshape(-1)), expected.reshape(-1), rtol=1e-14)
+
+
+def test_what_is_written_to_an_array_of_numpy_is_there(xp):
+    array, out = place_of(xp.asarray(A.copy())).lifted(A), np.zeros_like(A)
+    np.multiply(array, 2, out=out, where=A > 0)
+    np.testing.assert_array_equal(out, np.where(A > 0, 2 * A, 0))
+    np.exp(array, out=out)
+    np.testing.assert_allclose(out, np.exp(A), rtol=1e-14)
 
 
 def test_sums_of_products_that_are_no_products_of_matrices_are_left_to_others(xp):

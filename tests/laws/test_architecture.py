@@ -26,7 +26,16 @@ MAY_IMPORT = {
     "functional": {"_labels", "_links", "_kernels", "losses"},
     "metrics": {"_labels", "functional", "_rows/engines"},
     "inference": {"_labels", "_links", "_kernels", "_rows", "_solver", "estimators", "losses"},
-    "display": {"_labels", "_kernels", "functional", "metrics", "losses", "estimators/validation", "inference"},
+    "display": {
+        "_labels",
+        "_kernels",
+        "functional",
+        "metrics",
+        "losses",
+        "estimators/portable",
+        "estimators/validation",
+        "inference",
+    },
 }
 
 # Libraries that have a room to themselves.

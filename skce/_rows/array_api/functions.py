@@ -80,10 +80,10 @@ def set_at(array, key, value):
     keys = key if isinstance(key, tuple) else (key,)
     if not any(isinstance(part, np.ndarray | Placed | list) for part in keys):
         array.array[_full(keys)] = place.array_of(value, array.dtype)
-    elif len(keys) == 1 and keys[0].dtype.kind == "b" and np.ndim(value) == 0:
+    elif len(keys) == 1 and getattr(keys[0], "dtype", np.dtype(float)).kind == "b" and np.ndim(value) == 0:
         mask = place.array_of(keys[0], np.dtype(bool))
         mask = place.xp.reshape(mask, (*mask.shape, *(1,) * (array.ndim - len(mask.shape))))
-        write(place.array_of(value, array.dtype), array, place.wrapped(mask))
+        write(place, place.array_of(value, array.dtype), array, place.wrapped(mask))
     else:
         array.array[...] = on_host_instead(place, _with, (array, keys, value), {}).array
 
@@ -180,7 +180,7 @@ def _all(place, array, axis=None, keepdims=False):
 
 @answers(np.copyto)
 def _copyto(place, to, source, casting="same_kind", where=True):
-    write(place.array_of(source, to.dtype), to, where)
+    write(place, place.array_of(source, to.dtype), to, where)
 
 
 @answers(np.shape)

@@ -8,6 +8,7 @@ import operator
 import numpy as np
 
 from skce._rows.array_api.host import on_host_instead
+from skce._rows.array_api.places import Placed
 
 OPERATORS = {
     "add": operator.add,
@@ -73,7 +74,7 @@ def applied(place, ufunc, method, inputs, options):
         (array,) = inputs
         return _reduced(place, name, array, **options)
     result = on_host_instead(place, getattr(ufunc, method), inputs, options)
-    return result if out is None else write(place.array_of(result, out.dtype), out)
+    return result if out is None else write(place, place.array_of(result, out.dtype), out)
 
 
 def _called(place, name, inputs, out, dtype=None, where=True, casting=None, order=None):
@@ -94,11 +95,11 @@ def _called(place, name, inputs, out, dtype=None, where=True, casting=None, orde
     else:
         operands = [place.array_of(value, dtype) for value in inputs]
         function = getattr(place.xp, FUNCTIONS[name])
-        if out is not None and place.takes_out and where is True and out.dtype == dtype:
+        if isinstance(out, Placed) and place.takes_out and where is True and out.dtype == dtype:
             function(*operands, out=out.array)
             return out
         result = function(*operands)
-    return place.wrapped(result) if out is None else write(result, out, where)
+    return place.wrapped(result) if out is None else write(place, result, out, where)
 
 
 def _operand(place, value, dtype):
@@ -108,9 +109,11 @@ def _operand(place, value, dtype):
     return place.array_of(value, dtype)
 
 
-def write(result, out, where=True):
+def write(place, result, out, where=True):
     """``out``, with a result of the library written to it, everywhere or where a condition holds."""
-    place = out.place
+    if isinstance(out, np.ndarray):  # which the program has made on the host
+        np.copyto(out, np.asarray(place.wrapped(result)), casting="same_kind", where=np.asarray(where))
+        return out
     result = place.array_of(place.wrapped(result), out.dtype)
     if where is not True:
         result = place.xp.where(place.array_of(where, np.dtype(bool)), result, out.array)
