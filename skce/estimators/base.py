@@ -128,7 +128,9 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         ----------
         X : {array-like, sparse matrix, DataFrame, Dask array, Dask DataFrame} of shape (n_samples, n_features)
             Features. float32 stays float32, anything else becomes float64. Chunks of a Dask array are dense or CSR and
-            have whole rows.
+            have whole rows. With scikit-learn's array API dispatch also an array of PyTorch, CuPy or another library of
+            the array API standard, on any device: the fit computes where it is, and fitted attributes but ``classes_``
+            are there too.
         y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_classes)
             Labels; or soft labels, rows that are distributions over the classes, in sorted order of the classes or as
             the columns of a DataFrame name them. For OneVsAllClassifier also a multilabel indicator: a matrix of zeros
@@ -183,7 +185,8 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame, Dask array, Dask DataFrame} of shape (n_samples, n_features)
-            Features. For those of Dask, what is returned is a Dask array, computed when it is asked for.
+            Features. For those of Dask, what is returned is a Dask array, computed when it is asked for. For an array
+            of another library it is one of that library, which has to be that of the fit.
 
         Returns
         -------

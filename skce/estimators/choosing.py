@@ -113,7 +113,8 @@ class ChoosesC(CrossEntropyClassifier):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Features, in memory.
+            Features, in memory; or an array of another library, as for the estimator of one C. Folds are fitted where
+            it is, leave-one-out works on a copy in the host's memory.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels, soft labels or a multilabel indicator, as for the estimator of one C.
         sample_weight : array-like of shape (n_samples,), default=None

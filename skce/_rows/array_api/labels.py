@@ -47,7 +47,7 @@ def placed(labels, place):
     """Labels whose arrays are at a place."""
     if isinstance(labels, HardLabels):
         # The standard takes by signed integers; of those, codes are as small as can be.
-        codes = labels.codes.astype(np.result_type(labels.codes.dtype, np.int8), copy=False)
+        codes = labels.codes.astype(np.min_scalar_type(-labels.n_classes), copy=False)
         return PlacedCodes(place.lifted(codes), labels.n_classes)
     if isinstance(labels, SoftLabels):
         return SoftLabels(place.lifted(labels.probabilities))
