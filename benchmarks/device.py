@@ -2,10 +2,10 @@
 
     SCIPY_ARRAY_API=1 python benchmarks/device.py --mnist FOLDER
 
-FOLDER has MNIST's four files. Sets are MNIST (60,000 x 784, float32); raw columns of scales from 0.01 to 100 (20 million
-x 100, 10 classes); and a probe of 1,000 classes (1,281,167 x 768). Each fit is warm: the second of two. Gaps are over the
-least value that any fit came to, all evaluated in float64. An evaluation is F and its gradient; its bandwidth counts two
-reads of X, next to that of a copy of X on the device. ``--shrink`` divides all n, to try it.
+FOLDER has MNIST's four files. Sets are MNIST (60,000 x 784, float32); raw columns of scales from 0.01 to 100
+(20 million x 100, 10 classes); and a probe of 1,000 classes (1,281,167 x 768). Each fit is warm: the second of two.
+Gaps are over the least value that any fit came to, all evaluated in float64. An evaluation is F and its gradient; its
+bandwidth counts two reads of X, next to that of a copy of X on the device. ``--shrink`` divides all n, to try it.
 """
 
 import argparse

@@ -346,6 +346,10 @@ class Rows(Protocol):
         """Arrays (..., m) of some of the rows of each block, joined."""
         ...
 
+    def where_large(self, matrix: Array) -> Any:
+        """A matrix where large ones are factorised the sooner: as it is, or where X is."""
+        ...
+
     def lowest(self, program: Callable[[Any], Array]) -> float:
         """The lowest of the numbers (m,) of all blocks."""
         ...

@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skce import OneVsAllClassifier, SoftmaxRegressor, regularization_path, to_numpy, with_prior
 from skce._namespaces import is_foreign, namespace_and_device, on_host
+from skce._rows.array_api.rows import DeviceRows
 from skce.losses import Poly1Loss
 from skce.metrics import neg_binary_log_loss_scorer, neg_log_loss_scorer
 from tests.array_api.conftest import LIBRARIES
@@ -97,9 +98,40 @@ def test_y_and_weights_may_be_of_any_library(xp, iris):
     X, y, X_there = iris
     weight = np.linspace(1, 2, len(y))
     model = SoftmaxRegressor().fit(X_there, xp.asarray(y), xp.asarray(weight))
-    assert model.loss_ == SoftmaxRegressor().fit(X_there, y, weight).loss_
+    assert model.loss_ == pytest.approx(SoftmaxRegressor().fit(X_there, y, weight).loss_, rel=1e-12)
     assert model.loss_ == pytest.approx(SoftmaxRegressor().fit(X, xp.asarray(y), xp.asarray(weight)).loss_, rel=1e-10)
     assert model.score(X_there, xp.asarray(y), xp.asarray(weight)) == pytest.approx(model.score(X_there, y, weight))
+
+
+@pytest.mark.parametrize("labels", [[7, -3, 2**40], [5, 3, 4], [1, 0, 1]], ids=str)
+def test_integers_beside_X_are_read_where_they_are(labels, xp, iris, monkeypatch):
+    X, y, X_there = iris
+    y = np.array(labels)[y]
+    weight = np.linspace(1, 2, len(y))
+    estimator = SoftmaxRegressor(class_weight="balanced", classes=[*sorted(set(labels)), 2**41])
+    of_numpy = clone(estimator).fit(X, y, weight)
+    there = xp.asarray(y)
+    with monkeypatch.context() as patched:
+        patched.setattr("skce._rows.array_api.engine.in_memory", lambda data: data)  # which would fetch y
+        model = clone(estimator).fit(X_there, there, weight)
+    np.testing.assert_array_equal(model.classes_, of_numpy.classes_)
+    assert model.loss_ == pytest.approx(of_numpy.loss_, rel=1e-10)
+    np.testing.assert_array_equal(on_host(model.predict(X_there)), of_numpy.predict(X))
+    with pytest.raises(ValueError, match=r"y holds labels that are not in classes"):
+        SoftmaxRegressor(classes=[0, 9]).fit(X_there, there)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        SoftmaxRegressor().fit(X_there, there[:-1])
+
+
+def test_as_on_an_accelerator(xp, dtype, monkeypatch):
+    # Larger blocks, and factorisations where X is.
+    X, y = DIGITS
+    of_numpy = SoftmaxRegressor().fit(X.astype(dtype), y)
+    monkeypatch.setattr(DeviceRows, "is_on_accelerator", True)
+    model = SoftmaxRegressor().fit(xp.asarray(X.astype(dtype)), y)
+    assert model.loss_ == pytest.approx(of_numpy.loss_, rel=1e-8)
+    assert model.n_passes_ == pytest.approx(of_numpy.n_passes_, rel=0.1)
+    assert model.is_certified_
 
 
 def test_labels_that_are_strings_are_predicted_by_numpy(iris):

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce._rows.array_api.arrays import place_of
+from skce._rows.array_api.rows import DeviceRows
 from skce._solver.certificate import dual_bound, has_dual_bound
 from skce._solver.conjugate_gradients import _curvature_product as curvature_product
 from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.exact import ExactCurvature
+from skce._solver.curvature.factorisation import relative_eigenvectors
 from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature
 from skce._solver.curvature.weighted_diagonal import WeightedDiagonalCurvature
 from skce._solver.far_rows import change_of_far_rows, far_rows
@@ -110,6 +113,25 @@ def test_curvatures(kind, problems, points, rounding):
     assert_same(product, problems, max(rounding, 1e-10))
 
 
+def test_factorisations_where_X_is(problems, points, monkeypatch):
+    point, gradient = points
+
+    def product(problem):
+        curvature = KroneckerCurvature(LinearObjective(problem), point, Standardisation.of(problem))
+        return (curvature.to_params(curvature.pull_back(gradient)),)
+
+    monkeypatch.setattr(DeviceRows, "is_on_accelerator", True)
+    assert_same(product, [problem.in_float64() for problem in problems], 1e-8)
+
+
+def test_moments_that_have_no_factor_get_a_ridge(xp):
+    moment = np.ones((3, 3))
+    values, vectors = relative_eigenvectors(place_of(xp.asarray(moment)).lifted(moment), np.zeros(3))
+    vectors = np.asarray(vectors)
+    np.testing.assert_allclose(vectors.T @ moment @ vectors, np.diag(values), atol=1e-6)
+    assert values.max() == pytest.approx(1, abs=1e-6)
+
+
 def test_what_ends_a_fit(problems, points, rounding):
     point, step = points
 
@@ -151,3 +173,14 @@ def test_dependent_columns(xp, rng):
     for rows in X, xp.asarray(X):
         with TrainingSet.read(SoftmaxRegressor(), rows, y, None).problem() as problem:
             np.testing.assert_array_equal(dependent_columns(problem), [0, 1, 2])
+
+
+def test_coefficients_that_change_in_place_are_seen(xp, rng):
+    X, y = overlapping(rng, N, D, K)
+    with TrainingSet.read(SoftmaxRegressor(), xp.asarray(X), y, None).problem() as problem:
+        params = rng.standard_normal(problem.shape).ravel()
+        before, _ = LinearObjective(problem)(params)
+        lowest = problem.rows.lowest(lambda block: block.logits(*problem.split(params)).max(axis=0))
+        params *= 2
+        assert problem.rows.lowest(lambda block: block.logits(*problem.split(params)).max(axis=0)) != lowest
+        assert LinearObjective(problem)(params)[0] != before

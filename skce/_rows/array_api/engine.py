@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from skce._compat import HAS_ARRAY_API
 from skce._labels.sample_weight import checked_sample_weight
 from skce._namespaces import is_foreign, library_of, namespace_and_device, on_host
 from skce._rows.array_api.arrays import DeviceArray
-from skce._rows.array_api.labels import placed
+from skce._rows.array_api.labels import PlacedCodes, placed
 from skce._rows.array_api.places import Place
 from skce._rows.array_api.rows import DeviceRows
 from skce._rows.lazy import in_memory
@@ -26,23 +27,26 @@ DENSE_LAYOUT = "torch.strided"
 
 @dataclass(frozen=True)
 class DataAtPlace:
-    """X (n, d) at a place, the sorted ``classes`` (K,), ``labels`` of y and weights on the host, and their counts."""
+    """X (n, d) at a place, the sorted ``classes`` (K,), ``labels_read`` of y, weights on the host, and their counts."""
 
     X: Any
     classes: np.ndarray
-    labels: object
+    labels_read: Any
     sample_weight: np.ndarray
     counts: np.ndarray
+
+    @cached_property
+    def labels(self):
+        """The labels of y on the host."""
+        return self.labels_read.on_host() if isinstance(self.labels_read, PlacedCodes) else self.labels_read
 
     def rows(self, targets):
         """The DeviceRows of X with these targets."""
         place, weight = self.X.place, self.sample_weight
-        if weight.strides == (0,):  # one number for all
-            weight = place.lifted(weight[:1]).reshape(1)
-            weight = np.broadcast_to(weight, (len(self.X),))
-        else:
-            weight = place.lifted(weight)
-        return DeviceRows(self.X, targets.of_rows(placed(self.labels, place), weight))
+        is_one = weight.strides == (0,)  # one number for all
+        weight = np.broadcast_to(place.lifted(weight[:1]), weight.shape) if is_one else place.lifted(weight)
+        are_equal = is_one and bool((targets.class_weight == targets.class_weight.flat[0]).all())
+        return DeviceRows(self.X, targets.of_rows(placed(self.labels_read, place), weight), are_equal=are_equal)
 
     @property
     def given_X(self):
@@ -71,14 +75,19 @@ class ArrayApiEngine:
         if "float64" not in xp.__array_namespace_info__().dtypes(device=device, kind="real floating"):
             raise TypeError(f"X is on {device}, which has no float64, in which sums are taken; move it: X.cpu().")
 
-    def read(self, estimator, X, y, sample_weight, read_y) -> Any:
+    def read(self, estimator, X, y: Any, sample_weight, read_y) -> Any:
         """DataAtPlace of X, y and weights; ``read_y`` returns the classes and the labels of y."""
         self.check(X)
-        y, sample_weight = in_memory(y), in_memory(sample_weight)
+        sample_weight = in_memory(sample_weight)
         X = checked_array(estimator, X, reset=True, y=None if y is None else "no_validation")
-        classes, labels = read_y(y)
         of_X = np.broadcast_to(0.0, X.shape)
-        check_consistent_length(of_X, y)
+        if _are_integers_beside(X, y):
+            check_consistent_length(of_X, np.broadcast_to(0.0, y.shape))
+            classes, labels = PlacedCodes.of_integers(X.place.wrapped(y), read_y)
+        else:
+            y = in_memory(y)
+            classes, labels = read_y(y)
+            check_consistent_length(of_X, y)
         sample_weight = checked_sample_weight(sample_weight, of_X)
         return DataAtPlace(X, classes, labels, sample_weight, labels.counts(sample_weight))
 
@@ -128,6 +137,14 @@ def checked_array(estimator, X, *, reset, y: Any = "no_validation") -> Any:
     xp, device = namespace_and_device(X)
     X = validate_data(estimator, X, y, reset=reset, dtype=[xp.float64, xp.float32])
     return Place(xp, device, DeviceArray).wrapped(X)
+
+
+def _are_integers_beside(X, y):
+    """Whether y is an array (n,) of integers of the library of X, and on its device."""
+    if not is_foreign(y) or len(y.shape) != 1 or not y.shape[0]:
+        return False
+    dtype = X.place.dtypes.get(y.dtype)
+    return namespace_and_device(y) == (X.place.xp, X.place.device) and dtype is not None and dtype.kind in "iu"
 
 
 def check_same_place(estimator, X, method):

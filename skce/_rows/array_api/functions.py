@@ -255,6 +255,27 @@ def _diag(place, array, k=0):
     return np.where(place.wrapped(place.xp.eye(len(array), dtype=place.xp.bool, device=place.device)), array, 0.0)
 
 
+@answers(np.linalg.cholesky)
+def _cholesky(place, matrix):
+    try:
+        factor = place.xp.linalg.cholesky(matrix.array)
+    except RuntimeError as error:  # that of PyTorch
+        raise np.linalg.LinAlgError(str(error)) from error
+    if not bool(place.xp.all(place.xp.isfinite(factor))):  # what CuPy says
+        raise np.linalg.LinAlgError("The matrix is not positive definite.")
+    return place.wrapped(factor)
+
+
+@answers(np.linalg.eigh)
+def _eigh(place, matrix):
+    return tuple(map(place.wrapped, place.xp.linalg.eigh(matrix.array)))
+
+
+@answers(np.linalg.solve)
+def _solve(place, matrix, right):
+    return place.wrapped(place.xp.linalg.solve(*_arrays(place, (matrix, right))))
+
+
 @answers(np.result_type)
 def _result_type(place, *operands):
     return np.result_type(*(operand.dtype if isinstance(operand, Placed) else operand for operand in operands))

@@ -1,14 +1,14 @@
 """Rows of an array of another library: sums over them where they are, a block at a time, fetched in one piece."""
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from skce._rows.array_api.arrays import DeviceArray
-from skce._rows.blocks import Block, RowBlocks
+from skce._rows.blocks import Block, RowBlocks, points_between
 from skce._slices import ELEMENTS_PER_BLOCK, ROWS_PER_BLOCK, row_slices
 
 # Numbers of X in a block on a CPU, which both of its products then find in the cache: of 784 columns in float64, 1024
@@ -53,11 +53,12 @@ class DeviceBlock(Block):
 class DeviceRows(RowBlocks):
     """The rows of ``X`` (n, d), a DeviceArray, and their ``targets``, whose labels and weights are DeviceArrays too.
 
-    ``weights_on_host`` are the weights (n,) of the rows in the host's memory, to draw rows by.
+    ``are_equal`` says that all rows weigh the same; ``moved`` is what blocks of one sum share.
     """
 
     X: Any
-    moved: dict[Any, Any] = field(default_factory=dict)
+    moved: dict[Any, Any] | None = None
+    are_equal: bool = False
 
     @contextmanager
     def at_work(self):
@@ -83,7 +84,7 @@ class DeviceRows(RowBlocks):
 
     def block(self, at):
         """The DeviceBlock of the rows of a slice, or of an array of indices."""
-        return DeviceBlock(self.features(at), self.targets, at, self.moved)
+        return DeviceBlock(self.features(at), self.targets, at, {} if self.moved is None else self.moved)
 
     def stacked(self, program):
         """The arrays (..., n) that ``program`` returns for a Block of all rows, on the host."""
@@ -91,7 +92,8 @@ class DeviceRows(RowBlocks):
 
     def gathered(self, program):
         """The arrays (..., m) that ``program`` returns of some of the rows of each Block, joined, on the host."""
-        of_blocks = [[np.asarray(array) for array in program(self.block(at))] for at in self.usual_slices]
+        rows = replace(self, moved={})
+        of_blocks = [[np.asarray(array) for array in program(rows.block(at))] for at in self.usual_slices]
         return [np.concatenate(arrays, axis=-1) for arrays in zip(*of_blocks, strict=True)]
 
     def lowest(self, program):
@@ -102,8 +104,15 @@ class DeviceRows(RowBlocks):
         """Sums, one for each entry of the tuple that ``program`` returns for a Block, on the host."""
         return self._summed_in_shares(program, self.slices(self.shape[0], width))
 
+    def where_large(self, matrix):
+        """A matrix of NumPy at the place of X, if that is one where large matrices are factorised sooner."""
+        return self.X.place.lifted(matrix) if self.is_on_accelerator else matrix
+
     def drawn(self, n_draws, before, total):
         """Indices, in order, of rows drawn in proportion to their weight, as of rows in memory."""
+        if self.are_equal:
+            n_rows = self.shape[0]
+            return np.minimum(points_between(0, n_rows, n_rows, n_draws).astype(np.intp), n_rows - 1)
         return self.on_host.drawn(n_draws, before, total)
 
     @cached_property
