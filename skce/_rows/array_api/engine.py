@@ -81,7 +81,7 @@ class ArrayApiEngine:
         sample_weight = in_memory(sample_weight)
         X = checked_array(estimator, X, reset=True, y=None if y is None else "no_validation")
         of_X = np.broadcast_to(0.0, X.shape)
-        if _are_integers_beside(X, y):
+        if y is not None and _are_integers_beside(X, y):
             check_consistent_length(of_X, np.broadcast_to(0.0, y.shape))
             classes, labels = PlacedCodes.of_integers(X.place.wrapped(y), read_y)
         else:
