@@ -3,6 +3,7 @@
     F(coef, intercept) = mean softmax cross-entropy + ||coef||^2 / (2 C n)
 
 is that of scikit-learn's LogisticRegression: the intercept is not penalised, two classes are one logit, coef (1, d).
+A group is a kind of problems, by name; a set may be in several.
 """
 
 import importlib.util
@@ -33,6 +34,24 @@ OF_NEWS20 = {
     "news20-counts-hashed": (False, None, True),
 }
 HASHED_COLUMNS = 2**18
+
+# Of one_hot and many_classes in hard.py, in the folder of the data, the argument is the last part of the name.
+GROUPS = {
+    "two classes": [
+        "spambase",
+        "breast_cancer",
+        *(f"one-hot-{seed}" for seed in range(10)),
+        *(f"census-like-{seed}" for seed in range(3)),
+        *(f"gaussian-{n}-{d}" for n in (1000, 100_000) for d in (5, 30, 120)),
+    ],
+    "small": ["iris", "wine", "breast_cancer", "vehicle", "ctg"],
+    "dense, several classes": [
+        *("iris", "wine", "digits", "vehicle", "wine_white", "pageblocks", "satimage", "letter", "pendigits"),
+        *("shuttle", "drybean", "ctg", "isolet", "mfeat"),
+    ],
+    "many classes": ["many-classes-100", "many-classes-1000"],
+    "wide and sparse": list(OF_NEWS20),
+}
 
 # The data's published reference, for a C.
 PUBLISHED_OPTIMA = {("mnist", 1.0): 0.23211769521, ("news20", 10.0): 0.3551255044}
@@ -80,8 +99,17 @@ class Problem:
 
 
 def data_module(folder):
-    """The module load.py in the folder of the data: TABLES, table(name), mnist(), news20_counts() and reference()."""
-    spec = importlib.util.spec_from_file_location("load", Path(folder) / "load.py")
+    """The module load.py in the folder of the data, with hard.py as its ``hard``.
+
+    They have TABLES, table(name), mnist(), news20_counts() and reference(); one_hot(seed) and many_classes(K).
+    """
+    load, load.hard = (module_of(Path(folder) / f"{name}.py") for name in ("load", "hard"))
+    return load
+
+
+def module_of(path):
+    """The module of a file."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -96,6 +124,11 @@ def problems_of_set(name, Cs, load):
     """The Problems of a data set, one for each C, given the data's module or None."""
     if name in OF_SCIKIT_LEARN:
         X, y = OF_SCIKIT_LEARN[name](return_X_y=True)
+    elif name.startswith("gaussian-"):
+        n, d = map(int, name.split("-")[1:])
+        X, y = synthetic_data(n, d, 2, scores=2.0)
+    elif name.startswith("census-like-"):
+        X, y = census_like_data(int(name.split("-")[-1]))
     elif load is None:
         raise SystemExit(f"The set {name!r} needs --data; without it there are {', '.join(OF_SCIKIT_LEARN)}.")
     elif name == "mnist":
@@ -103,6 +136,9 @@ def problems_of_set(name, Cs, load):
         X, y = images / 255, y.astype(int)
     elif name in OF_NEWS20:
         X, y = words_of_news20(load, *OF_NEWS20[name])
+    elif name.startswith(("one-hot-", "many-classes-")):
+        kind, _, number = name.rpartition("-")
+        X, y = getattr(load.hard, kind.replace("-", "_"))(int(number))
     else:
         X, y = load.table(name)
     published = load.reference().get(name, {"objective": {}})["objective"] if load else {}
@@ -139,10 +175,27 @@ def synthetic_problems(spec, Cs):
     return [Problem(spec, X, y, C) for C in Cs]
 
 
-def synthetic_data(n, d, n_classes, spread=1.0, density=1.0):
+def census_like_data(seed, n=30_000):
+    """Numbers as of a census, two of them mostly zero and with heavy tails, and indicators of eight factors; two classes."""
+    rng = np.random.default_rng(seed)
+    age, weight, education = rng.integers(17, 90, n), np.exp(12 + 0.5 * rng.standard_normal(n)), rng.integers(1, 17, n)
+    gain = np.where(rng.random(n) < 0.08, np.exp(8 + 1.2 * rng.standard_normal(n)), 0)
+    loss = np.where(rng.random(n) < 0.05, 1900 + 300 * rng.standard_normal(n), 0)
+    hours = np.clip(40 + 12 * rng.standard_normal(n), 1, 99)
+    columns = [np.column_stack([age, weight, education, gain, loss, hours])]
+    score = 0.04 * (age - 40) + 0.3 * (education - 9) + 2e-4 * np.minimum(gain, 2e4) + 0.03 * (hours - 40)
+    for n_levels in (9, 16, 7, 15, 6, 5, 2, 42):
+        codes = rng.choice(n_levels, n, p=rng.dirichlet(np.ones(n_levels)))
+        columns.append(np.eye(n_levels)[codes])
+        score = score + rng.normal(0, 0.7, n_levels)[codes]
+    return np.hstack(columns), (score + rng.logistic(size=n) > 1.5).astype(int)
+
+
+def synthetic_data(n, d, n_classes, spread=1.0, density=1.0, scores=1.0):
     """Gaussian X, of whose numbers a share ``density`` is not zero, and labels drawn from a softmax of linear scores.
 
-    The largest scale of a column is ``spread`` times the smallest; the scores are of X before it is scaled.
+    The largest scale of a column is ``spread`` times the smallest; the scores, of a standard deviation of ``scores``, are
+    of X before it is scaled.
     """
     rng = np.random.default_rng(0)
     if density < 1:
@@ -150,7 +203,7 @@ def synthetic_data(n, d, n_classes, spread=1.0, density=1.0):
         X.sort_indices()
     else:
         X = rng.standard_normal((n, d))
-    y = drawn_labels(X, drawn_weights(d, n_classes, rng), rng)
+    y = drawn_labels(X, scores * drawn_weights(d, n_classes, rng), rng)
     scales = np.geomspace(spread**-0.5, spread**0.5, d)
     return (X.multiply(scales).tocsr() if density < 1 else X * scales), y
 

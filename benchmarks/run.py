@@ -1,6 +1,7 @@
 """Time to a gap: how long each solver takes to bring the same F to within a gap of its minimum.
 
     python benchmarks/run.py --data DIR --sets iris wine --C 1 --threads 1 --repeats 5 --out results
+    python benchmarks/run.py --data DIR --groups "two classes" small --threads 1
 
 A gap is F / F_ref - 1, with F evaluated here, from the coefficients, and F_ref from ``reference.py`` or published with
 the data. A peer's tol is the loosest in a grid that reaches the gap; that fit is then timed, the peers in turn.
@@ -13,7 +14,7 @@ from statistics import geometric_mean, median
 
 from peers import DEFAULT, DEFAULT_MAX_ITER, installed_peers, quietly
 from plot import save_plot
-from problems import data_module, problems_of_set, set_names, synthetic_problems
+from problems import GROUPS, data_module, problems_of_set, set_names, synthetic_problems
 from reference import optimum
 from report import duration, table, written
 from timing import limited_threads, results_in_turn, thread_counts, timed
@@ -57,6 +58,7 @@ class Contest:
         n, d, n_classes = self.problem.shape
         return {
             "problem": str(self.problem),
+            "name": self.problem.name,
             "n": n,
             "d": d,
             "K": n_classes,
@@ -162,6 +164,31 @@ def comparison(results, title, rival_of):
     return f"## {title}\n\n{table(rows)}\n\n{mean}"
 
 
+def ratio_by_group(results):
+    """Markdown of the groups that have problems here, those with the least ratio first."""
+    rows = []
+    for group, names in GROUPS.items():
+        ratios = {}
+        for result in results:
+            rival, skce = fastest_of_scikit_learn(result), result["peers"]["skce"]
+            if result["name"] in names and rival and skce["is_reached"]:
+                ratios[result["problem"]] = result["peers"][rival]["seconds"] / skce["seconds"]
+        if ratios:
+            least = min(ratios, key=ratios.get)
+            rows.append(
+                {
+                    "group": group,
+                    "problems": len(ratios),
+                    "geometric mean": f"{geometric_mean(ratios.values()):.2f}",
+                    "smallest": f"{ratios[least]:.2f}",
+                    "on": least,
+                }
+            )
+    if not rows:
+        return "No problem of a group."
+    return f"## Ratios by group\n\n{table(sorted(rows, key=lambda row: float(row['smallest'])))}"
+
+
 def fastest_of_scikit_learn(result):
     """Name of LogisticRegression's solver that reaches the gap first; None if none does."""
     times = {
@@ -177,7 +204,10 @@ def comparisons(results):
     names = results[0]["peers"]
     if "skce" not in names:
         return []
-    sections = [comparison(results, "Fastest solver of LogisticRegression / skce", fastest_of_scikit_learn)]
+    sections = [
+        ratio_by_group(results),
+        comparison(results, "Fastest solver of LogisticRegression / skce", fastest_of_scikit_learn),
+    ]
     if DEFAULT.name in names:
         sections.append(comparison(results, f"{DEFAULT.name} / skce", lambda result: DEFAULT.name))
     return sections
@@ -188,6 +218,7 @@ def parsed_args(installed):
     parser = argparse.ArgumentParser(description="Time to a gap, for skce and its peers.")
     parser.add_argument("--data", metavar="DIR", help="folder with load.py and reference.json")
     parser.add_argument("--sets", nargs="*", help="default: scikit-learn's and the tables of --data")
+    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=[], help="sets of a kind")
     parser.add_argument("--synthetic", nargs="+", default=[], metavar="SPEC", help="n=10000,d=32,K=4,spread=1e3")
     parser.add_argument("--C", nargs="+", type=float, default=[1.0])
     parser.add_argument("--peers", nargs="+", choices=installed, default=installed, help="default: all")
@@ -205,7 +236,9 @@ def chosen_problems(args):
     load = data_module(args.data) if args.data else None
     names = args.sets
     if names is None:
-        names = [] if args.synthetic else set_names(load)
+        names = [] if args.synthetic or args.groups else set_names(load)
+    # A set of two groups is solved once.
+    names = list(dict.fromkeys([*names, *(name for group in args.groups for name in GROUPS[group])]))
     for name in names:
         yield from problems_of_set(name, args.C, load)
     for spec in args.synthetic:

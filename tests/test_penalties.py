@@ -20,6 +20,7 @@ class RidgeByColumn:
 
     ridge: np.ndarray
     is_shift_averse = True
+    is_rotation_invariant = False
     is_zero = False
 
     def value(self, coef):

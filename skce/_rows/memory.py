@@ -16,6 +16,8 @@ from skce._rows.blocks import RowBlocks, rows_of
 from skce._rows.lazy import in_memory
 from skce._slices import row_slices
 
+FLOATS = (np.float64, np.float32)
+
 # Rows whose logits are computed at once where X has to change its dtype: their copy stays in the cache.
 ROWS_PER_PRODUCT = 2**12
 
@@ -76,6 +78,8 @@ def checked_features(estimator, X, *, reset, y: Any = "no_validation") -> Any:
     if isinstance(X, Placed):
         return X  # which the engine of X has checked
     check_reachable("X", X)
+    if _is_finite_matrix(X):  # of which scikit-learn asks the same, and many more questions that take longer
+        return validate_data(estimator, X, y, reset=reset, skip_check_array=True)
     check_not_masked("X", X)
     return validate_data(estimator, X, y, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32])
 
@@ -89,6 +93,14 @@ def check_in_memory(estimator, method):
             f"as those passed to fit(), arrays of {library_of(coef)}, for which array_api_dispatch has to be on. "
             "skce.to_numpy(estimator) predicts for arrays of NumPy."
         )
+
+
+def _is_finite_matrix(X):
+    """Whether X is an array (n, d), neither of them 0, of float64 or float32, whose sum is finite."""
+    if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in FLOATS or not X.size:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(X.sum()))
 
 
 def logits_of(X: Any, coef, intercept):

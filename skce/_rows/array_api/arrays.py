@@ -106,8 +106,10 @@ class DeviceArray(Placed, NDArrayOperatorsMixin):
         """Means along an axis, or of all."""
         return self.sum(axis, keepdims=keepdims) / (self.size / self.sum(axis, keepdims=keepdims).size)
 
-    def max(self, axis=None, keepdims=False):
-        """The largest along an axis, or of all."""
+    def max(self, axis=None, keepdims=False, initial=None):
+        """The largest along an axis, or of all; of none, and at least, ``initial``."""
+        if initial is not None:
+            return np.maximum(self.max(axis, keepdims), initial) if self.size else initial
         return functions.reduced(self, "max", axis, keepdims)
 
     def min(self, axis=None, keepdims=False, initial=None):

@@ -35,6 +35,9 @@ def at(array, key):
     """What an index of NumPy's takes of an array at a place: slices, integers, masks, and arrays of integers."""
     place = array.place
     keys = key if isinstance(key, tuple) else (key,)
+    if isinstance(keys[0], slice) and (keys[0].step or 1) < 0:  # which PyTorch does not take
+        indices = np.arange(len(array))[keys[0]]
+        return at(place.wrapped(_taken(array, indices, 0)), (slice(None), *keys[1:]))
     arrays = [number for number, part in enumerate(keys) if isinstance(part, np.ndarray | Placed | list)]
     if not arrays:
         return array.array[_full(keys)]

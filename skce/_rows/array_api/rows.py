@@ -31,8 +31,11 @@ class DeviceBlock(Block):
     moved: dict[Any, Any]
 
     def logits(self, coef, intercept):
-        """Logits (K, m) for coef (d, K) and intercept (K,), in the dtype of X."""
-        logits = self._moved(coef.T) @ self.X.T
+        """Logits (K, m) for coef (d, K), None for zeros, and intercept (K,), in the dtype of X."""
+        if coef is None:
+            logits = np.zeros_like(self.X, shape=(len(intercept), len(self.X)))
+        else:
+            logits = self._moved(coef.T) @ self.X.T
         logits += self._moved(intercept)[:, None]
         return logits
 
@@ -138,6 +141,8 @@ class WeightsOnHost:
     weight: np.ndarray
     slices_of_weights: list
     cumulated_weights: np.ndarray
+
+    is_unweighted = False
 
     @classmethod
     def of(cls, targets):

@@ -86,6 +86,10 @@ class DaskRows:
         """A matrix where large ones are factorised: here."""
         return matrix
 
+    def merged(self):
+        """None: which columns a single row has would take a look at all parts together."""
+        return None
+
     def stacked(self, program):
         """The arrays (..., n) that ``program`` returns for the parts, joined."""
         return self._over_parts(_parts.Stack(program, self.shift, self.dtype), _parts.joined)
