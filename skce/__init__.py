@@ -11,6 +11,7 @@ from skce.estimators import (
     SoftmaxRegressor,
     SoftmaxRegressorCV,
     regularization_path,
+    to_numpy,
     with_prior,
 )
 
@@ -27,6 +28,7 @@ __all__ = [
     "metrics",
     "penalties",
     "regularization_path",
+    "to_numpy",
     "with_prior",
 ]
 

@@ -3,8 +3,11 @@
 import copy
 
 import numpy as np
-from sklearn import get_config
+import sklearn
 from sklearn.utils.validation import _check_sample_weight
+
+# From this version on, estimators of others can keep to scikit-learn's conventions for arrays of other libraries.
+HAS_ARRAY_API = tuple(int(part) for part in sklearn.__version__.split(".")[:2]) >= (1, 9)
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -36,10 +39,3 @@ def without_callbacks(estimator):
 def sample_weight_array(sample_weight, X):
     """Sample weights (n,) as float64, finite and none of them negative."""
     return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-
-
-def is_dispatched_array(X):
-    """Whether X is an array of another library (torch, cupy) for which array API dispatch is on."""
-    # Tensors of torch say nothing of a namespace, and scikit-learn knows them by their type.
-    is_array = hasattr(X, "__array_namespace__") or type(X).__module__.partition(".")[0] == "torch"
-    return get_config()["array_api_dispatch"] and is_array and not isinstance(X, np.ndarray)

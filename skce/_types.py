@@ -360,6 +360,10 @@ class Rows(Protocol):
         """Arrays (..., m) of some of the rows of each block, joined."""
         ...
 
+    def where_large(self, matrix: Array) -> Any:
+        """A matrix where large ones are factorised the sooner: as it is, or where X is."""
+        ...
+
     def lowest(self, program: Callable[[Any], Array]) -> float:
         """The lowest of the numbers (m,) of all blocks."""
         ...
@@ -396,6 +400,10 @@ class Engine(Protocol):
 
     def predicted(self, method: Callable[..., Any], estimator: Any, X: Any) -> Any:
         """What a method of a fitted estimator returns for X."""
+        ...
+
+    def attributes_like(self, X: Any, attributes: dict[str, Any]) -> dict[str, Any]:
+        """Fitted attributes whose arrays are of the library of X and where it is, but for ``classes_``."""
         ...
 
     def averaged(self, score: Callable[..., float], estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:

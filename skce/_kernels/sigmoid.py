@@ -133,7 +133,7 @@ def sides_of_sigmoid(logits):
     decay = np.abs(logits)
     np.negative(decay, out=decay)
     np.exp(decay, out=decay)
-    log_q = np.empty((2, *logits.shape), logits.dtype)
+    log_q = np.empty_like(logits, shape=(2, *logits.shape))
     np.minimum(logits, 0, out=log_q[0])
     np.subtract(log_q[0], logits, out=log_q[1])  # min(-z, 0), exactly
     log_q -= np.log1p(decay)

@@ -172,9 +172,8 @@ def dual_point(log_q, q, step):
     e = step - (q * step).sum(axis=0)
     lowest, largest = e.min(initial=0), e.max(initial=0)
     if lowest < -1:
-        is_cut = e.min(axis=0) < -1
-        growth = np.maximum(1 + e[:, is_cut], 0)
-        e[:, is_cut] = growth / (q[:, is_cut] * growth).sum(axis=0) - 1
+        growth = np.maximum(1 + e, 0)
+        e = np.where(e.min(axis=0) < -1, growth / (q * growth).sum(axis=0) - 1, e)
     # (1 + e) log(1 + e) - e keeps few digits where e is small, which matters if it is in all rows, and is 1 where
     # nothing is left.
     if max(-lowest, largest) < SMALL:

@@ -53,7 +53,7 @@ class Binary:
 
     def predicted(self, logits, classes):
         """The class (m,) that is more probable than not."""
-        return classes[(logits[0] > 0).astype(int)]
+        return np.take(classes, (logits[0] > 0).astype(int))
 
     def recovered(self, logits, recovery):
         """Logits (1, m) of the probabilities that the logits (1, m) stand for."""

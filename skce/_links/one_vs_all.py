@@ -51,11 +51,11 @@ class OneVsAll:
 
     def log_proba(self, logits):
         """Logarithms (K, m) of the sigmoids, normalised over the classes."""
-        return softmax(np.array(self.log_scores(logits), order="C"))[0]
+        return softmax(self.log_scores(logits).copy())[0]
 
     def predicted(self, logits, classes):
         """The class (m,) of the largest of the logits (K, m)."""
-        return classes[logits.argmax(axis=0)]
+        return np.take(classes, logits.argmax(axis=0))
 
     def recovered(self, logits, recovery):
         """Logits (K, m), whose sigmoids sum to 1, of the probabilities that the logits (K, m) stand for."""

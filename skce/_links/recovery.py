@@ -70,7 +70,7 @@ def positive(array):
 
 def _g(loss, log_q, rest):
     """g(q) as an array like ``log_q``; that of a loss of one's own may be a number."""
-    return np.broadcast_to(np.asarray(loss.g(log_q, rest), log_q.dtype), log_q.shape)
+    return np.multiply(loss.g(log_q, rest), np.ones_like(log_q), dtype=log_q.dtype, casting="same_kind")
 
 
 def check_recoverable(loss):

@@ -135,6 +135,6 @@ class CrossEntropyOfSigmoids:
 
 def _sides_of_step(step):
     """A step (k, m) of logits as one of both outcomes (2, k, m), of which the second has a logit of 0."""
-    sides = np.zeros((2, *step.shape))
+    sides = np.zeros_like(step, shape=(2, *step.shape))
     sides[0] = step
     return sides

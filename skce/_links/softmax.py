@@ -62,11 +62,11 @@ class Softmax:
     def log_proba(self, logits):
         """Logarithms of the probabilities (K, m), -inf where the logits (K, m) are further apart than floats."""
         with np.errstate(over="ignore"):
-            return softmax(np.array(logits, order="C"))[0]
+            return softmax(logits.copy())[0]
 
     def predicted(self, logits, classes):
         """The class (m,) of the largest of the logits (K, m)."""
-        return classes[logits.argmax(axis=0)]
+        return np.take(classes, logits.argmax(axis=0))
 
     def recovered(self, logits, recovery):
         """Logarithms (K, m) of the probabilities that the logits (K, m) stand for."""

@@ -2,13 +2,19 @@
 
 from functools import wraps
 
+from skce._namespaces import is_dispatched
+from skce._rows.array_api.places import Placed
 from skce._rows.lazy import is_lazy
 from skce._rows.memory import MemoryEngine
 from skce._types import Engine
 
 
 def engine_of(X) -> Engine:
-    """The engine for X; that of Dask is imported when it is needed."""
+    """The engine for X; those of Dask and of other libraries are imported when they are needed."""
+    if is_dispatched(X):
+        from skce._rows.array_api.engine import ArrayApiEngine
+
+        return ArrayApiEngine()
     if not is_lazy(X):
         return MemoryEngine()
     try:
@@ -25,6 +31,7 @@ def where_X_is(method):
 
     @wraps(method)
     def run(self, X):
-        return engine_of(X).predicted(method, self, X)
+        # A method that another one calls is given what the engine has made of X.
+        return method(self, X) if isinstance(X, Placed) else engine_of(X).predicted(method, self, X)
 
     return run

@@ -1,5 +1,7 @@
 """Dask collections: how they are told from data in memory, without importing Dask."""
 
+from skce._namespaces import on_host
+
 
 def is_lazy(data):
     """Whether data is a Dask array, DataFrame or Series."""
@@ -7,5 +9,5 @@ def is_lazy(data):
 
 
 def in_memory(data):
-    """Data itself, or what a Dask collection computes to."""
-    return data.compute() if is_lazy(data) else data
+    """Data itself, what a Dask collection computes to, or a copy of what another library has, on whatever device."""
+    return data.compute() if is_lazy(data) else on_host(data)

@@ -140,10 +140,8 @@ def _curvature_of_intercepts(mass, q):
     if len(q) > MOST_DENSE_CLASSES:
         return (mass * q * (1 - q)).sum(axis=-1)
     weighted = mass * q
-    near = -np.matmul(weighted.transpose(1, 0, 2), q.transpose(1, 2, 0)).transpose(1, 2, 0)
-    outcomes = np.arange(len(q))
-    near[outcomes, outcomes] += weighted.sum(axis=-1)
-    return near
+    products = np.matmul(weighted.transpose(1, 0, 2), q.transpose(1, 2, 0)).transpose(1, 2, 0)
+    return np.eye(len(q))[:, :, None] * weighted.sum(axis=-1)[:, None] - products
 
 
 def _bound(problem, sums, coef):

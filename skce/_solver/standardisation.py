@@ -81,7 +81,7 @@ class Standardisation:
         """Standardised columns (d, m), and one of ones if there is an intercept, of a block (m, d)."""
         dense = _dense(block)
         n_features = len(self.mean)
-        columns = np.empty((n_features + self.fit_intercept, len(dense)))
+        columns = np.empty_like(dense, np.float64, "C", shape=(n_features + self.fit_intercept, len(dense)))
         standardised = columns[:n_features]
         np.subtract(dense.T, self.mean[:, None], out=standardised)
         standardised /= self.scale[:, None]

@@ -11,6 +11,7 @@ import scipy.sparse
 from skce._checks import InvalidParameterError, check_integer
 from skce._types import Array
 from skce.display.plotting import COLOURS, axes_or_new, check_has, panels_in_place_of, rows_columns, shortened
+from skce.estimators.portable import to_numpy
 from skce.estimators.validation import classifier_in
 from skce.inference.fitted import INTERCEPT
 from skce.inference.summary import Summary
@@ -126,7 +127,7 @@ class CoefficientDisplay:
         NotFittedError
             If the estimator is not fitted.
         """
-        classifier = classifier_in(estimator)
+        classifier = to_numpy(classifier_in(estimator))
         check_has(classifier, "coef_", "classes_")
         coef = classifier.coef_
         coef = np.atleast_2d(coef.toarray() if scipy.sparse.issparse(coef) else coef)

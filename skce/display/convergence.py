@@ -9,6 +9,7 @@ import numpy as np
 from skce._checks import InvalidParameterError, check_number
 from skce._types import Array
 from skce.display.plotting import COLOURS, axes_or_new, check_has, line_options
+from skce.estimators.portable import to_numpy
 from skce.estimators.validation import classifier_in
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class ConvergenceDisplay:
         if not fits:
             raise InvalidParameterError("estimator must hold one fit or more, got none.")
         for name, fitted in fits.items():
-            classifier = classifier_in(fitted)
+            classifier = to_numpy(classifier_in(fitted))
             check_has(classifier, "loss_curve_", "pass_curve_")
             values = classifier.loss_curve_ if quantity == "loss" else _gap_curve(classifier, minimum)
             label = name if name is None else str(name)

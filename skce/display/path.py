@@ -9,6 +9,7 @@ import numpy as np
 from skce._checks import InvalidParameterError, check_integer
 from skce._types import Array
 from skce.display.plotting import COLOURS, axes_or_new, line_options, shortened
+from skce.estimators.portable import to_numpy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -108,7 +109,7 @@ class PathDisplay:
         if quantity not in ("score", "coef"):
             raise InvalidParameterError(f"quantity must be 'score' or 'coef', got {quantity!r}.")
         check_integer("n_lines", n_lines, 1)
-        path = estimator[-1] if hasattr(estimator, "steps") else estimator
+        path = to_numpy(estimator[-1] if hasattr(estimator, "steps") else estimator)
         if quantity == "score":
             Cs, means, errors = _scores_of(path)
             return cls(Cs, {None: means}, ylabel="mean score", errors=errors).plot(ax, **kwargs)

@@ -7,6 +7,7 @@ import numpy as np
 
 from skce._checks import InvalidParameterError
 from skce._labels.reading import aligned_indicator
+from skce._namespaces import on_host
 from skce._types import Array, ArrayLike, BinStrategy
 from skce.display.plotting import COLOURS, axes_or_new, panels_in_place_of, rows_columns, shortened
 from skce.metrics.bins import Bins, binned, checked_bins, is_off_one, read_outcomes, top_label
@@ -113,7 +114,8 @@ class ReliabilityDisplay:
         ValueError
             As :meth:`from_predictions` does.
         """
-        probabilities, classes = np.asarray(estimator.predict_proba(X)), np.asarray(estimator.classes_)
+        probabilities = np.asarray(on_host(estimator.predict_proba(X)))
+        y, classes = on_host(y), np.asarray(on_host(estimator.classes_))
         names, columns = _checked_names(class_names, classes), slice(None)
         is_multilabel = is_off_one(probabilities).any()
         if is_multilabel:

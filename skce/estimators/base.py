@@ -6,6 +6,7 @@ to a constant. A subclass says whether it takes a multilabel indicator, and whic
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -14,11 +15,12 @@ from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from skce._checks import check_not_masked
-from skce._compat import CallbackSupportMixin, with_callbacks
+from skce._compat import HAS_ARRAY_API, CallbackSupportMixin, with_callbacks
 from skce._labels.places import listed, places_of
 from skce._labels.reading import aligned_indicator, checked_labels, has_columns, read_labels
 from skce._labels.sample_weight import checked_sample_weight
 from skce._links.recovery import Recovery, check_recoverable
+from skce._namespaces import on_host
 from skce._pickles import checked, stamped
 from skce._rows.blocks import RowsLostError
 from skce._rows.engines import engine_of, where_X_is
@@ -113,6 +115,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.array_api_support = HAS_ARRAY_API
         # check_class_weight_classifiers is skipped for poor_score alone: recovered predictions do not follow class
         # weights, by design.
         tags.classifier_tags.poor_score = self.posterior == "recovered"
@@ -125,7 +128,9 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         ----------
         X : {array-like, sparse matrix, DataFrame, Dask array, Dask DataFrame} of shape (n_samples, n_features)
             Features. float32 stays float32, anything else becomes float64. Chunks of a Dask array are dense or CSR and
-            have whole rows.
+            have whole rows. With scikit-learn's array API dispatch also an array of PyTorch, CuPy or another library of
+            the array API standard, on any device: the fit computes where it is, and fitted attributes but ``classes_``
+            are there too.
         y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_classes)
             Labels; or soft labels, rows that are distributions over the classes, in sorted order of the classes or as
             the columns of a DataFrame name them. For OneVsAllClassifier also a multilabel indicator: a matrix of zeros
@@ -180,7 +185,8 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame, Dask array, Dask DataFrame} of shape (n_samples, n_features)
-            Features. For those of Dask, what is returned is a Dask array, computed when it is asked for.
+            Features. For those of Dask, what is returned is a Dask array, computed when it is asked for. For an array
+            of another library it is one of that library, which has to be that of the fit.
 
         Returns
         -------
@@ -283,7 +289,8 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         check_parameters(self)
         progress = Progress(self, X, y, sample_weight)
         training_set = TrainingSet.read(self, X, y, sample_weight)
-        progress.attributes_of = training_set.attributes
+        like_X = partial(engine_of(X).attributes_like, X)
+        progress.attributes_of = lambda iterate: like_X(training_set.attributes(iterate))
         start = self._warm_start(training_set.data.classes, training_set.shape, training_set.rows.targets.outputs)
         with training_set.problem() as problem:
             solve = solver_for(problem)
@@ -294,7 +301,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         except RowsLostError as error:
             solution = replace(solution, reason="interrupted", interruption=error)
             attributes = training_set.attributes(iterate, are_rows_lost=True)
-        vars(self).update(attributes | attributes_of_solution(solution, self.tol))
+        vars(self).update(like_X(attributes | attributes_of_solution(solution, self.tol)))
         progress.end()
         labels = np.delete(training_set.labels, training_set.constant_outputs)
         return solution, labels, training_set.constant_explained
@@ -315,12 +322,13 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
                 f"warm_start needs the classes of the last fit, {listed(self.classes_)}, but y and classes give "
                 f"{listed(classes)}."
             )
-        outputs_before = order[outputs] if len(self.coef_) > 1 else outputs
-        return self.coef_[outputs_before].astype(float), self.intercept_[outputs_before].astype(float)
+        coef, intercept = on_host(self.coef_), on_host(self.intercept_)
+        outputs_before = order[outputs] if len(coef) > 1 else outputs
+        return coef[outputs_before].astype(float), intercept[outputs_before].astype(float)
 
     def _link_of(self, outputs: Array) -> Link:
         """The link of the last fit, by its outputs: the rows of coef, or logits."""
-        return self._link(len(outputs), getattr(self, "multilabel_", False))
+        return self._link(outputs.shape[0], getattr(self, "multilabel_", False))
 
     @property
     def _fitted_link(self) -> Link:

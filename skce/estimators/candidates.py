@@ -10,6 +10,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
 from skce._rows.blocks import rows_of
+from skce._rows.engines import engine_of
 from skce._rows.memory import logits_of
 from skce._solver.curvature.ladder import is_hessian_affordable
 from skce._solver.leave_one_out import MOST_MISSED
@@ -160,11 +161,13 @@ def _scores_of_fold(training_set, train, test, Cs, score, starts):
         for place, iterate in enumerate(fits.iterates):
             attributes = fold.attributes(iterate)
             if score is None:
-                logits = logits_of(X, attributes["coef_"], attributes["intercept_"]).T.astype(float)
+                logits = np.asarray(logits_of(X, attributes["coef_"], attributes["intercept_"])).T.astype(float)
                 losses = row_losses(fold.link, predicted_logits(fold, logits), labels)
                 scores[place] = -weighted_mean(losses, weight)[0]
             else:
-                scores[place] = score(_fitted(fold, Cs[place], attributes), X, y, test)
+                given = getattr(X, "array", X)
+                attributes = engine_of(given).attributes_like(given, attributes)
+                scores[place] = score(_fitted(fold, Cs[place], attributes), given, y, test)
     return scores, fits.n_unconverged
 
 

@@ -12,6 +12,8 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 
 from skce._checks import InvalidParameterError, check_boolean
 from skce._labels.kinds_of_y import HardLabels
+from skce._namespaces import on_host
+from skce._rows.engines import engine_of
 from skce._rows.lazy import is_lazy
 from skce._solver.solution import warn_unless_converged
 from skce._types import Array, ArrayLike, ClassWeight, Loss, LossName, Posterior
@@ -110,7 +112,8 @@ class ChoosesC(CrossEntropyClassifier):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Features, in memory.
+            Features, in memory; or an array of another library, as for the estimator of one C. Folds are fitted where
+            it is, leave-one-out works on a copy in the host's memory.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels, soft labels or a multilabel indicator, as for the estimator of one C.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -136,6 +139,7 @@ class ChoosesC(CrossEntropyClassifier):
             If the fit at the C that is chosen did not converge, or fits of other values and folds did not.
         """
         _check_choice(self, X, params)
+        engine_of(X).check(X)
         with unchanged_on_error(self):
             solution, labels, explained = self._choose(X, y, sample_weight, params)
         if explained:
@@ -165,7 +169,8 @@ class ChoosesC(CrossEntropyClassifier):
         routed: Any = process_routing(self, "fit", sample_weight=sample_weight, **params) if _is_routing() else None
         estimator = self._estimator_of(float(Cs.min()))
         check_parameters(estimator)
-        training_set = TrainingSet.read(estimator, X, y, sample_weight)
+        # Rows that are left out are computed by themselves, of a copy in the host's memory.
+        training_set = TrainingSet.read(estimator, on_host(X) if self.cv is None else X, y, sample_weight)
         with training_set.problem() as problem:
             scored = self._scored(training_set, problem, Cs, routed)
             means = scored.of_folds.mean(axis=0)
@@ -176,9 +181,10 @@ class ChoosesC(CrossEntropyClassifier):
         for name in OF_SOME_FITS:
             vars(self).pop(name, None)
         names = "n_features_in_", "feature_names_in_"
-        vars(self).update({name: getattr(estimator, name) for name in names if hasattr(estimator, name)} | attributes)
-        self.Cs_, self.C_ = Cs, float(Cs[chosen])
-        self.scores_, self.scores_mean_, self.scores_sem_ = scored.of_folds, means, scored.errors
+        attributes |= {"Cs_": Cs, "scores_": scored.of_folds, "scores_mean_": means, "scores_sem_": scored.errors}
+        vars(self).update({name: getattr(estimator, name) for name in names if hasattr(estimator, name)})
+        vars(self).update(engine_of(X).attributes_like(X, attributes))
+        self.C_ = float(Cs[chosen])
         self.validation_ = "folds" if scored.left_out is None else "leave-one-out"
         if scored.fits is None:
             return None, None, ""
@@ -192,7 +198,7 @@ class ChoosesC(CrossEntropyClassifier):
         if self.cv is None and has_affordable_hessian(problem):
             return scored_by_leave_one_out(training_set, problem, Cs)
         fits = collected(fits_of(training_set, problem, Cs), len(Cs)) if self.refit else None
-        labels: Any = training_set.rows.targets.labels
+        labels = training_set.data.labels
         y = y_of(training_set.data.classes, labels)
         splitter: Any
         if self.cv is None:
@@ -202,7 +208,7 @@ class ChoosesC(CrossEntropyClassifier):
             splitter = check_cv(self.cv, y if isinstance(labels, HardLabels) else None, classifier=True)
         metadata = routed.splitter.split if routed and self.cv is not None else {}
         data: Any = training_set.data
-        folds = list(splitter.split(data.X, y, **metadata))
+        folds = list(splitter.split(data.given_X, y, **metadata))
         return scored_by_folds(training_set, folds, Cs, self._score_of(routed), fits, self.n_jobs)
 
     def _fitted(self, training_set, problem, scored, Cs, chosen):

@@ -13,6 +13,7 @@ from skce._labels.reading import rounding_of_probabilities
 from skce._links.recovery import check_recoverable
 from skce._types import ArrayLike
 from skce.estimators.base import CrossEntropyClassifier
+from skce.estimators.portable import computed_in_numpy
 from skce.estimators.validation import classifier_in
 
 Estimator = TypeVar("Estimator", bound=BaseEstimator)
@@ -83,6 +84,13 @@ def with_prior(
     classifier = classifier_in(changed)
     if not isinstance(classifier, CrossEntropyClassifier):
         raise TypeError(f"estimator must be a SoftmaxRegressor, a OneVsAllClassifier or end in one, got {estimator!r}.")
+    with computed_in_numpy(classifier):
+        _set_prior(classifier, prior, tau)
+    return changed
+
+
+def _set_prior(classifier, prior, tau):
+    """Have a fitted classifier, whose arrays are NumPy's, stand for another prior."""
     link = classifier._fitted_link
     old = _outcomes(classifier.class_prior_, link)
     new = _outcomes(_checked_prior(prior, classifier), link)
@@ -108,7 +116,6 @@ def with_prior(
     log_shifted = log_softmax(np.where(occurs, log_old + log_ratio, left_out), axis=0)
     shifted = np.where(occurs, np.exp(log_shifted), old)
     classifier.class_prior_ = shifted[0] if link.is_multilabel else shifted
-    return changed
 
 
 def _outcomes(prior, link):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skce._checks import InvalidParameterError
 from skce._labels.places import listed
+from skce._namespaces import on_host
 from skce._solver.problem import Problem
 from skce._types import Array, Link
 from skce.estimators.base import CrossEntropyClassifier
+from skce.estimators.portable import to_numpy
 from skce.estimators.training_set import TrainingSet, training_set_of
 from skce.inference.optimum import Optimum, optimum_of
 
@@ -33,6 +35,10 @@ class Fitted:
     def link(self) -> Link:
         """What kind of problem was fitted."""
         return self.classifier._fitted_link
+
+    def in_memory(self) -> "Fitted":
+        """The same with X in the host's memory, where it is an array of another library."""
+        return replace(self, X=on_host(self.X))
 
     def training_set(self, y: Any, sample_weight: Any) -> TrainingSet:
         """What the classifier was fitted to, if X, y and weights are those of its fit."""
@@ -92,7 +98,7 @@ def fitted(model: Any, X: Any) -> Fitted:
         else:
             raise TypeError(f"model must be a SoftmaxRegressor, a OneVsAllClassifier or end in one, got {model!r}.")
         check_is_fitted(model)
-    return Fitted(model, X, _checked_names(model, X, names))
+    return Fitted(to_numpy(model), X, _checked_names(model, X, names))
 
 
 def _checked_names(classifier, X, names):

@@ -160,7 +160,7 @@ def influence(
     """
     if refit_above is not None:
         check_number("refit_above", refit_above, lambda value: value > 0, "a number above 0, or None")
-    one = fitted(model, X)
+    one = fitted(model, X).in_memory()
     if is_lazy(one.X):
         raise InvalidParameterError(
             "X must be in memory, where rows have an order, but is on Dask; X.compute() fetches it."

@@ -83,7 +83,7 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
     >>> leave_one_out(SoftmaxRegressor().fit(X, y), X, y)
     LeaveOneOut(150 rows, 1 refitted, loss=0.1297 +- 0.016)
     """
-    one = fitted(model, X)
+    one = fitted(model, X).in_memory()
     if is_lazy(one.X):
         raise InvalidParameterError(
             "X must be in memory, where rows have an order, but is on Dask; X.compute() fetches it."

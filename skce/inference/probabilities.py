@@ -115,7 +115,7 @@ def probability_intervals(
     reach = quantile_of(confidence)
     if is_lazy(X_new):
         raise InvalidParameterError("X_new must be in memory, but is on Dask; X_new.compute() fetches it.")
-    new = fitted(model, X_new)
+    new = fitted(model, X_new).in_memory()
     options = {"groups": groups, "small_sample": small_sample, "weights": weights}
     estimates = estimates_for(model, X, y, sample_weight, covariance, options)
     check_predicts_itself(new)

@@ -56,7 +56,7 @@ def products_of_clusters(optimum: Any, codes: Array, n_clusters: int) -> Array:
     sums = np.zeros((n_clusters, width))
     for at in rows.slices(rows.shape[0], width):
         present, places = np.unique(codes[at], return_inverse=True)
-        of_rows = scores(rows.block(at))
+        of_rows = np.asarray(scores(rows.block(at)))
         is_of = scipy.sparse.csr_array((np.ones(len(places)), (places, np.arange(len(places)))))
         sums[present] += is_of @ of_rows.T
     return _by_coordinates(optimum, sums.T @ sums)

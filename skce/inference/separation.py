@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from skce._checks import InvalidParameterError, check_boolean
+from skce._namespaces import on_host
 from skce._rows.lazy import is_lazy
 from skce._solver.curvature.directions import class_directions
 from skce._solver.separation import LEAST_COEF, is_program_small, recessions_of, separation_of
@@ -115,7 +116,7 @@ def separation(
             "X must be in memory, where rows have an order, but is on Dask; X.compute() fetches it."
         )
     reader = SoftmaxRegressor(C=np.inf, fit_intercept=fit_intercept)
-    training_set = TrainingSet.read(reader, X, y, sample_weight)
+    training_set = TrainingSet.read(reader, on_host(X), y, sample_weight)
     names = getattr(reader, "feature_names_in_", None)
     names = [f"x{j}" for j in range(reader.n_features_in_)] if names is None else [str(name) for name in names]
     outputs = [str(label) for label in training_set.labels[training_set.rows.targets.outputs]]

@@ -10,7 +10,7 @@ import skce
 PACKAGE = Path(skce.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 
-GROUND = {"_checks", "_compat", "_slices", "_types", "_version", "_pickles"}
+GROUND = {"_checks", "_compat", "_namespaces", "_slices", "_types", "_version", "_pickles"}
 
 # What each room may import, besides itself and the ground.
 MAY_IMPORT = {
@@ -27,7 +27,16 @@ MAY_IMPORT = {
     "metrics": {"_labels", "functional", "_rows/engines"},
     "inference": {"_labels", "_links", "_kernels", "_rows", "_solver", "estimators", "losses"},
     "onnx": {"_links", "estimators", "losses"},
-    "display": {"_labels", "_kernels", "functional", "metrics", "losses", "estimators/validation", "inference"},
+    "display": {
+        "_labels",
+        "_kernels",
+        "functional",
+        "metrics",
+        "losses",
+        "estimators/portable",
+        "estimators/validation",
+        "inference",
+    },
 }
 
 # Libraries that have a room to themselves.

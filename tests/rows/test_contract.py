@@ -1,13 +1,18 @@
 """The protocol of rows, kept by what is in memory and what is on Dask alike."""
 
+import os
+
 import dask.array as da
 import numpy as np
 import pytest
 import scipy.sparse
+from sklearn import config_context
 
 from skce import SoftmaxRegressor
+from skce._compat import HAS_ARRAY_API
 from skce._labels.reading import LabelReader
 from skce._links.softmax import Softmax
+from skce._rows.array_api.engine import ArrayApiEngine
 from skce._rows.dask.engine import DaskEngine
 from skce._rows.engines import engine_of
 from skce._rows.memory import MemoryEngine
@@ -32,9 +37,22 @@ def sparse_on_dask(X):
     return on_dask(X).map_blocks(scipy.sparse.csr_array).persist(scheduler="synchronous")
 
 
-@pytest.fixture(params=[as_it_is, sparse, on_dask, sparse_on_dask])
+def in_array_api_strict(X):
+    return pytest.importorskip("array_api_strict").asarray(X)
+
+
+def in_torch(X):
+    return pytest.importorskip("torch").asarray(X)
+
+
+# Arrays of other libraries are taken if the switch was set before scikit-learn was imported.
+OF_OTHER_LIBRARIES = [in_array_api_strict, in_torch] if os.environ.get("SCIPY_ARRAY_API") and HAS_ARRAY_API else []
+
+
+@pytest.fixture(params=[as_it_is, sparse, on_dask, sparse_on_dask, *OF_OTHER_LIBRARIES])
 def container(request):
-    return request.param
+    with config_context(array_api_dispatch=request.param in OF_OTHER_LIBRARIES):
+        yield request.param
 
 
 @pytest.fixture(params=[np.float32, np.float64])
@@ -62,7 +80,8 @@ def dense(block):
 
 
 def test_the_engine_goes_by_the_type_of_X(container, X):
-    assert isinstance(engine_of(container(X)), DaskEngine if "dask" in container.__name__ else MemoryEngine)
+    kind = ArrayApiEngine if container in OF_OTHER_LIBRARIES else MemoryEngine
+    assert isinstance(engine_of(container(X)), DaskEngine if "dask" in container.__name__ else kind)
 
 
 def test_they_say_what_they_are(rows, container, X):
@@ -126,7 +145,7 @@ def test_logits_and_what_pulls_gradients_back(rows, X, rng):
 
     def program(block):
         logits = block.logits(coef, intercept)
-        assert logits.flags.c_contiguous
+        assert not isinstance(logits, np.ndarray) or logits.flags.c_contiguous
         return logits.sum(axis=1), block.pull_back(logits)
 
     sums, gradient = rows.summed(program)

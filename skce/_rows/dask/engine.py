@@ -60,6 +60,10 @@ class DaskEngine:
         chunks = X.chunks[0], (of_one_row.shape[1],)
         return X.map_blocks(_parts.predicted_part, chunks=chunks, **call)
 
+    def attributes_like(self, X, attributes):
+        """Fitted attributes, which are arrays of NumPy, as they are."""
+        return attributes
+
     def averaged(self, score, estimator, X, y, sample_weight):
         """The mean, by weight, of what ``score`` returns for the parts of X, y and weights, a score that is a mean."""
         y, sample_weight = (

@@ -24,7 +24,7 @@ def weighted_moments(weights, columns):
             return (weighted @ weighted.T)[None]
         # NumPy knows a matrix times its own transpose to be symmetric, and has half of it computed.
         return np.stack([weighted @ weighted.T for weighted in (root * columns for root in np.sqrt(weights))])
-    products = np.empty((n_columns * (n_columns + 1) // 2, n_rows))
+    products = np.empty_like(columns, shape=(n_columns * (n_columns + 1) // 2, n_rows))
     for column in range(n_columns):
         start = column * (2 * n_columns - column + 1) // 2
         np.multiply(columns[column], columns[column:], out=products[start : start + n_columns - column])
@@ -79,8 +79,10 @@ def inverse_factor(hessian):
 def relative_eigenvectors(moment, ridge):
     """Eigenvalues t in [0, 1] and vectors V, in columns, with V^T (moment + ridge) V = 1 and V^T moment V = diag(t).
 
-    ``moment`` (d, d) is overwritten: it may be large.
+    ``moment`` (d, d) is overwritten: it may be large. Where it is no array of NumPy, V is where it is.
     """
+    if not isinstance(moment, np.ndarray):
+        return _relative_eigenvectors_there(moment, ridge)
     diagonal = np.diag(moment) + ridge
     scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     moment /= scale
@@ -97,6 +99,22 @@ def relative_eigenvectors(moment, ridge):
             continue
         vectors /= scale[:, None]
         return np.clip(values, 0, 1), vectors
+    return np.ones(len(scale)), np.diag(1 / scale)
+
+
+def _relative_eigenvectors_there(moment, ridge):
+    """The same of an array of another library, by the factorisations of the array API standard."""
+    diagonal = np.asarray(np.diag(moment)) + ridge
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    moment = moment / np.multiply.outer(scale, scale)
+    for least in RIDGES:
+        both = moment + np.diag(1 + least - np.asarray(np.diag(moment)))
+        try:
+            lower = np.linalg.cholesky(both)
+        except np.linalg.LinAlgError:
+            continue
+        values, vectors = np.linalg.eigh(np.linalg.solve(lower, np.linalg.solve(lower, moment).T))
+        return np.clip(np.asarray(values), 0, 1), np.linalg.solve(lower.T, vectors) / scale[:, None]
     return np.ones(len(scale)), np.diag(1 / scale)
 
 

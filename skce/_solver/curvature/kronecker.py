@@ -73,7 +73,7 @@ class KroneckerCurvature:
             second -= first @ self.mean.T
         second /= max(weights.sum(), np.finfo(float).tiny)
         by_column, self.vectors = relative_eigenvectors(
-            second, ridge_of(objective.problem, standardisation)[:n_features]
+            objective.rows.where_large(second), ridge_of(objective.problem, standardisation)[:n_features]
         )
         by_column = np.append(by_column, np.ones(int(objective.problem.fit_intercept)))
         by_direction, self.directions = self.classes.principal(self.by_class)
