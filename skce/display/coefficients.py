@@ -172,6 +172,7 @@ class CoefficientDisplay:
         summary: Summary,
         *,
         contrasts: Sequence[str] | None = None,
+        feature_names: Sequence[str] | Array | None = None,
         n_bars: int = 10,
         scale: Scale = "shared",
         ax: "Axes | None" = None,
@@ -184,6 +185,8 @@ class CoefficientDisplay:
             What :func:`skce.inference.summary` returns.
         contrasts : sequence of str, default=None
             Those to draw, of ``summary.contrasts``; None draws all.
+        feature_names : sequence of str, default=None
+            Names of the features, without the intercept. None takes those of the table.
         n_bars : int, default=10
             Most features, those farthest from 0 in standard errors for any class, in the order of the table. Instead of
             a coefficient without an estimate there is a note of its sign.
@@ -199,7 +202,8 @@ class CoefficientDisplay:
         Raises
         ------
         ValueError
-            If summary is no Summary, a contrast none of its, n_bars no integer of at least 1, or scale another.
+            If summary is no Summary, a contrast none of its, n_bars no integer of at least 1, scale another, or if
+            feature_names are not as many as features.
         """
         if not isinstance(summary, Summary):
             raise InvalidParameterError(f"summary must be what skce.inference.summary returns, got {summary!r}.")
@@ -213,7 +217,8 @@ class CoefficientDisplay:
         first = int(summary.features[0] == INTERCEPT)
         rows = [summary.contrasts.index(title) for title in titles]
         coef, lower, upper = (values[rows, first:] for values in (summary.coef, summary.lower, summary.upper))
-        names = summary.features[first:]
+        names = summary.features[first:] if feature_names is None else [str(name) for name in feature_names]
+        _check_length("feature_names", names, coef.shape[1])
         display = cls(coef, titles, feature_names=names, n_bars=n_bars, intervals=(lower, upper), scale=scale)
         return display.plot(ax)
 

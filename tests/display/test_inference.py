@@ -54,6 +54,13 @@ class TestWhiskers:
         own = CoefficientDisplay.from_summary(table, scale="own").axes_
         assert len({axes.get_xlim() for axes in own}) == 2
 
+    def test_features_may_be_named(self, iris):
+        display = CoefficientDisplay.from_summary(summary(*iris), feature_names=list("abcd"))
+        for axes in display.axes_:
+            assert [label.get_text() for label in axes.get_yticklabels()] == list("dcba")
+        with pytest.raises(ValueError, match="feature_names must have 4 entries, got 1"):
+            CoefficientDisplay.from_summary(summary(*iris), feature_names=["a"])
+
     def test_of_some_contrasts(self, iris):
         table = summary(*iris, reference=1)
         (axes,) = CoefficientDisplay.from_summary(table, contrasts=["2 against 1"]).axes_
