@@ -10,6 +10,7 @@ a proof; C without folds; standard errors; and the probabilities behind class we
 
 import csv
 import gzip
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -36,7 +37,7 @@ parser.add_argument(
 args = parser.parse_args()
 # sphinx_gallery_end_ignore
 
-path = Path(__file__).parent / "data" / "page_blocks.csv.gz"
+path = Path(sys.argv[0]).parent / "data" / "page_blocks.csv.gz"
 with gzip.open(path, "rt", encoding="utf-8") as file:
     (*features, _), *rows = csv.reader(file)
 X = np.array([row[:-1] for row in rows], dtype=float)
