@@ -5,6 +5,7 @@ they drew when they were run.
 """
 
 import re
+import sys
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,6 +13,9 @@ from docutils import nodes
 from PIL import Image
 
 import skce
+
+sys.path.insert(0, str(Path(__file__).parent))
+import benchmark_figure
 
 project = "skce"
 author = "the skce developers"
@@ -99,11 +103,15 @@ sphinx_gallery_conf = {
 PANELS = {
     "auto_examples/images/sphx_glr_plot_00_first_minute_001.png": (0.0, 0.0, 0.375, 1.0),
     "auto_examples/images/sphx_glr_plot_01_loss_curves_001.png": (0.66, 0.0, 1.0, 1.0),
-    "auto_examples/images/sphx_glr_plot_03_imbalance_001.png": (0.0, 0.0, 0.43, 1.0),
-    "auto_examples/images/sphx_glr_plot_04_posterior_001.png": (0.34, 0.0, 0.67, 1.0),
+    "auto_examples/images/sphx_glr_plot_03_imbalance_001.png": (0.0, 0.0, 0.385, 1.0),
+    "auto_examples/images/sphx_glr_plot_04_posterior_001.png": (0.34, 0.0, 0.67, 0.72),
+    "auto_examples/images/sphx_glr_plot_05_label_noise_001.png": (0.51, 0.0, 1.0, 1.0),
+    "auto_examples/images/sphx_glr_plot_06_soft_labels_001.png": (0.0, 0.0, 0.515, 1.0),
+    "auto_examples/images/sphx_glr_plot_07_multilabel_001.png": (0.44, 0.0, 0.66, 0.92),
+    "auto_examples/images/sphx_glr_plot_08_one_vs_all_001.png": (0.0, 0.04, 0.51, 1.0),
     "auto_examples/images/sphx_glr_plot_09_iris_001.png": (0.0, 0.0, 0.52, 1.0),
-    "auto_examples/images/sphx_glr_plot_12_coefficients_001.png": (0.0, 0.0, 0.53, 1.0),
-    "images/plot_10_mnist.png": (0.0, 0.0, 1.0, 0.4),
+    "auto_examples/images/sphx_glr_plot_12_coefficients_001.png": (0.0, 0.0, 0.505, 1.0),
+    "images/plot_10_mnist.png": (0.0, 0.05, 0.51, 0.38),
     "images/plot_11_dask.png": (0.5, 0.0, 1.0, 1.0),
 }
 CARD = (400, 280)
@@ -123,8 +131,14 @@ def draw_cards(app):
         card.save(here / "auto_examples" / "images" / "thumb" / f"sphx_glr_{name}_thumb.png")
 
 
+def draw_benchmarks(app):
+    """Draw the figure of the page on benchmarks from its table."""
+    here = Path(app.srcdir)
+    benchmark_figure.draw(here / "benchmarks.md", here / "images" / "benchmarks.png")
+
+
 MINUS = "\N{MINUS SIGN}"
-NUMBER = re.compile(rf"[-+{MINUS}±<~]?\s*\d[\d.,e{MINUS}-]*\s*(%|s|ms|ns|MB|GB)?")
+NUMBER = re.compile(rf"[-+{MINUS}±<~]?\s*\d[\d.,e×\s{MINUS}-]*(%|s|ms|ns|MB|GB)?")
 
 
 def keep_numbers_whole(app, doctree, docname):
@@ -136,5 +150,6 @@ def keep_numbers_whole(app, doctree, docname):
 
 def setup(app):
     """What the pages have beyond Sphinx's extensions."""
+    app.connect("builder-inited", draw_benchmarks)
     app.connect("builder-inited", draw_cards, priority=900)  # after the gallery
     app.connect("doctree-resolved", keep_numbers_whole)

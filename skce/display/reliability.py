@@ -66,8 +66,11 @@ class ReliabilityDisplay:
 
     References
     ----------
-    Guo, Pleiss, Sun and Weinberger (2017), "On calibration of modern neural networks", ICML. The band: Wilson (1927),
-    "Probable inference, the law of succession, and statistical inference", JASA 22.
+    Guo, Pleiss, Sun and Weinberger (2017),
+    `"On calibration of modern neural networks"
+    <https://arxiv.org/abs/1706.04599>`__, ICML. The band: Wilson (1927),
+    `"Probable inference, the law of succession, and statistical inference"
+    <https://doi.org/10.1080/01621459.1927.10502953>`__, JASA 22.
 
     Examples
     --------
