@@ -4,7 +4,7 @@
 
 Links are looked up in the files. Chromium, if there is one, opens every page from a server of this process, on screens
 of 420, 1000 and 1400 pixels, and reports what it asked other hosts for, elements that are wider than the page without a
-scroll bar, text that is cut off, and words and numbers of tables that are broken.
+scroll bar, text that is cut off, and words and numbers of tables and titles that are broken.
 """
 
 import json

@@ -137,8 +137,8 @@ def draw_benchmarks(app):
     benchmark_figure.draw(here / "benchmarks.md", here / "images" / "benchmarks.png")
 
 
-MINUS = "\N{MINUS SIGN}"
-NUMBER = re.compile(rf"[-+{MINUS}±<~]?\s*\d[\d.,e×\s{MINUS}-]*(%|s|ms|ns|MB|GB)?")
+MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+NUMBER = re.compile(rf"[-+{MINUS}±<~]?\s*\d[\d.,e{TIMES}\s{MINUS}-]*(%|s|ms|ns|MB|GB)?")
 
 
 def keep_numbers_whole(app, doctree, docname):
@@ -148,8 +148,18 @@ def keep_numbers_whole(app, doctree, docname):
             entry["classes"].append("number")
 
 
+def let_long_names_wrap(app, doctree, docname):
+    """Let the titles of the API's pages be broken between the words of a name, as long ones are on a phone."""
+    if docname.startswith("api/generated/"):
+        for title in doctree.findall(nodes.title):
+            for text in list(title.findall(nodes.Text)):
+                words = re.sub(r"(?<=_)|(?<=[a-z])(?=[A-Z])", "\N{ZERO WIDTH SPACE}", text)
+                text.parent.replace(text, nodes.Text(words))
+
+
 def setup(app):
     """What the pages have beyond Sphinx's extensions."""
     app.connect("builder-inited", draw_benchmarks)
     app.connect("builder-inited", draw_cards, priority=900)  # after the gallery
     app.connect("doctree-resolved", keep_numbers_whole)
+    app.connect("doctree-resolved", let_long_names_wrap)

@@ -5,7 +5,7 @@
 How to train :class:`skce.SoftmaxRegressor` on a data set of real size: pixels to
 float32 in a pipeline, a grid search over C on a part of the images, then one fit to all
 of them, with its time and memory. The weights of a linear model are images too, and
-show what it looks for in each digit. This is what it drew:
+show what it looks for in each digit. It takes a minute, and drew this:
 
 .. image:: /images/plot_10_mnist.png
    :alt: The weights of the pixels for each digit, and the confusion matrix

@@ -15,7 +15,8 @@ class SoftmaxRegressor(CrossEntropyClassifier):
     .. math::
 
         F(\mathrm{coef}, \mathrm{intercept}) = \frac{1}{S} \sum_{ik} T_{ik}\, \varphi(Q_{ik})
-        + \frac{\lVert \mathrm{coef} \rVert^2}{2 C S}, \qquad
+        + \frac{\lVert \mathrm{coef} \rVert^2}{2 C S}
+
         T_i = s_i \Big[ (1 - \varepsilon)\, w \circ y_i + \frac{\varepsilon}{K}\, (w \cdot y_i)\, 1 \Big]
 
     by L-BFGS with the analytic gradient, preconditioned by the curvature of F, and by Newton's method where its Hessian

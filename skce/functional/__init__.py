@@ -5,7 +5,8 @@ share what weighs and reduces them. Targets are weighted first, then smoothed, a
 
 .. math::
 
-    T_i = s_i \Big[ (1 - \varepsilon)\, w \circ y_i + \frac{\varepsilon}{K}\, (w \cdot y_i)\, 1 \Big], \qquad
+    T_i = s_i \Big[ (1 - \varepsilon)\, w \circ y_i + \frac{\varepsilon}{K}\, (w \cdot y_i)\, 1 \Big]
+
     l_i = \sum_k T_{ik}\, \varphi(q_{ik}), \qquad m_i = \sum_k T_{ik}
 
 with sample weights s, class weights w and :math:`\varepsilon` for ``label_smoothing``. ``reduction`` makes of the
