@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from skce import SoftmaxRegressor, SoftmaxRegressorCV
 from skce.display import CoefficientDisplay, ConvergenceDisplay, ReliabilityDisplay
@@ -37,6 +38,7 @@ parser.add_argument(
 args = parser.parse_args()
 # sphinx_gallery_end_ignore
 
+threadpool_limits(1)  # one thread, so that times can be compared
 path = Path(sys.argv[0]).parent / "data" / "page_blocks.csv.gz"
 with gzip.open(path, "rt", encoding="utf-8") as file:
     (*features, _), *rows = csv.reader(file)
@@ -70,10 +72,7 @@ for name, Z_train, Z_test in (
     ("raw", X_train, X_test),
     ("scaled", scaler.transform(X_train), scaler.transform(X_test)),
 ):
-    for model in (
-        LogisticRegressionCV(scoring="neg_log_loss"),
-        SoftmaxRegressorCV(),
-    ):
+    for model in (LogisticRegressionCV(scoring="neg_log_loss"), SoftmaxRegressorCV()):
         start = time.process_time()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
