@@ -176,7 +176,7 @@ def synthetic_problems(spec, Cs):
 
 
 def census_like_data(seed, n=30_000):
-    """Numbers as of a census, two of them mostly zero and with heavy tails, and indicators of eight factors; two classes."""
+    """Numbers as of a census, two mostly zero and with heavy tails, and indicators of eight factors; two classes."""
     rng = np.random.default_rng(seed)
     age, weight, education = rng.integers(17, 90, n), np.exp(12 + 0.5 * rng.standard_normal(n)), rng.integers(1, 17, n)
     gain = np.where(rng.random(n) < 0.08, np.exp(8 + 1.2 * rng.standard_normal(n)), 0)
@@ -194,8 +194,8 @@ def census_like_data(seed, n=30_000):
 def synthetic_data(n, d, n_classes, spread=1.0, density=1.0, scores=1.0):
     """Gaussian X, of whose numbers a share ``density`` is not zero, and labels drawn from a softmax of linear scores.
 
-    The largest scale of a column is ``spread`` times the smallest; the scores, of a standard deviation of ``scores``, are
-    of X before it is scaled.
+    The largest scale of a column is ``spread`` times the smallest. The scores, whose standard deviation is ``scores``,
+    are of X before it is scaled.
     """
     rng = np.random.default_rng(0)
     if density < 1:

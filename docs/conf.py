@@ -43,6 +43,7 @@ autosummary_generate = True
 highlight_language = "none"
 toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"
+autodoc_mock_imports = ["skl2onnx"]  # whose converters skce.onnx registers
 numpydoc_show_class_members = False
 copybutton_prompt_text = ">>> "
 copybutton_only_copy_prompt_lines = False
@@ -57,7 +58,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"get-started": [], "mathematics": [], "own-loss": [], "benchmarks": [], "changes": []}
+html_sidebars = {"get-started": [], "mathematics": [], "own-loss": [], "benchmarks": [], "stability": [], "changes": []}
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
 html_show_sourcelink = False

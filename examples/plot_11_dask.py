@@ -35,7 +35,7 @@ try:
     from distributed import Client, LocalCluster
 except ModuleNotFoundError:
     raise SystemExit(
-        "This example needs Dask: python -m pip install 'skce[dask]'"
+        'This example needs Dask: python -m pip install ".[dask]"'
     ) from None
 
 FEATURES = [f"x{number:02}" for number in range(20)]

@@ -102,6 +102,11 @@ class Targets(Protocol):
         """The block of some rows in the dtype of their logits."""
         ...
 
+    @property
+    def is_unweighted(self) -> bool:
+        """Whether every row weighs 1."""
+        ...
+
     def row_weight(self, at: At) -> Array:
         """Weight (m,) of some rows, up to a factor that all rows share."""
         ...
@@ -239,6 +244,11 @@ class Penalty(Protocol):
         """Whether coefficients of mean 0 over the classes cost the least among those that predict the same."""
         ...
 
+    @property
+    def is_rotation_invariant(self) -> bool:
+        """Whether coefficients of rotated columns, rotated likewise, cost as much."""
+        ...
+
     def value(self, coef: Array) -> float:
         """The penalty."""
         ...
@@ -330,6 +340,10 @@ class Rows(Protocol):
         """The same rows with products in ``dtype``, minus ``shift``."""
         ...
 
+    def merged(self) -> tuple["Rows", Any] | None:
+        """The same rows X M in fewer columns, and the matrix M (d, d') with X = X M M^T; None if that saves little."""
+        ...
+
     def summed(self, program: RowProgram, width: int | None = None) -> list[Array]:
         """Sums of what a program returns; ``width`` numbers are computed for a row, else as many as logits."""
         ...
@@ -398,6 +412,10 @@ class Watch(Protocol):
 
     def after_iteration(self, iterate: Any) -> bool:
         """Whether to stop, after an iteration whose Iterate is given."""
+        ...
+
+    def during_stage(self, descent: Any) -> None:
+        """What an iteration of a stage has come to."""
         ...
 
     def after_stage(self, descent: Any) -> None:

@@ -44,6 +44,7 @@ class Ridge:
 
     # The mean over the classes of each column's coefficients costs, and predicts nothing.
     is_shift_averse = True
+    is_rotation_invariant = True
 
     def __post_init__(self) -> None:
         check_number("ridge", self.ridge, lambda ridge: 0 <= ridge < np.inf, "a finite number of at least 0")

@@ -20,6 +20,7 @@ class RidgeByColumn:
 
     ridge: np.ndarray
     is_shift_averse = True
+    is_rotation_invariant = False
     is_zero = False
 
     def value(self, coef):
@@ -48,6 +49,9 @@ class Unwatched:
 
     def after_iteration(self, iterate):
         return False
+
+    def during_stage(self, descent):
+        pass
 
     def after_stage(self, descent):
         pass

@@ -170,15 +170,26 @@ def dual_point(log_q, q, step):
     and the others share what is left. Any p will do for a bound: these are near the best.
     """
     e = step - (q * step).sum(axis=0)
-    is_cut = e.min(axis=0) < -1
-    if is_cut.any():
+    lowest, largest = e.min(initial=0), e.max(initial=0)
+    if lowest < -1:
+        is_cut = e.min(axis=0) < -1
         growth = np.maximum(1 + e[:, is_cut], 0)
         e[:, is_cut] = growth / (q[:, is_cut] * growth).sum(axis=0) - 1
-    # (1 + e) log(1 + e) - e keeps no digits where e is small, and is 1 where nothing is left.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        exact = np.where(e > -1, (1 + e) * np.log1p(e) - e, 1.0)
-    divergence = (q * np.where(np.abs(e) < SMALL, e * e * (1 / 2 - e * (1 / 6 - e / 12)), exact)).sum(axis=0)
-    return q * (1 + e), np.maximum(divergence, 0)
+    # (1 + e) log(1 + e) - e keeps few digits where e is small, which matters if it is in all rows, and is 1 where
+    # nothing is left.
+    if max(-lowest, largest) < SMALL:
+        terms = e * e * (1 / 2 - e * (1 / 6 - e / 12))
+        e += 1
+    else:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            terms = np.log1p(e)
+            kept, e = e, 1 + e
+            terms *= e
+            terms -= kept
+        if lowest < -1:
+            terms[e <= 0] = 1.0
+    terms *= q
+    return q * e, np.maximum(terms.sum(axis=0), 0)
 
 
 def moved_dual_point(log_q, q, step):

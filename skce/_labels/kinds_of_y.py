@@ -40,6 +40,8 @@ class HardLabels:
     def weighted_block(self, at: At, sample_weight: Array, class_weight: Array) -> Array:
         """The block s_i w_k y_ik (K, m)."""
         codes = self.codes[at]
+        if self.n_classes == 2:
+            return np.equal.outer(np.arange(2), codes) * (sample_weight[at] * class_weight[codes])
         block = np.zeros((self.n_classes, len(codes)))
         block[codes, np.arange(len(codes))] = sample_weight[at] * class_weight[codes]
         return block

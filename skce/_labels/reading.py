@@ -144,6 +144,8 @@ def checked_labels(y):
 
 def array_of_labels(y):
     """The same for a part of y, of which it cannot be said whether it holds shares."""
+    if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu":
+        return y
     check_not_masked("y", y)
     array = label_array(y)
     if array.ndim not in (1, 2):

@@ -27,8 +27,7 @@ class Binary:
 
     def outcomes(self, weighted):
         """For and against the second class (2, 1, m), of a weighted block (2, m)."""
-        weight_against, weight_for = weighted
-        return np.stack([weight_for, weight_against])[:, None]
+        return weighted[::-1, None]
 
     def row_weight(self, targets, at):
         """Weight (m,) of some rows."""
@@ -91,7 +90,7 @@ class CrossEntropyOfBinary:
 
     def curvature(self, logits, targets, at):
         """As that of sigmoids; T matters by the weight of its rows alone."""
-        return sigmoid_cross_entropy_curvature(logits, targets.row_weight(at))
+        return sigmoid_cross_entropy_curvature(logits, targets.row_weight_like(logits, at))
 
     second_derivative = curvature
 

@@ -7,6 +7,7 @@ import numpy as np
 from skce._kernels.second_derivative import sigmoid_second_derivative
 from skce._kernels.sigmoid import (
     SigmoidCurvature,
+    sides_of_sigmoid,
     sigmoid,
     sigmoid_cross_entropy_curvature,
     sigmoid_cross_entropy_gradient,
@@ -61,11 +62,10 @@ class LossOfSigmoids:
     def _dual_point(self, logits, step, targets, at):
         block, share = targets.block(at), cross_entropy_share(self.loss)
         _, gradient = self.losses_gradient(logits, block)
-        (log_p, p), (log_rest, rest) = sigmoid(logits), sigmoid(-logits)
-        q, log_q = np.stack([p, rest]), np.stack([log_p, log_rest])
+        log_q, q = sides_of_sigmoid(logits)
         # The targets of a cross-entropy of this share that has the same gradient.
         of_share = share * block.sum(axis=0) * q - np.stack([gradient, -gradient])
-        return of_share, log_q, *dual_point(log_q, q, np.stack([step, np.zeros_like(step)]))
+        return of_share, log_q, *dual_point(log_q, q, _sides_of_step(step))
 
     def dual_curvature(self, logits, targets, at):
         """SigmoidCurvature of the share that is cross-entropy."""
@@ -125,12 +125,16 @@ class CrossEntropyOfSigmoids:
 
     def departures(self, logits, step, targets, at):
         """By how much the losses (m,) of each row depart from their quadratic along a step (k, m) of the logits."""
-        (log_p, p), (log_rest, rest) = sigmoid(logits), sigmoid(-logits)
-        steps = np.stack([step, np.zeros_like(step)])
-        of_sigmoids = departures(np.stack([log_p, log_rest]), np.stack([p, rest]), steps)
+        of_sigmoids = departures(*sides_of_sigmoid(logits), _sides_of_step(step))
         return (targets.block(at).sum(axis=0) * of_sigmoids).sum(axis=0)
 
     def _dual_point(self, kernel, logits, step, targets, at):
-        (log_p, p), (log_rest, rest) = sigmoid(logits), sigmoid(-logits)
-        log_q = np.stack([log_p, log_rest])
-        return targets.block(at), log_q, *kernel(log_q, np.stack([p, rest]), np.stack([step, np.zeros_like(step)]))
+        log_q, q = sides_of_sigmoid(logits)
+        return targets.block(at), log_q, *kernel(log_q, q, _sides_of_step(step))
+
+
+def _sides_of_step(step):
+    """A step (k, m) of logits as one of both outcomes (2, k, m), of which the second has a logit of 0."""
+    sides = np.zeros((2, *step.shape))
+    sides[0] = step
+    return sides

@@ -78,7 +78,7 @@ class Targets:
 
     def row_weight_like(self, logits, at):
         """The weight (m,) of some rows in the dtype of their logits; None if every row weighs 1."""
-        return None if self._is_unweighted else self.row_weight(at).astype(logits.dtype, copy=False)
+        return None if self.is_unweighted else self.row_weight(at).astype(logits.dtype, copy=False)
 
     @property
     def slices_of_weights(self):
@@ -88,6 +88,8 @@ class Targets:
     @cached_property
     def cumulated_weights(self):
         """Weight of the rows before each of these slices, and of all of them, up to a factor that all rows share."""
+        if self.is_unweighted:
+            return np.array([0.0, *(float(at.stop) for at in self.slices_of_weights)])
         return np.cumsum([0.0, *(self.row_weight(at).sum() for at in self.slices_of_weights)])
 
     @cached_property
@@ -103,11 +105,15 @@ class Targets:
         return output_of_class
 
     @cached_property
-    def _is_unweighted(self):
-        """Whether every row and every class weighs 1."""
+    def is_unweighted(self):
+        """Whether every row has a label, and it and every class weigh 1."""
+        if not isinstance(self.labels, HardLabels):
+            return False
         return self.sample_weight.min() == self.sample_weight.max() == 1 and bool((self.class_weight == 1).all())
 
 
 def weight_of_labels(targets, at):
     """Weight s_i w . y_i (m,) of some rows whose outcomes exclude each other."""
+    if targets.is_unweighted:
+        return np.ones(len(targets.labels.codes[at] if isinstance(at, slice) else at))
     return targets.labels.row_weight(at, targets.sample_weight, targets.class_weight)

@@ -14,7 +14,9 @@ def engine_of(X) -> Engine:
     try:
         from skce._rows.dask.engine import DaskEngine
     except ImportError as error:
-        raise ImportError(f"X is on Dask, for which skce has an extra: pip install 'skce[dask]' ({error}).") from error
+        raise ImportError(
+            f'X is on Dask, for which skce has an extra: pip install ".[dask]" in a clone of it ({error}).'
+        ) from error
     return DaskEngine()
 
 

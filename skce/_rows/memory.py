@@ -14,6 +14,8 @@ from skce._rows.blocks import RowBlocks, rows_of
 from skce._rows.lazy import in_memory
 from skce._slices import row_slices
 
+FLOATS = (np.float64, np.float32)
+
 # Rows whose logits are computed at once where X has to change its dtype: their copy stays in the cache.
 ROWS_PER_PRODUCT = 2**12
 
@@ -64,8 +66,18 @@ def checked_features(estimator, X, *, reset, y="no_validation"):
             f"X is a {type(X).__module__}.{type(X).__name__}, and {type(estimator).__name__} does not support array "
             "API dispatch yet; convert it with numpy.asarray, or turn array_api_dispatch off."
         )
+    if _is_finite_matrix(X):  # of which scikit-learn asks the same, and many more questions that take longer
+        return validate_data(estimator, X, y, reset=reset, skip_check_array=True)
     check_not_masked("X", X)
     return validate_data(estimator, X, y, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32])
+
+
+def _is_finite_matrix(X):
+    """Whether X is an array (n, d), neither of them 0, of float64 or float32, whose sum is finite."""
+    if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in FLOATS or not X.size:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(X.sum()))
 
 
 def logits_of(X, coef, intercept):

@@ -29,7 +29,7 @@ SWEEPS = 2
 SHARE_OF_EXCESS, MOST_SHIFTS = 1e-3, 20
 
 # Arrays like the logits that a block of the dual sums holds at once.
-NUMBERS_PER_LOGIT = 16
+NUMBERS_PER_LOGIT = 8
 
 # At most this many Newton steps in the intercepts bring their gradient to where strong convexity needs it.
 INTERCEPT_EVALUATIONS = 10
@@ -139,9 +139,10 @@ def _curvature_of_intercepts(mass, q):
     """Sums over the rows of m (diag q - q q^T) for mass (k, m) and q (o, k, m): (o, o, k), or of many the diagonal."""
     if len(q) > MOST_DENSE_CLASSES:
         return (mass * q * (1 - q)).sum(axis=-1)
-    near = np.einsum("okm,pkm->opk", -mass * q, q)
+    weighted = mass * q
+    near = -np.matmul(weighted.transpose(1, 0, 2), q.transpose(1, 2, 0)).transpose(1, 2, 0)
     outcomes = np.arange(len(q))
-    near[outcomes, outcomes] += (mass * q).sum(axis=-1)
+    near[outcomes, outcomes] += weighted.sum(axis=-1)
     return near
 
 

@@ -21,6 +21,11 @@ from skce._solver.objective import LinearObjective
 MOST_ITERATIONS, SHARE_OF_PASSES = 30, 0.5
 ITERATIONS_TO_JUDGE = 20
 
+# The share of the target that a residual may loosen the dual bound by; and, after ITERATIONS_TO_JUDGE, the share of it
+# that the gap and this may come to together. Where columns are many and sparse most iterations go into the last digit
+# of the residual: word counts of four groups, tol = 1e-6, were certified after 302 passes for 1090.
+SHARE_OF_RESIDUAL, SHARE_OF_TARGET = 0.2, 0.8
+
 # Numbers that the moves take, of which only the last are kept where they are long (32 MB).
 NUMBERS_OF_MOVES = 2**22
 
@@ -35,14 +40,14 @@ DIFFERENCE = 1e-6
 
 
 def least_residual_step(descent, curvature, target):
-    """A step (p,) whose residual loosens the dual bound by ``target`` at most; None if that would take too long."""
+    """A step (p,) whose dual bound should be no more than ``target``; None if that would take too long."""
     if not target > 0:
         return None
     problem = descent.objective.problem
     hessian = _curvature_product(problem, descent.best.params, problem.row_loss.dual_curvature)
     weights = _weights_of_residual(problem, curvature)
     residual = -weights * descent.best.gradient
-    step, looseness = np.zeros_like(residual), [residual @ residual / 2]
+    start, step, looseness = residual, np.zeros_like(residual), [residual @ residual / 2]
     kept = deque(maxlen=max(NUMBERS_OF_MOVES // (2 * len(residual)), 1))
     for move, curved, length, _ in _moves(descent, curvature, hessian):
         curved = weights * curved
@@ -57,9 +62,13 @@ def least_residual_step(descent, curvature, target):
         share = curved @ residual
         step, residual = step + share * move, residual - share * curved
         looseness.append(residual @ residual / 2)
-        if looseness[-1] <= target:
+        if looseness[-1] <= SHARE_OF_RESIDUAL * target:
             return step
-        if _is_too_slow(looseness, target, descent.n_passes):
+        if len(looseness) > ITERATIONS_TO_JUDGE:
+            gap = step @ ((start - residual) / weights) / 2
+            if gap + looseness[-1] <= SHARE_OF_TARGET * target:
+                return step
+        if _is_too_slow(looseness, SHARE_OF_RESIDUAL * target, descent.n_passes):
             return None
     return None
 

@@ -58,9 +58,14 @@ class Descent:
         return cls(objective, best, [best.value], [n_passes], len(points), n_passes, is_separated)
 
     def __str__(self):
+        return f"stage {self.n_stages}, {self.figures}"
+
+    @property
+    def figures(self):
+        """How far it has come, in words."""
         bound = "" if self.gap_bound is None else f", certified {self.gap_bound / max(abs(self.best.value), TINY):.1e}"
         return (
-            f"stage {self.n_stages}, {len(self.loss_curve) - 1} iterations, {self.n_passes:.1f} passes, "
+            f"{len(self.loss_curve) - 1} iterations, {self.n_passes:.1f} passes, "
             f"loss {self.best.value:.10g}, estimated relative suboptimality {self.suboptimality:.1e}{bound}"
         )
 

@@ -41,6 +41,10 @@ class GivenTargets:
         """Weight (m,) of the rows, or (k, m) where outputs are separate problems."""
         return self.given.sum(axis=0)
 
+    def row_weight_like(self, logits, at):
+        """That weight (m,) in the dtype of the logits."""
+        return self.row_weight(at).astype(logits.dtype, copy=False)
+
 
 @dataclass(frozen=True)
 class FarRows:

@@ -134,6 +134,7 @@ class Stage:
         estimate = self._estimate(decrements)
         self.estimates.append(estimate)
         descent.suboptimality = estimate
+        self.watch.during_stage(descent)
         if self.watch.after_iteration(self._iterate()):
             self.reason = "stopped"
         target = self.tol / self._underestimate(point, decrements)

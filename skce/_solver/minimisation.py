@@ -1,5 +1,6 @@
 """The minimisation of a problem, in stages, each with a fresh curvature. How it ended is data.
 
+Of many more rows than parameters Newton's method by Hessians of a sample comes first, where it leads to a certificate.
 While curvatures are cheap stand-ins, a stage is L-BFGS over displacements from the best point known. Where the Hessian
 itself is affordable, and the loss is cross-entropy, Newton's method takes over: it ends with a certificate. Where it is
 not, what a stage believes is looked into before it is said. Products are in float32 until rounding hides their gains.
@@ -8,7 +9,7 @@ not, what a stage believes is looked into before it is said. Products are in flo
 import numpy as np
 
 from skce._rows.blocks import RowsLostError
-from skce._solver.certificate import ROUNDING_OF_GAIN, certified_gap
+from skce._solver.certificate import ROUNDING_OF_GAIN, certified_gap, has_dual_bound
 from skce._solver.curvature.exact import ROWS_OF_EXACT
 from skce._solver.curvature.ladder import (
     first_rung,
@@ -21,6 +22,7 @@ from skce._solver.descent import ROUNDING_OF_ESTIMATE, TINY, Descent
 from skce._solver.lbfgs import Stage
 from skce._solver.newton import NewtonStage
 from skce._solver.objective import LinearObjective
+from skce._solver.sampled_newton import SampledNewtonStage, rows_of_sample
 from skce._solver.separation import separation_of
 from skce._solver.solution import Solution
 from skce._solver.standardisation import Standardisation
@@ -55,7 +57,10 @@ def minimised(problem, starts, *, tol, max_iter, watch):
     """
     if problem.rows.dtype == np.float32 and np.prod(problem.rows.shape) * problem.shape[1] < WORK_FOR_FLOAT32:
         problem = problem.in_float64()
-    objective = LinearObjective(problem)
+    merged = problem.merged() if max_iter else problem  # after no iteration the start is the solution, as it is
+    if merged is not problem:
+        starts = [merged.flat(*problem.coef_intercept(start)) for start in starts]
+    objective = LinearObjective(merged)
     descent = Descent.from_best_of(starts, objective)
     reason = None if np.isfinite(descent.best.gradient).all() else "stalled"
     if not max_iter:
@@ -87,7 +92,10 @@ class Stages:
         self.rungs = rungs_for(descent.objective)
         self.has_hessian = self.rungs[-1].is_exact and problem.row_loss.has_exact_curvature
         self.has_newton = self.has_hessian and has_cheap_hessian(self.rungs) and problem.rows.shape[0] <= ROWS_OF_EXACT
-        self.is_newton = self.has_newton and has_hessian_for_all_steps(self.rungs) and not self.is_coarse
+        self.is_newton = (
+            self.has_newton and has_hessian_for_all_steps(self.rungs, descent.objective) and not self.is_coarse
+        )
+        self.first_stage = self._of_sample()
         is_cold = descent.objective.is_without_coef(descent.best.params)
         self.rung = len(self.rungs) - 1 if self.is_newton else first_rung(self.rungs, is_cold=is_cold)
         self.n_doubts = 0
@@ -102,14 +110,17 @@ class Stages:
 
     def next(self):
         """Run a stage: why the minimisation is over, or None."""
+        if self.first_stage is not None:
+            self.stage, self.first_stage = self.first_stage, None
+            reason = self._ended(self.stage.run(self.max_iter + 1 - len(self.descent.loss_curve)))
+            if self.has_newton and self.stage.is_near:
+                self.rung, self.is_newton = len(self.rungs) - 1, True
+            return reason
         descent, rung, curvature = self.descent, self.rungs[self.rung], self._curvature_at_best()
         self.stage = (
             NewtonStage(descent, curvature, self.tol, self.watch) if self.is_newton else self._of_lbfgs(rung, curvature)
         )
-        reason = self.stage.run(self.max_iter + 1 - len(descent.loss_curve))
-        self.last = descent.best
-        descent.n_stages += 1
-        self.watch.after_stage(descent)
+        reason = self._ended(self.stage.run(self.max_iter + 1 - len(descent.loss_curve)))
         descent.look_for_separated_problems()
         if descent.is_separated.all() or (reason == "converged" and descent.is_separated.any()):
             return "separable"
@@ -125,6 +136,24 @@ class Stages:
             reason = self._climbed(curvature)
         if reason is None and len(descent.loss_curve) > self.max_iter:
             return "max_iter"
+        return reason
+
+    def _of_sample(self):
+        """The stage whose Hessians are of a sample; None where that does not pay, or there can be no certificate."""
+        objective = self.descent.objective
+        if self.is_coarse or not self.has_hessian or objective.n_problems > 1 or not has_dual_bound(objective.problem):
+            return None
+        n_draws = rows_of_sample(objective, self.rungs[-1].cost)
+        if n_draws is None:
+            return None
+        stage = SampledNewtonStage(self.descent, self.standardisation, n_draws, self.tol, self.watch)
+        return stage if self.has_newton or stage.is_promising else None
+
+    def _ended(self, reason):
+        """The reason why a stage has ended, which is noted."""
+        self.last = self.descent.best
+        self.descent.n_stages += 1
+        self.watch.after_stage(self.descent)
         return reason
 
     def _curvature_at_best(self):
@@ -181,8 +210,11 @@ def _solution(descent, reason, tol, interruption, separation):
         suboptimality = gap_bound / abs(descent.best.value)
         if suboptimality <= tol and reason in ("precision", "stalled", "max_iter"):
             reason = "converged"
+    problem, params = descent.objective.problem, descent.best.params
+    if problem.merging is not None:
+        params = problem.whole.flat(*problem.coef_intercept(params))
     return Solution(
-        descent.best.params,
+        params,
         descent.best.value,
         suboptimality,
         gap_bound,

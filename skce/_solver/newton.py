@@ -92,6 +92,7 @@ class NewtonStage:
             reason = self._step()
             if descent.best is not start:
                 descent.record(descent.best.value)
+                self.watch.during_stage(descent)
                 if self.watch.after_iteration(self._iterate()):
                     return "stopped"
             if reason:

@@ -56,7 +56,7 @@ class LinearObjective:
     def _loss_gradient_at(self, params):
         """The function of a Block that returns its losses, and their gradient by coef and by intercept."""
         coef, intercept = self.problem.split(params)
-        coef_of_blocks = coef.astype(self.rows.dtype, copy=False)
+        coef_of_blocks = coef.astype(self.rows.dtype, copy=False) if coef.any() else None
         values_gradient = self.values_gradient
 
         def loss_gradient(block):

@@ -42,6 +42,9 @@ class Unwatched:
         """Nothing stops it."""
         return False
 
+    def during_stage(self, descent):
+        """Nothing is told."""
+
     def after_stage(self, descent):
         """Nothing is told."""
 

@@ -6,7 +6,8 @@ With targets T, logits Z = X coef + intercept and S the total weight of the targ
 
 Here coef is (d, k), a row for each feature and a column for each of the k outputs that are optimised, so that the
 parameters are one matrix (d + 1, k) whose last row is the intercept; (d, k) without one. Flat, it is what the solver
-works on. Where rows are multiplied minus a shift, so are these: their intercept is that of X - shift.
+works on. Where rows are multiplied minus a shift, so are these: their intercept is that of X - shift. Where columns are
+merged, their coefficients are those of the merged ones.
 """
 
 from dataclasses import dataclass, replace
@@ -43,6 +44,7 @@ class Problem:
     penalty: Penalty
     fit_intercept: bool
     moments: Moments
+    merging: "Merging | None" = None
 
     @classmethod
     def of(cls, rows: Rows, row_loss: RowLoss, penalty: Penalty, fit_intercept: bool) -> "Problem":
@@ -60,6 +62,20 @@ class Problem:
     def in_float64(self) -> "Problem":
         """The same problem, with products in float64."""
         return replace(self, rows=self.rows.multiplied_in(np.float64, self.rows.shift))
+
+    def merged(self) -> "Problem":
+        """The same problem with columns merged that a single row has, if it is one of fewer parameters for that."""
+        is_same = self.merging is None and self.penalty.is_rotation_invariant and self.is_every_coef_penalised
+        merged = self.rows.merged() if is_same else None
+        if merged is None:
+            return self
+        rows, matrix = merged
+        return replace(self, rows=rows, moments=self.moments.merged(matrix), merging=Merging(self, matrix))
+
+    @property
+    def whole(self) -> "Problem":
+        """The problem with all columns of X."""
+        return self if self.merging is None else self.merging.whole
 
     @property
     def total(self) -> float:
@@ -95,6 +111,8 @@ class Problem:
         """Parameters as one vector, for coef (k, d) and intercept (k,) of X as it was given."""
         if self.rows.shift is not None:
             intercept = intercept + coef @ self.rows.shift
+        if self.merging is not None:
+            coef = coef @ self.merging.matrix
         return np.vstack([coef.T, intercept]).ravel() if self.fit_intercept else coef.T.ravel()
 
     def coef_intercept(self, params: Array) -> tuple[Array, Array]:
@@ -102,6 +120,8 @@ class Problem:
         coef, intercept = self.split(params)
         if self.rows.shift is not None:
             intercept = intercept - self.rows.shift @ coef
+        if self.merging is not None:
+            coef = self.merging.matrix @ coef
         return np.ascontiguousarray(coef.T), intercept
 
     def split(self, params: Array) -> tuple[Array, Array]:
@@ -114,6 +134,14 @@ class Problem:
         if not self.is_centred or not len(coef):
             return coef, intercept
         return coef - coef.mean(axis=0), intercept - intercept.mean()
+
+
+@dataclass(frozen=True)
+class Merging:
+    """The ``matrix`` M (d, d') that merged the columns X of the ``whole`` problem, with X = X M M^T."""
+
+    whole: Problem
+    matrix: Any
 
 
 @dataclass(frozen=True)
@@ -135,7 +163,7 @@ class Iterate:
         The terms of a logit are known to eps of themselves. Those of a column are its root mean square times its
         coefficient: far from zero, they dwarf the logit that is left of them and the intercept.
         """
-        rows, moments = self.problem.rows, self.problem.moments
+        rows, moments = self.problem.whole.rows, self.problem.whole.moments
         if rows.dtype_of_X != np.float32:
             return rows.dtype_of_X
         coef, intercept = self.coef_intercept

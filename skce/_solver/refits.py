@@ -6,7 +6,8 @@ Of others one after another, by Newton's steps of conjugate gradients in the coo
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +23,16 @@ from skce._solver.objective import LinearObjective
 from skce._solver.problem import Problem
 from skce._types import Array
 
-# S times the gap, half the squared distance in standard errors, from which one more step ends a refit; and its most.
-ENOUGH = 1e-4
+# What the logits of a row may be off by in a fit without it, by the decrement, where one more step ends that; and most
+# steps. S times the gap is half the squared distance in standard errors, which the spread of the row multiplies.
+# Together, the last step may be by a Hessian from before; one by one it is by a fresh one, and what is left after it is
+# quadratic in what it promised.
+MOST_OFF, MOST_OFF_AFRESH = 0.03, 0.2
 MOST_STEPS = 30
+
+# Share of what the last step promised, above which the next one is by a Hessian of where it starts. With 0.3 refits
+# take 0.93 to 0.98 of the time, and end farther off.
+FALL = 0.1
 
 # Gain of F over what a step promises, of one that is taken; how much shorter the next one is, and how often at most.
 LEAST_GAIN, SHORTER, MOST_SHORTER = 1e-4, 0.25, 20
@@ -33,33 +41,77 @@ LEAST_GAIN, SHORTER, MOST_SHORTER = 1e-4, 0.25, 20
 NUMBERS_OF_COLUMNS = 2**20
 NUMBERS_AT_ONCE = 2**21
 
+# Logits of a problem from which fits are evaluated one after another, by the kernel of the fit itself, which takes half
+# of the time of the one for many; and products of columns up to which they are kept for all Hessians.
+LOGITS_OF_ONE = 2**11
+NUMBERS_OF_PRODUCTS = 2**22
+
 # Added to the diagonal of a Hessian, relative to it.
 LEAST_RIDGE = 1e-14
 
 
-def refitted(problem: Problem, curvature: ExactCurvature, params: Array, rows: Array, reduced: Array) -> Array:
-    """Logits (k, r) of some ``rows`` (r,) in fits without each, from displacements (r, p, k) of the flat ``params``.
+@dataclass(frozen=True, eq=False)
+class Refits:
+    """Fits without each of r rows: ``logits`` (k, r) of these, and ``displacements`` (r, p) of the flat parameters."""
+
+    logits: Array
+    displacements: Array
+
+
+def refitted(
+    problem: Problem, curvature: ExactCurvature, params: Array, rows: Array, reduced: Array, spreads: Array
+) -> Refits:
+    """The Refits without each of some ``rows`` (r,), from displacements (r, p, k) of the flat ``params``.
 
     These are reduced parameters, as those of the ``curvature`` at ``params``, where the problem has its minimum.
+    ``spreads`` (r,) are the traces of V of the rows.
     """
     n_columns = problem.shape[0]
     has_little = n_columns * problem.rows.shape[0] <= NUMBERS_OF_COLUMNS
-    if has_little and has_cheap_hessian(rungs_for(LinearObjective(problem))):
+    are_together = has_little and has_cheap_hessian(rungs_for(LinearObjective(problem)))
+    most_off = MOST_OFF if are_together else MOST_OFF_AFRESH
+    most_promised = most_off**2 / 2 / np.maximum(spreads, np.finfo(float).tiny) / problem.total
+    if are_together:
         together = _Together.of(problem, curvature, params)
         of_one = max(problem.rows.shape[0] * len(curvature.classes.pairs[0]), curvature.hessians.size)
         at_once = max(NUMBERS_AT_ONCE // of_one, 1)
-        return np.concatenate([together.logits(rows[at], reduced[at]) for at in row_slices(len(rows), at_once)], axis=1)
-    of_rows, every_row = [], cast("Any", problem.rows)
-    for row, displacement in zip(rows.tolist(), reduced, strict=True):
-        near = params + curvature.displacement(_flat(curvature, displacement))
-        coef, intercept = problem.split(_minimum(_without(problem, row), curvature, [near, params]))
-        of_rows.append(every_row.block(np.array([row])).logits(coef, intercept))
-    return np.concatenate(of_rows, axis=1)
+        slices = row_slices(len(rows), at_once)
+        parts = [together.refits(rows[at], reduced[at], most_promised[at]) for at in slices]
+    else:
+        of_rows = zip(rows.tolist(), displacements_of(curvature, reduced), most_promised.tolist(), strict=True)
+        parts = [_refit(problem, curvature, params, *of_row) for of_row in of_rows]
+    return Refits(
+        np.concatenate([part.logits for part in parts], axis=1), np.concatenate([part.displacements for part in parts])
+    )
 
 
-def _flat(curvature, displacement):
-    """Reduced parameters (f, p) of the factors, for (p, k) by column and direction."""
-    return displacement.T if curvature.classes.are_separate else displacement.reshape(1, -1)
+@lru_cache(maxsize=4)
+def _upper_triangle(size):
+    """Row and column of each entry of a matrix from its diagonal on."""
+    return np.triu_indices(size)
+
+
+def displacements_of(curvature: ExactCurvature, reduced: Array) -> Array:
+    """Displacements (r, p) of the parameters, flat, for reduced ones (r, p, k) by column and direction."""
+    by_column = curvature.classes.expanded(reduced)
+    return curvature.standardisation.to_params(by_column.copy()).reshape(len(reduced), -1)
+
+
+def reduced_of(problem: Problem, curvature: ExactCurvature, displacements: Array) -> Array:
+    """The inverse of ``displacements_of``."""
+    standardisation, by_column = curvature.standardisation, displacements.reshape(-1, *problem.shape).copy()
+    n_features = len(standardisation.mean)
+    if problem.fit_intercept:
+        by_column[:, -1] += np.einsum("d,rdk->rk", standardisation.mean, by_column[:, :n_features])
+    by_column[:, :n_features] *= standardisation.scale[:, None]
+    return curvature.classes.reduced(by_column)
+
+
+def _refit(problem, curvature, params, row, displacement, most_promised):
+    """The Refits without one row, from a displacement (p,)."""
+    best = _minimum(_without(problem, row), curvature, [params + displacement, params], most_promised)
+    logits = problem.rows.block(np.array([row])).logits(*problem.split(best))
+    return Refits(logits, (best - params)[None])
 
 
 def _without(problem, row):
@@ -70,14 +122,17 @@ def _without(problem, row):
     return replace(problem, rows=replace(problem.rows, targets=replace(targets, sample_weight=weight)))
 
 
-def _minimum(problem, curvature, starts):
-    """Parameters of the minimum, from the better of ``starts``, by Newton's steps of conjugate gradients."""
+def _minimum(problem, curvature, starts, most_promised):
+    """Parameters of the minimum, from the better of ``starts``, by Newton's steps of conjugate gradients.
+
+    They end with the first that promises no more than ``most_promised``.
+    """
     objective = LinearObjective(problem)
     best = min((Point(start, *objective(start)) for start in starts), key=_value)
     for _ in range(MOST_STEPS):
         alone = Descent(objective, best, [best.value], [0.0], 0, 0.0, np.zeros(objective.n_problems, dtype=bool))
-        step, promised = newton_step(alone, curvature, ENOUGH / problem.total)
-        if promised * problem.total <= ENOUGH:
+        step, promised = newton_step(alone, curvature, most_promised)
+        if promised <= most_promised:
             return best.params + step
         start, length = best, 1.0
         for _ in range(MOST_SHORTER):
@@ -101,6 +156,7 @@ class _Together:
     """Fits without each of some rows, at once, for ``columns`` (p, n), ``logits_of_all`` and targets T of all rows.
 
     ``slope`` (p, k) is the gradient of the penalty by the reduced parameters, and ``ridge`` (p, p) its curvature.
+    ``products`` (p (p + 1) / 2, n) are those of two columns, where weights of rows are more than columns are.
     """
 
     problem: Problem
@@ -110,6 +166,7 @@ class _Together:
     targets: Array
     slope: Array
     ridge: Array
+    products: Array | None
 
     @classmethod
     def of(cls, problem, curvature, params):
@@ -122,38 +179,49 @@ class _Together:
         slope = curvature.classes.reduced(standardisation.pull_back(of_penalty))
         ridge = standardisation.by_columns(np.diag(ridge_of(problem, standardisation)))
         columns, targets = standardisation.columns_of(every_row.X), every_row.targets.block(every_row.at)
-        return cls(problem, curvature, columns, every_row.logits(coef, intercept), targets, slope, ridge)
+        first, second = _upper_triangle(len(columns))
+        are_few = (
+            len(columns) <= 4 * len(curvature.classes.pairs[0]) and columns[0].size * len(first) <= NUMBERS_OF_PRODUCTS
+        )
+        products = columns[first] * columns[second] if are_few else None
+        return cls(problem, curvature, columns, every_row.logits(coef, intercept), targets, slope, ridge, products)
 
-    def logits(self, rows, reduced):
-        """Logits (K, r) of the rows in fits without each, from displacements (r, p, k)."""
-        targets = np.repeat(self.targets[..., None, :], len(rows), axis=-2)
-        targets[..., np.arange(len(rows)), rows] = 0
-        state = _State(*self._better_start(rows, reduced, targets))
+    def refits(self, rows, reduced, most_promised):
+        """The Refits without each of the rows, from displacements (r, p, k).
+
+        They end with the first step that promises no more than ``most_promised`` (r,).
+        """
+        state = _State(*self._better_start(rows, reduced), most_promised)
         left, hessians = np.arange(len(rows)), self._hessians_without(rows)
+        last = np.full(len(rows), np.inf)
         for _ in range(MOST_STEPS):
-            # A Hessian from before will do for the last step.
-            left, _, _ = self._without_ended(state, left, hessians[left])
-            if not len(left):
-                break
-            hessians[left] = self._hessians(state.point[left], targets[..., left, :])
             left, steps, promised = self._without_ended(state, left, hessians[left])
+            is_slow = promised > FALL * last[left]
+            if is_slow.any():
+                slow = left[is_slow]
+                hessians[slow] = self._hessians(state.point[slow], rows[slow])
+                anew = self._without_ended(state, slow, hessians[slow])
+                of_others = left[~is_slow], steps[~is_slow], promised[~is_slow]
+                left, steps, promised = (np.concatenate(parts) for parts in zip(of_others, anew, strict=True))
             if not len(left):
                 break
-            self._lower(state, left, steps, promised, targets[..., left, :])
+            last[left] = promised
+            self._lower(state, left, steps, promised, rows)
         own = np.einsum("rpk,pr->rk", state.point, self.columns[:, rows])
-        return self.logits_of_all[:, rows] + self.curvature.classes.expanded(own).T
+        logits = self.logits_of_all[:, rows] + self.curvature.classes.expanded(own).T
+        return Refits(logits, displacements_of(self.curvature, state.point))
 
-    def _better_start(self, rows, reduced, targets):
+    def _better_start(self, rows, reduced):
         """Of displacements (r, p, k) and none the better, with value and gradient there."""
         losses, _ = self.problem.row_loss.losses_gradient(self.logits_of_all.copy(), self.targets)
         of_rows = losses.reshape(-1, self.targets.shape[-1]).sum(axis=0)
         values_of_none = (of_rows.sum() - of_rows[rows]) / self.problem.total
         point = reduced.copy()
-        values, gradients = self._values_gradients(point, targets)
+        values, gradients = self._values_gradients(point, rows)
         is_worse = ~(values < values_of_none)
         if is_worse.any():
             point[is_worse] = 0
-            values[is_worse], gradients[is_worse] = self._values_gradients(point[is_worse], targets[..., is_worse, :])
+            values[is_worse], gradients[is_worse] = self._values_gradients(point[is_worse], rows[is_worse])
         return point, values, gradients
 
     def _without_ended(self, state, left, hessians):
@@ -163,7 +231,7 @@ class _Together:
         """
         steps = self._steps(hessians, state.gradients[left])
         promised = -(state.gradients[left] * steps).sum(axis=(1, 2)) / 2
-        has_ended = promised * self.problem.total <= ENOUGH
+        has_ended = promised <= state.most_promised[left]
         state.point[left[has_ended]] += steps[has_ended]
         return left[~has_ended], steps[~has_ended], promised[~has_ended]
 
@@ -172,16 +240,38 @@ class _Together:
         moved = np.swapaxes(self.curvature.classes.expanded(reduced), 1, 2) @ self.columns
         return np.swapaxes(self.logits_of_all + moved, 0, 1).reshape(len(self.logits_of_all), -1)
 
-    def _values_gradients(self, reduced, targets):
-        """Value (r,) and gradient (r, p, k) of each fit, at displacements (r, p, k)."""
-        n_fits, total = len(reduced), self.problem.total
-        logits, block = self._logits_at(reduced), targets.reshape(*targets.shape[:-2], -1)
-        losses, by_logits = self.problem.row_loss.losses_gradient(logits, block)
-        values = losses.reshape(-1, n_fits, len(self.logits_of_all[0])).sum(axis=(0, 2)) / total
-        by_output = np.swapaxes(by_logits.reshape(len(self.logits_of_all), n_fits, -1), 0, 1) @ self.columns.T
-        gradients = self.curvature.classes.reduced(np.swapaxes(by_output, 1, 2)) / total
+    def _targets_without(self, rows):
+        """Targets T (k, r n) of all rows in fits without each of some rows (r,)."""
+        targets = np.repeat(self.targets[..., None, :], len(rows), axis=-2)
+        targets[..., np.arange(len(rows)), rows] = 0
+        return targets.reshape(*targets.shape[:-2], -1)
+
+    def _losses_gradients(self, reduced, rows):
+        """Losses (r,) of all rows in each fit, and their gradients (r, K, p) by the outputs of each column."""
+        n_outputs, n_rows = self.logits_of_all.shape
+        if n_outputs * n_rows >= LOGITS_OF_ONE:
+            of_fits = [self._loss_gradient(*of_fit) for of_fit in zip(reduced, rows, strict=True)]
+            losses, gradients = zip(*of_fits, strict=True)
+            return np.array(losses), np.stack(gradients)
+        losses, gradient = self.problem.row_loss.losses_gradient(self._logits_at(reduced), self._targets_without(rows))
+        by_output = np.swapaxes(gradient.reshape(n_outputs, len(rows), n_rows), 0, 1) @ self.columns.T
+        return losses.reshape(-1, len(rows), n_rows).sum(axis=(0, 2)), by_output
+
+    def _loss_gradient(self, reduced, row):
+        """Those of one fit: loss () and gradient (K, p)."""
+        row_loss, targets, own = self.problem.row_loss, self.problem.rows.targets, np.array([row])
+        logits = self._logits_at(reduced[None])
+        of_own, _ = row_loss.values_gradient(logits[:, own], targets, own)
+        values, gradient = row_loss.values_gradient(logits, targets, slice(0, logits.shape[1]))
+        gradient[:, row] = 0
+        return np.sum(values) - np.sum(of_own), gradient @ self.columns.T
+
+    def _values_gradients(self, reduced, rows):
+        """Value (r,) and gradient (r, p, k) of each fit without a row, at displacements (r, p, k)."""
+        losses, by_output = self._losses_gradients(reduced, rows)
+        gradients = self.curvature.classes.reduced(np.swapaxes(by_output, 1, 2)) / self.problem.total
         curved = self.ridge @ reduced
-        values = values + ((self.slope + curved / 2) * reduced).sum(axis=(1, 2))
+        values = losses / self.problem.total + ((self.slope + curved / 2) * reduced).sum(axis=(1, 2))
         return np.nan_to_num(values, nan=np.inf), gradients + self.slope + curved
 
     def _hessians_without(self, rows):
@@ -194,19 +284,41 @@ class _Together:
         of_each = np.stack([self.curvature.assembled(moments_of_row) for moments_of_row in moments])
         return (1 + LEAST_RIDGE) * self.curvature.hessians - of_each
 
-    def _hessians(self, reduced, targets):
-        """Hessians (r, f, p, p) of each fit, at displacements (r, p, k)."""
-        n_fits, curvature, classes = len(reduced), self.curvature, self.curvature.classes
-        block: Any = GivenTargets(targets.reshape(*targets.shape[:-2], -1))
-        of_rows = self.problem.row_loss.curvature(self._logits_at(reduced), block, slice(None))
-        weights = of_rows.entries(*classes.pairs)
-        moments = weighted_moments(weights.reshape(len(weights) * n_fits, -1), self.columns) / self.problem.total
-        by_fit = np.swapaxes(moments.reshape(len(weights), n_fits, *moments.shape[1:]), 0, 1)
-        hessians = np.stack([curvature.assembled(moments_of_fit) for moments_of_fit in by_fit])
+    def _hessians(self, reduced, rows):
+        """Hessians (r, f, p, p) of each fit without a row, at displacements (r, p, k)."""
+        curvature, classes = self.curvature, self.curvature.classes
+        hessians = np.stack([curvature.assembled(moments) for moments in self._moments(reduced, rows)])
         hessians += self.ridge if classes.are_separate else np.kron(self.ridge, np.eye(classes.size))
         diagonals = np.einsum("rfpp->rfp", hessians)
         diagonals *= 1 + LEAST_RIDGE
         return hessians
+
+    def _moments(self, reduced, rows):
+        """Second moments (r, w, p, p) of the columns by the weights of each fit, divided by S."""
+        n_outputs, n_rows = self.logits_of_all.shape
+        pairs, total, every_row = self.curvature.classes.pairs, self.problem.total, slice(0, n_rows)
+        if n_outputs * n_rows >= LOGITS_OF_ONE:
+            moments = []
+            for of_fit, row in zip(reduced, rows, strict=True):
+                logits = self._logits_at(of_fit[None])
+                weights = self.problem.row_loss.curvature(logits, self.problem.rows.targets, every_row).entries(*pairs)
+                weights[:, row] = 0
+                moments.append(self._weighted_moments(weights) / total)
+            return np.stack(moments)
+        block: Any = GivenTargets(self._targets_without(rows))
+        weights = self.problem.row_loss.curvature(self._logits_at(reduced), block, every_row).entries(*pairs)
+        moments = self._weighted_moments(weights.reshape(-1, n_rows)) / total
+        return np.swapaxes(moments.reshape(-1, len(rows), *moments.shape[1:]), 0, 1)
+
+    def _weighted_moments(self, weights):
+        """Second moments (w, p, p) of the columns by weights (w, n)."""
+        if self.products is None:
+            return weighted_moments(weights, self.columns)
+        n_columns = len(self.columns)
+        first, second = _upper_triangle(n_columns)
+        moments = np.empty((len(weights), n_columns, n_columns))
+        moments[:, first, second] = moments[:, second, first] = weights @ self.products.T
+        return moments
 
     def _steps(self, hessians, gradients):
         """Newton's step (r, p, k) of each fit, for its Hessians (r, f, p, p) and gradient (r, p, k)."""
@@ -216,26 +328,29 @@ class _Together:
         right = gradients.reshape(len(gradients), 1, -1, 1)
         return -np.linalg.solve(hessians, right).reshape(gradients.shape)
 
-    def _lower(self, state, left, steps, promised, targets):
+    def _lower(self, state, left, steps, promised, rows):
         """Move the fits that are left along their steps, or shares of them where that is not lower."""
         length = np.ones(len(left))
         for _ in range(MOST_SHORTER):
             moved = state.point[left] + length[:, None, None] * steps
-            values, gradients = self._values_gradients(moved, targets)
+            values, gradients = self._values_gradients(moved, rows[left])
             is_lower = values <= state.values[left] - LEAST_GAIN * length * promised
             here = left[is_lower]
             state.point[here], state.values[here] = moved[is_lower], values[is_lower]
             state.gradients[here] = gradients[is_lower]
             left, steps, promised, length = (array[~is_lower] for array in (left, steps, promised, SHORTER * length))
-            targets = targets[..., ~is_lower, :]
             if not len(left):
                 break
 
 
 @dataclass
 class _State:
-    """Where fits are: displacements ``point`` (r, p, k), ``values`` (r,) and ``gradients`` (r, p, k) there."""
+    """Where fits are: displacements ``point`` (r, p, k), ``values`` (r,) and ``gradients`` (r, p, k) there.
+
+    Each ends with the first step that promises no more than ``most_promised`` (r,).
+    """
 
     point: Array
     values: Array
     gradients: Array
+    most_promised: Array

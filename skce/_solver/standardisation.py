@@ -8,6 +8,7 @@ where 1/4 is the most that the variance of a probability can be. Without an inte
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -35,6 +36,15 @@ class Moments:
         """Mean 0, and the mean square for the variance: what an objective without an intercept sees."""
         with np.errstate(over="ignore"):
             return Moments(np.zeros_like(self.mean), self.variance + self.mean**2)
+
+    def merged(self, matrix: Any) -> "Moments":
+        """Those of X M, for the CSR matrix M (d, d') of ``Rows.merged``: a row has one number of merged columns."""
+        mean = matrix.T @ self.mean
+        mean_square = matrix.astype(bool).T @ (self.variance + self.mean**2)
+        of_merged = np.maximum(mean_square - mean**2, 0.0)
+        is_alone = np.bincount(matrix.indices, minlength=matrix.shape[1]) == 1
+        # Of a column that is as it was, the difference would lose what the variance has.
+        return Moments(mean, np.where(is_alone, matrix.astype(bool).T @ self.variance, of_merged))
 
     def shifted(self, shift: np.ndarray) -> "Moments":
         """Those of columns minus ``shift`` (d,)."""
@@ -77,6 +87,17 @@ class Standardisation:
         standardised /= self.scale[:, None]
         columns[n_features:] = 1
         return columns
+
+    @property
+    def mean_square(self):
+        """Mean over the rows, by weight, of their squared norms."""
+        return ((self.spread / self.scale) ** 2).sum()
+
+    def squared_norms(self, block):
+        """Squared norms (m,) of the rows of a block (m, d) in the standardised columns, without that of ones."""
+        centred = np.subtract(_dense(block), self.mean, dtype=np.float64)
+        centred /= self.scale
+        return np.einsum("md,md->m", centred, centred)
 
     def to_params(self, standardised):
         """Parameters (..., d + 1, k) for coefficients of the standardised columns, in their place."""
@@ -147,7 +168,7 @@ def moments_of(rows):
         return weight.sum(), *sums_of_columns(weight, block.X, pilot)
 
     with np.errstate(over="ignore"):
-        total, first, second = rows.summed(sums, width=int(rows.numbers_per_row) // (8 if rows.is_sparse else 1))
+        total, first, second = rows.summed(sums, width=int(rows.numbers_per_row) // 8)
         offset = first / total
         mean, variance = pilot + offset, np.maximum(second / total - offset**2, 0.0)
         variance[variance <= (ROUNDING_OF_MEAN * mean) ** 2] = 0.0

@@ -13,9 +13,8 @@ from skce._solver.certificate import certified_gap, dual_bound, has_dual_bound
 from skce._solver.conjugate_gradients import least_residual_step, newton_step
 from skce._solver.far_rows import change_of_far_rows
 
-# How often a step is tried for a certificate; the share of what it may show that may be left of its equation.
+# How often a step is tried for a certificate.
 MOST_CERTIFICATES = 2
-SHARE_OF_RESIDUAL = 0.2
 
 # A step that leads lower is taken again and again, so much longer.
 LONGER = 4.0
@@ -42,7 +41,7 @@ def _is_certified(descent, curvature, tol):
             return True
     for _ in range(MOST_CERTIFICATES):
         point, target = descent.best, tol * abs(descent.best.value)
-        step = least_residual_step(descent, curvature, SHARE_OF_RESIDUAL * target)
+        step = least_residual_step(descent, curvature, target)
         if step is None:
             return False
         sweeps, bound = dual_bound(problem, point.params, step, target=target)

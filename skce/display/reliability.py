@@ -41,7 +41,10 @@ class ReliabilityDisplay:
     Parameters
     ----------
     bins : dict of str to bins
-        The bins of each panel, by its title.
+        The bins of each panel, by its title, as ``from_predictions`` and ``from_estimator`` make them: a bin holds the
+        samples whose predictions are alike. Arrays, an entry a bin that has samples: ``lower`` and ``upper`` edges,
+        ``weight`` of its samples, mean ``prediction``, mean ``outcome`` (how often it occurred), ``gap`` between these,
+        and ``size``, how many samples of equal weight would say as much.
     xlabel, ylabel : str
         Names of the axes.
     name : str, default=None
@@ -199,9 +202,11 @@ class ReliabilityDisplay:
             the second. "auto" is "classwise" for multilabel data and where ``pos_label`` is given, otherwise
             "top_label".
         n_bins : int, default=15
-            Number of bins.
+            Number of bins, at most, that predictions between 0 and 1 are sorted into: each is a point, of the mean
+            prediction in it and of how often the outcome occurred.
         strategy : {"uniform", "quantile"}, default="uniform"
-            Bins of equal width, or of equal weight.
+            "uniform" for bins of equal width, of which those in the middle may be almost empty; "quantile" for bins
+            that hold the same weight of samples.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
         labels : array-like of shape (n_classes,), default=None

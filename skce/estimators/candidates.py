@@ -12,7 +12,8 @@ from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
 from skce._rows.blocks import rows_of
 from skce._rows.memory import logits_of
 from skce._solver.curvature.ladder import is_hessian_affordable
-from skce._solver.leave_one_out import MOST_MISSED, MOST_MISSED_OF_CHOICE
+from skce._solver.leave_one_out import MOST_MISSED
+from skce._solver.left_out_path import LeftOutPath
 from skce._solver.objective import LinearObjective
 from skce._solver.path import Minimum, Unwatched
 from skce._solver.problem import Iterate, Problem
@@ -21,7 +22,7 @@ from skce._solver.solution import Solution
 from skce._solver.training import solver_for
 from skce._types import Array
 from skce.estimators.path import minima_by_C, penalty_of
-from skce.estimators.row_losses import left_out_logits, predicted_logits, row_losses, weighted_mean
+from skce.estimators.row_losses import logits_of_outputs, predicted_logits, row_losses, weighted_mean
 from skce.estimators.training_set import TrainingSet
 
 # A scorer of a fitted estimator, X, y and the places of these among all rows; None stands for the log loss.
@@ -49,15 +50,16 @@ class Fits:
 class Scored:
     """Scores ``of_folds`` (n_folds, n_Cs) and standard ``errors`` (n_Cs,) of their means, and the Fits of all rows.
 
-    ``n_unconverged`` counts the fits, those of folds too, that did not converge; ``is_left_out`` says that the scores
-    are those of leave-one-out, and one fold stands for all.
+    ``n_unconverged`` counts the fits, those of folds too, that did not converge. If the scores are those of
+    leave-one-out, where one fold stands for all, ``left_out`` returns for the place of a C the logits (K, n) of each
+    row in a fit without it, and whether it was refitted (n,).
     """
 
     of_folds: Array
     errors: Array
     fits: Any
     n_unconverged: int
-    is_left_out: bool
+    left_out: Callable[[int], tuple[Array, Array]] | None = None
 
 
 def fits_of(training_set: TrainingSet, problem: Problem, Cs: Array, start: Any = None) -> Iterator[tuple[int, Minimum]]:
@@ -90,35 +92,39 @@ def has_affordable_hessian(problem: Problem) -> bool:
 
 def scored_by_leave_one_out(training_set: TrainingSet, problem: Problem, Cs: Array) -> Scored:
     """The Scored by minus the log loss of what fits without a row predict of it."""
-    scores, errors = np.empty(len(Cs)), np.empty(len(Cs))
     targets: Any = training_set.rows.targets
 
-    def scored():
+    def losses_of(minimum, logits, rows):
+        iterate = Iterate(minimum.problem, minimum.solution.params)
+        of_outputs = logits_of_outputs(training_set, iterate, logits)
+        return row_losses(training_set.link, of_outputs, targets.labels.of_rows(rows))
+
+    path, places = LeftOutPath(losses_of, targets.sample_weight, len(Cs)), []
+
+    def passed():
         for place, minimum in fits_of(training_set, problem, Cs):
-            iterate = Iterate(minimum.problem, minimum.solution.params)
-            logits, _ = left_out_of(training_set, iterate, minimum.curvature, MOST_MISSED_OF_CHOICE)
-            losses = row_losses(training_set.link, logits, targets.labels)
-            mean, errors[place] = weighted_mean(losses, targets.sample_weight)
-            scores[place] = -mean
+            path.passes(_with_second_derivative(minimum))
+            places.append(place)
             yield place, minimum
 
-    fits = collected(scored(), len(Cs))
-    return Scored(scores[None], errors, fits, fits.n_unconverged, is_left_out=True)
+    def left_out(place):
+        of_value = path.left_out(places.index(place), MOST_MISSED)
+        iterate = Iterate(problem, fits.solutions[place].params)
+        return logits_of_outputs(training_set, iterate, of_value.logits), of_value.is_refitted
+
+    fits = collected(passed(), len(Cs))
+    scores, errors = np.empty(len(Cs)), np.empty(len(Cs))
+    means, errors[places] = path.scores()
+    scores[places] = -means
+    return Scored(scores[None], errors, fits, fits.n_unconverged, left_out)
 
 
-def left_out_of(
-    training_set: TrainingSet, iterate: Iterate, curvature: Any = None, most_missed: float = MOST_MISSED
-) -> tuple[Array, Array]:
-    """Logits (K, n) of each row in a fit without it, and whether it was refitted (n,), where a fit has ended."""
-    problem, params = iterate.problem, iterate.params
-    if not problem.shape[1]:
-        constant = predicted_logits(training_set, training_set.constant_intercepts(iterate)[:, None])
-        n_rows = problem.rows.shape[0]
-        return np.tile(constant, n_rows), np.zeros(n_rows, dtype=bool)
-    if curvature is None:
-        problem = replace(problem, row_loss=BySecondDerivative(problem.row_loss))
-        curvature = exact_curvature(problem, params)
-    return left_out_logits(training_set, problem, curvature, params, most_missed)
+def _with_second_derivative(minimum):
+    """A Minimum with the curvature of the true second derivative, if there is anything to fit."""
+    if minimum.curvature is not None or not minimum.problem.shape[1]:
+        return minimum
+    problem = replace(minimum.problem, row_loss=BySecondDerivative(minimum.problem.row_loss))
+    return replace(minimum, problem=problem, curvature=exact_curvature(problem, minimum.solution.params))
 
 
 def scored_by_folds(
@@ -137,7 +143,7 @@ def scored_by_folds(
     of_folds = np.array([scores for scores, _ in results])
     n_unconverged = sum(n_of_fold for _, n_of_fold in results) + (fits.n_unconverged if fits else 0)
     errors = of_folds.std(axis=0, ddof=1) / np.sqrt(len(folds)) if len(folds) > 1 else np.zeros(len(Cs))
-    return Scored(of_folds, errors, fits, n_unconverged, is_left_out=False)
+    return Scored(of_folds, errors, fits, n_unconverged)
 
 
 def _scores_of_fold(training_set, train, test, Cs, score, starts):

@@ -22,7 +22,6 @@ from skce.estimators.candidates import (
     fit_of,
     fits_of,
     has_affordable_hessian,
-    left_out_of,
     scored_by_folds,
     scored_by_leave_one_out,
     y_of,
@@ -180,7 +179,7 @@ class ChoosesC(CrossEntropyClassifier):
         vars(self).update({name: getattr(estimator, name) for name in names if hasattr(estimator, name)} | attributes)
         self.Cs_, self.C_ = Cs, float(Cs[chosen])
         self.scores_, self.scores_mean_, self.scores_sem_ = scored.of_folds, means, scored.errors
-        self.validation_ = "leave-one-out" if scored.is_left_out else "folds"
+        self.validation_ = "folds" if scored.left_out is None else "leave-one-out"
         if scored.fits is None:
             return None, None, ""
         is_chosen_unconverged = scored.fits.solutions[chosen].reason not in CONVERGED
@@ -216,8 +215,8 @@ class ChoosesC(CrossEntropyClassifier):
         attributes = training_set.attributes(iterate) | attributes_of_solution(solution, self.tol)
         attributes["coefs_path_"] = np.array([of_C["coef_"] for of_C in paths])
         attributes["intercepts_path_"] = np.array([of_C["intercept_"] for of_C in paths])
-        if scored.is_left_out:
-            logits, attributes["is_refitted_"] = left_out_of(training_set, scored.fits.iterates[chosen])
+        if scored.left_out is not None:
+            logits, attributes["is_refitted_"] = scored.left_out(chosen)
             attributes["loo_log_proba_"] = training_set.link.log_proba(logits).T
         return solution, attributes
 

@@ -42,7 +42,12 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     label_smoothing : float, default=0.0
         Share of each sample's weight that is spread evenly over the two outcomes of each problem, in [0, 1).
     class_weight : dict, "balanced", "effective", ("effective", beta) or None, default=None
-        As for SoftmaxRegressor; for a multilabel y as described above.
+        How much a sample counts. A dict maps classes to weights; those left out weigh 1. "balanced" gives every class
+        the same total weight, n / (K n_k), with counts n_k weighted by ``sample_weight``; "effective" divides by the
+        effective number of samples, (1 - beta^n_k) / (1 - beta) with beta = 0.999 unless given, and scales to a mean of
+        1. A sample has the weight of its own class in all K problems, not one for and another against. For a
+        multilabel y, where a sample has no one class, a dict maps labels to the weight of their positives, negatives
+        weighing 1, and "balanced" and "effective" weigh the positives and the negatives of each label by themselves.
     classes : array-like of shape (n_classes,), default=None
         All classes, where y may lack some. A class without samples keeps its column, with probabilities below eps on
         the training data. None takes those in y. Not for a multilabel y, whose columns are its labels. The classes that
@@ -59,12 +64,16 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     warm_start : bool, default=False
         Whether to start from the last fit, which must have had the same features and classes.
     posterior : {"model", "recovered"}, default="model"
-        Of what all predictions speak: of the model's own probabilities, which class weights, smoothing and other losses
-        than cross-entropy bend; or of the class probabilities that these stand for, recovered in closed form: r is
-        q / g(q), normalised, of which smoothing and then weights are undone. Exact where the model is right about the
-        bent probabilities. It may be set after a fit.
+        Which probabilities all predictions give. Class weights, smoothing and losses other than cross-entropy bend what
+        a model says: with "balanced" weights, a class that one row in a hundred has is predicted as if half of them
+        had it. "model" gives the probabilities as they are, bent; use it where weights are there to find more of a rare
+        class. "recovered" undoes the bending, so that 0.2 means that one in five such rows has the class; use it where
+        probabilities are read or costs are weighed. In closed form: r is q / g(q), normalised, of which smoothing and
+        then weights are undone; exact where the model is right about the bent probabilities. Without weights,
+        smoothing and another loss both are the same. It may be set after a fit, without a new one.
     verbose : int, default=0
-        Above 0, print a line for each stage of the minimisation.
+        Above 0, print a line for each stage of the minimisation, and one a second within a stage: how far it is, passes
+        a second, and how many would be left if the estimate of what is left went on falling as it has.
 
     Attributes
     ----------

@@ -1,10 +1,40 @@
-"""What a fit tells while it runs: a line for each stage, and each iteration to scikit-learn's callbacks."""
+"""What a fit tells while it runs: a line for each stage and second, and each iteration to scikit-learn's callbacks."""
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from skce._compat import callback_context
 from skce._types import ArrayLike
+
+# Seconds between two lines of a stage, at least.
+SECONDS_BETWEEN_LINES = 1.0
+
+
+@dataclass(frozen=True)
+class Mark:
+    """When a line was printed, and how far ``descent`` was."""
+
+    descent: Any
+    time: float
+    n_passes: float
+    suboptimality: float
+
+    @classmethod
+    def of(cls, descent: Any) -> "Mark":
+        """The Mark of now."""
+        return cls(descent, monotonic(), descent.n_passes, descent.suboptimality)
+
+    def pace_to(self, now: "Mark", tol: float) -> str:
+        """Passes a second between two marks and, if the estimate has fallen, those that its rate leaves to ``tol``."""
+        n_passes = now.n_passes - self.n_passes
+        rate = f"{n_passes / (now.time - self.time):.3g} passes/s"
+        if not 0 < tol < now.suboptimality < self.suboptimality < math.inf:
+            return rate
+        left = n_passes * math.log(now.suboptimality / tol) / math.log(self.suboptimality / now.suboptimality)
+        return f"{rate}, {left:.0f} passes to go at this rate"
 
 
 class Progress:
@@ -18,6 +48,7 @@ class Progress:
         self.data: dict[str, Any] = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         self.attributes_of: Callable[[Any], dict[str, Any]] | None = None
         self.iteration: Any = None
+        self.last_line: Mark | None = None
         # A bar shows iterations as a share of the most that there may be.
         self.context: Any = callback_context(estimator, max_subtasks=int(estimator.max_iter))
         if self.context is not None:
@@ -42,13 +73,32 @@ class Progress:
         attributes = {"reconstruction_attributes": lambda: self.attributes_of(iterate)}
         return {"estimator": self.estimator, **self.data, **attributes}
 
+    def during_stage(self, descent: Any) -> None:
+        """Print how far a stage is and how fast it goes, if the estimator is verbose and the last line is old."""
+        if not self.estimator.verbose:
+            return
+        now, last = Mark.of(descent), self.last_line
+        if last is None or last.descent is not descent:  # of a fit that finds a start, another one
+            self.last_line = now
+        elif now.time - last.time >= SECONDS_BETWEEN_LINES:
+            self.last_line = now
+            _print(
+                descent, f"in stage {descent.n_stages + 1}, {descent.figures}, {last.pace_to(now, self.estimator.tol)}"
+            )
+
     def after_stage(self, descent: Any) -> None:
         """Print what a stage of the minimisation has come to, if the estimator is verbose."""
         if self.estimator.verbose:
-            print(f"skce, {descent.objective.problem.row_loss.loss!r}: {descent}", flush=True)
+            self.last_line = Mark.of(descent)
+            _print(descent, descent)
 
     def end(self) -> None:
         """Tell the callbacks that the fit is over, and the estimator fitted."""
         # An iteration that was interrupted, or whose steps gained nothing, has not ended.
         for context in filter(None, (self.iteration, self.context)):
             context.call_on_fit_task_end(estimator=self.estimator, **self.data, reconstruction_attributes={})
+
+
+def _print(descent, line):
+    """Print a line about the minimisation of a loss."""
+    print(f"skce, {descent.objective.problem.row_loss.loss!r}: {line}", flush=True)

@@ -6,23 +6,27 @@ import numpy as np
 
 from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
 from skce._links.recovery import Recovery
-from skce._solver.leave_one_out import MOST_MISSED, left_out
+from skce._solver.leave_one_out import left_out
 from skce._solver.problem import Iterate
 from skce._types import Array
 from skce.estimators.training_set import TrainingSet
 
 
-def left_out_logits(
-    training_set: TrainingSet, problem: Any, curvature: Any, params: Array, most_missed: float = MOST_MISSED
-) -> tuple[Array, Array]:
+def left_out_logits(training_set: TrainingSet, problem: Any, curvature: Any, params: Array) -> tuple[Array, Array]:
     """Logits (K, n) of each row as a fit without it predicts them, and whether it was refitted (n,)."""
-    without = left_out(problem, curvature, params, most_missed)
-    logits = np.empty((training_set.shape[0], without.logits.shape[1]))
-    outputs, constant = training_set.rows.targets.outputs, training_set.constant_outputs
-    logits[outputs] = without.logits
-    if len(constant):
-        logits[constant] = training_set.constant_intercepts(Iterate(problem, params))[:, None]
-    return predicted_logits(training_set, logits), without.is_refitted
+    without = left_out(problem, curvature, params)
+    return logits_of_outputs(training_set, Iterate(problem, params), without.logits), without.is_refitted
+
+
+def logits_of_outputs(training_set: TrainingSet, iterate: Iterate, of_optimised: Array) -> Array:
+    """Logits (K, m) of what is predicted, for those (k, m) of the outputs that are optimised."""
+    constant = training_set.constant_outputs
+    if not len(constant):
+        return predicted_logits(training_set, of_optimised)
+    logits = np.empty((training_set.shape[0], of_optimised.shape[1]))
+    logits[training_set.rows.targets.outputs] = of_optimised
+    logits[constant] = training_set.constant_intercepts(iterate)[:, None]
+    return predicted_logits(training_set, logits)
 
 
 def predicted_logits(training_set: TrainingSet, logits: Array) -> Array:

@@ -56,12 +56,16 @@ class SoftmaxRegressor(CrossEntropyClassifier):
     warm_start : bool, default=False
         Whether to start from the last fit, which must have had the same features and classes.
     posterior : {"model", "recovered"}, default="model"
-        Of what all predictions speak: of the model's own probabilities, which class weights, smoothing and other losses
-        than cross-entropy bend; or of the class probabilities that these stand for, recovered in closed form: r is
-        q / g(q), normalised, of which smoothing and then weights are undone. Exact where the model is right about the
-        bent probabilities. It may be set after a fit.
+        Which probabilities all predictions give. Class weights, smoothing and losses other than cross-entropy bend what
+        a model says: with "balanced" weights, a class that one row in a hundred has is predicted as if half of them
+        had it. "model" gives the probabilities as they are, bent; use it where weights are there to find more of a rare
+        class. "recovered" undoes the bending, so that 0.2 means that one in five such rows has the class; use it where
+        probabilities are read or costs are weighed. In closed form: r is q / g(q), normalised, of which smoothing and
+        then weights are undone; exact where the model is right about the bent probabilities. Without weights,
+        smoothing and another loss both are the same. It may be set after a fit, without a new one.
     verbose : int, default=0
-        Above 0, print a line for each stage of the minimisation.
+        Above 0, print a line for each stage of the minimisation, and one a second within a stage: how far it is, passes
+        a second, and how many would be left if the estimate of what is left went on falling as it has.
 
     Attributes
     ----------

@@ -10,7 +10,7 @@ import numpy as np
 
 from skce._checks import InvalidParameterError, check_integer, check_number
 from skce._rows.lazy import is_lazy
-from skce._solver.leave_one_out import NewtonWithout, dense_rows
+from skce._solver.leave_one_out import NewtonWithout, Spreads, dense_rows
 from skce._types import Array, ArrayLike
 from skce.inference.fitted import INTERCEPT, fitted
 from skce.inference.optimum import Optimum, polished
@@ -196,8 +196,10 @@ def _of_rows(optimum):
     n_parameters = max(len(optimum.maps), 1)
     vectors = np.eye(classes.size) if classes.are_separate else classes.vectors
 
+    spreads_of = Spreads.of(curvature, optimum.factors)
+
     def program(block):
-        step = NewtonWithout.of(problem, curvature, optimum.factors, block, block.logits(*point))
+        step = NewtonWithout.of(problem, curvature, spreads_of, block, block.logits(*point))
         D, V, gradient = step.D, step.V, step.gradient
         of_outputs = vectors.T @ (D - D @ V @ D) @ vectors
         without = np.einsum("ok,mkl,lo->om", vectors.T, D, vectors, optimize=True)

@@ -47,11 +47,11 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
     """Return what a fit predicts of each row without it, and its log loss: leave-one-out at the price of a Hessian.
 
     A step of Newton's without the row, which the factor of the Hessian at the optimum gives in closed form, changes its
-    logits by V (I - D V)^-1 g. Rows that it changes far are refitted, the farthest first, until the closed form of the
-    others should miss no more than 0.3 % of the loss. C times the sum of the
-    losses is kept, and weights stay what they are, "balanced" ones too. Leaving out a row leaves out all of its weight:
-    a row of weight 2 is two rows that go together. Without the only row of a class, that class is predicted with a
-    probability of eps, as a fold without it does.
+    logits by V (I - D V)^-1 g. Rows that it changes by more than 1 are refitted, and the next, until the closed form of
+    the others should miss no more than 0.3 % of the loss. C times the sum of the losses is kept, and weights stay what
+    they are, "balanced" ones too. Leaving out a row leaves out all of its weight: a row of weight 2 is two rows that go
+    together. Without the only row of a class, that class is predicted with a probability of eps, as a fold without it
+    does.
 
     Parameters
     ----------

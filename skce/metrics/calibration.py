@@ -79,9 +79,11 @@ def expected_calibration_error(
         Predicted probabilities, the columns in sorted order of the classes or named by them; or of one of two
         classes, ``pos_label``.
     n_bins : int, default=15
-        Number of bins.
+        Number of bins, at most: predictions between 0 and 1 are sorted into them, and the mean prediction of each is
+        compared with how often the outcome occurred there. More bins see more, and hold fewer samples each.
     strategy : {"uniform", "quantile"}, default="uniform"
-        Bins of equal width, or of equal weight.
+        "uniform" for bins of equal width, of which those in the middle may be almost empty; "quantile" for bins that
+        hold the same weight of samples.
     debiased : bool, default=False
         Whether to take off what sampling noise adds to each gap, as estimated from a normal distribution [2]_: about
         half of it, where bins have more than a few samples. The result may be a little below 0.
@@ -218,9 +220,11 @@ def brier_decomposition(
         Predicted probabilities, the columns in sorted order of the classes or named by them; or of one of two
         classes, ``pos_label``.
     n_bins : int, default=15
-        Number of bins.
+        Number of bins, at most: predictions between 0 and 1 are sorted into them. More bins see more, and hold fewer
+        samples each.
     strategy : {"uniform", "quantile"}, default="quantile"
-        Bins of equal width, or of equal weight.
+        "uniform" for bins of equal width, of which those in the middle may be almost empty; "quantile" for bins that
+        hold the same weight of samples.
     sample_weight, labels, pos_label
         As for :func:`expected_calibration_error`.
 

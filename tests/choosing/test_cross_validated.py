@@ -19,7 +19,7 @@ from skce import OneVsAllClassifier, OneVsAllClassifierCV, SoftmaxRegressor, Sof
 from skce.inference import leave_one_out, summary
 from skce.losses import Poly1Loss
 from skce.metrics import neg_log_loss_scorer
-from tests.problems import SKLEARN_VERSION, overlapping
+from tests.problems import LOADERS, SKLEARN_VERSION, overlapping
 
 CS = [0.01, 0.1, 1.0, 10.0, 100.0]
 KINDS = [(SoftmaxRegressorCV, SoftmaxRegressor), (OneVsAllClassifierCV, OneVsAllClassifier)]
@@ -66,6 +66,20 @@ def test_leave_one_out_is_that_of_each_fit(data, kind, of_one_C, parameters):
     np.testing.assert_allclose(model.loo_log_proba_, left_out[chosen].log_proba, rtol=0, atol=5e-3)
     np.testing.assert_allclose(model.coefs_path_, [fit.coef_ for fit in fits], rtol=0, atol=2e-3)
     np.testing.assert_allclose(model.predict_proba(X), fits[chosen].predict_proba(X), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("numbers_kept", [2**24, 0])
+@pytest.mark.parametrize("name", ["wine", "breast_cancer"])
+def test_between_values_at_which_rows_are_refitted_it_is_right_too(name, numbers_kept, monkeypatch):
+    monkeypatch.setattr("skce._solver.left_out_path.NUMBERS_OF_VALUES", numbers_kept)
+    X, y = LOADERS[name](return_X_y=True)
+    model = SoftmaxRegressorCV(Cs=20).fit(X, y)
+    left_out = [leave_one_out(SoftmaxRegressor(C=C).fit(X, y), X, y) for C in model.Cs_]
+    np.testing.assert_allclose(model.scores_mean_, [-of_one.loss for of_one in left_out], rtol=0.006)
+    np.testing.assert_allclose(model.scores_sem_, [of_one.standard_error for of_one in left_out], rtol=0.03)
+    of_chosen = left_out[list(model.Cs_).index(model.C_)]
+    np.testing.assert_allclose(np.exp(model.loo_log_proba_), np.exp(of_chosen.log_proba), rtol=0, atol=0.02)
+    np.testing.assert_array_equal(model.is_refitted_, of_chosen.is_refitted)
 
 
 @pytest.mark.parametrize(("kind", "of_one_C"), KINDS)

@@ -106,6 +106,16 @@ def test_without_its_only_row_a_class_has_a_probability_of_eps(kind, n_classes):
     np.testing.assert_allclose(left_out.losses[0], -np.log(np.finfo(float).eps), rtol=0.03)
 
 
+@pytest.mark.parametrize("C", [1.0, 1e4])
+def test_spreads_are_the_same_by_products_of_columns_and_by_squares(C, monkeypatch):
+    X, y = LOADERS["wine"](return_X_y=True)
+    model = SoftmaxRegressor(C=C).fit(X, y)
+    by_products = leave_one_out(model, X, y)
+    monkeypatch.setattr("skce._solver.leave_one_out.MOST_COLUMNS_PER_DIRECTION", 0)
+    by_squares = leave_one_out(model, X, y)
+    np.testing.assert_allclose(by_products.log_proba, by_squares.log_proba, rtol=0, atol=1e-4)
+
+
 def test_what_has_no_closed_form_says_so():
     X, y = overlapping(np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"convex.*folds"):

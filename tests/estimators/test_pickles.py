@@ -22,7 +22,7 @@ OF_0_1 = Path(__file__).parents[1] / "data" / "pickles-0.1.0.pkl"
 
 @pytest.fixture(scope="module")
 def pickled():
-    with OF_0_1.open("rb") as file:
+    with OF_0_1.open("rb") as file, pytest.warns(UserWarning, match=r"pickled by skce 0\.1\.0"):
         return pickle.load(file)
 
 

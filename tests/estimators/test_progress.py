@@ -1,7 +1,9 @@
 """What a fit tells while it runs, and what it leaves behind when it is stopped."""
 
 import itertools
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skce import OneVsAllClassifier, SoftmaxRegressor
 from skce._solver import newton
 from skce._solver.objective import LinearObjective
+from skce.estimators import progress
 from skce.losses import Poly1Loss
 from skce.metrics import neg_binary_log_loss_scorer, neg_log_loss_scorer
 from tests.problems import SKLEARN_VERSION, overlapping
@@ -158,6 +161,63 @@ class TestCallbacks:
 
     def test_survive_a_clone(self, make_callback):
         assert len(clone(SoftmaxRegressor().set_callbacks(make_callback()))._skl_callbacks) == 1
+
+
+class TestLinesOfAStage:
+    @pytest.fixture
+    def printed(self, rng, monkeypatch, capsys):
+        """What a fit prints by a clock that each look at it moves on by so many seconds."""
+
+        def printed(seconds, **params):
+            clock = itertools.count(step=seconds)
+            monkeypatch.setattr(progress, "monotonic", lambda: next(clock))
+            X, y = overlapping(rng)
+            model = SoftmaxRegressor(verbose=1, C=np.inf, **params).fit(np.exp(3 * X), y)
+            return model, capsys.readouterr().out.splitlines()
+
+        return printed
+
+    def test_come_no_sooner_than_a_second_after_the_last_one(self, printed):
+        model, lines = printed(0.25)
+        within = [line for line in lines if "in stage" in line]
+        # Each iteration and each stage looks at the clock once, so that four of them are a second.
+        assert 0 < len(within) <= model.n_iter_[0] / 4
+        assert not any("in stage" in line for line in printed(0.0)[1])
+        assert len([line for line in printed(2.0)[1] if "in stage" in line]) > len(within)
+
+    def test_say_how_fast_it_goes(self, printed):
+        model, lines = printed(2.0)
+        paces = [
+            re.search(r" ([\d.]+) passes, .* ([\d.e+]+) passes/s(, (\d+) passes to go at this rate)?$", line)
+            for line in lines
+        ]
+        passes = [float(pace[1]) for pace in paces if pace]
+        assert passes == sorted(passes)
+        assert passes[-1] <= model.n_passes_
+        assert all(float(pace[2]) > 0 for pace in paces if pace)
+
+    def test_that_find_a_start_are_not_counted_for_the_loss(self, printed):
+        _, lines = printed(2.0, loss="focal")
+        assert all(float(rate[1]) > 0 for line in lines if (rate := re.search(r"(\S+) passes/s", line)))
+
+    def test_expect_what_the_rate_of_the_estimate_tells(self):
+        first = progress.Mark(None, 10.0, 20.0, 1e-2)
+        # 30 passes in 2 s took away a digit of 3 that are to go after it.
+        assert first.pace_to(progress.Mark(None, 12.0, 50.0, 1e-3), 1e-6) == "15 passes/s, 90 passes to go at this rate"
+        assert first.pace_to(progress.Mark(None, 12.0, 50.0, 1e-1), 1e-6) == "15 passes/s"
+        assert first.pace_to(progress.Mark(None, 12.0, 50.0, 1e-7), 1e-6) == "15 passes/s"
+
+
+@needs_callbacks
+def test_the_guide_stops_a_fit_early():
+    pytest.importorskip("rich")
+    page = (Path(__file__).parents[2] / "docs" / "guide" / "convergence.md").read_text("utf-8")
+    (code,) = re.findall(r"^```py\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    namespace = {}
+    exec(code, namespace)
+    model, patient = namespace["model"], namespace["without"]
+    assert model.n_iter_[0] < patient.n_iter_[0]
+    assert model.score(namespace["X_rest"], namespace["y_rest"]) > 0.9
 
 
 class Protocol:

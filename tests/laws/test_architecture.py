@@ -26,11 +26,12 @@ MAY_IMPORT = {
     "functional": {"_labels", "_links", "_kernels", "losses"},
     "metrics": {"_labels", "functional", "_rows/engines"},
     "inference": {"_labels", "_links", "_kernels", "_rows", "_solver", "estimators", "losses"},
+    "onnx": {"_links", "estimators", "losses"},
     "display": {"_labels", "_kernels", "functional", "metrics", "losses", "estimators/validation", "inference"},
 }
 
 # Libraries that have a room to themselves.
-ROOM_OF_LIBRARY = {"dask": "_rows/dask", "distributed": "_rows/dask", "matplotlib": "display"}
+ROOM_OF_LIBRARY = {"dask": "_rows/dask", "distributed": "_rows/dask", "matplotlib": "display", "skl2onnx": "onnx"}
 
 
 def modules_imported(tree):
@@ -91,6 +92,7 @@ def test_every_file_imports_what_its_room_may(path):
         ("functional/functions", "from skce._solver.problem import Problem"),
         ("_checks", "from skce.losses import CrossEntropy"),
         ("estimators/base", "import dask"),
+        ("estimators/base", "from skl2onnx import to_onnx"),
         ("estimators/base", "from scipy.optimize import minimize"),
         ("estimators/base", "def f():\n    from matplotlib import pyplot"),
         ("estimators/base", "from sklearn.utils._array_api import get_namespace"),

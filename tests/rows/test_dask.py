@@ -649,5 +649,5 @@ def test_skce_does_not_import_dask_until_it_is_given_some():
 
 def test_without_the_extra_the_error_says_so(monkeypatch, problem):
     monkeypatch.setitem(sys.modules, "skce._rows.dask.engine", None)
-    with pytest.raises(ImportError, match=r"pip install 'skce\[dask\]'"):
+    with pytest.raises(ImportError, match=r'pip install "\.\[dask\]" in a clone'):
         SoftmaxRegressor().fit(on_dask(problem[0], 13), problem[1])

@@ -331,6 +331,33 @@ def test_steps_in_the_intercepts_are_newtons(make_curvature, targets, X, rng):
     assert sizes[-1] < 1e-8 < 1e-3 < sizes[0]
 
 
+class TestMnistAt0To255ColumnsThatFewRowsHave:
+    """Rows drawn by their weight miss columns that are zero but for a few rows, and with them what these curve."""
+
+    @pytest.fixture
+    def sparse_columns(self, rng):
+        """600 rows, of which every 50th is nonzero in 8 more columns."""
+        X = np.hstack([rng.standard_normal((600, 4)), np.zeros((600, 8))])
+        X[7::50, 4:] = 255 * rng.uniform(size=(12, 8))
+        return X
+
+    @pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
+    @pytest.mark.parametrize("link", [Softmax, OneVsAll])
+    def test_their_curvature_is_that_of_all_rows(self, link, container, sparse_columns, rng, monkeypatch):
+        weight = rng.uniform(size=600)
+        targets = targets_of(link, HardLabels(np.arange(600) % K, K), weight, np.ones(K), 0.1)
+        objective, standardisation = problem(container(sparse_columns), targets, C=1e3)
+        params = random_params(objective, standardisation, rng)
+        full = KroneckerCurvature(objective, params, standardisation)
+        monkeypatch.setattr(kronecker, "ROWS_OF_CLASSES", 120)
+        drawn = KroneckerCurvature(objective, params, standardisation)
+        for column in range(4, 12):
+            gradient = np.zeros(objective.shape)
+            gradient[column] = [2.0, -1.0, -1.0]
+            actual, expected = (c.decrements(c.pull_back(gradient.reshape(-1))).sum() for c in (drawn, full))
+            assert actual == pytest.approx(expected, rel=0.5)
+
+
 @pytest.mark.parametrize("make_curvature", DRAWING_CURVATURES)
 def test_drawn_rows_estimate_what_all_rows_say(make_curvature, targets, X, rng, monkeypatch):
     objective, standardisation = problem(X, targets)

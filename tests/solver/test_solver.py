@@ -43,6 +43,7 @@ def watch_by(on_iteration=None, on_stage=None):
     return SimpleNamespace(
         before_iteration=lambda iterate: None,
         after_iteration=on_iteration or (lambda iterate: False),
+        during_stage=lambda descent: None,
         after_stage=on_stage or (lambda descent: None),
     )
 

@@ -82,6 +82,10 @@ class DaskRows:
         """The same rows, with products in ``dtype`` and minus ``shift``."""
         return replace(self, dtype=dtype, shift=shift)
 
+    def merged(self):
+        """None: which columns a single row has would take a look at all parts together."""
+        return None
+
     def stacked(self, program):
         """The arrays (..., n) that ``program`` returns for the parts, joined."""
         return self._over_parts(_parts.Stack(program, self.shift, self.dtype), _parts.joined)

@@ -96,6 +96,10 @@ class ExactCurvature:
     def newton_step(self, gradient):
         """Newton's step, flat, and the decrements of the problems (f,), given the gradient by the parameters, flat."""
         reduced = self.reduced_gradient(gradient)
+        if len(self.hessians) == 1:
+            (factor,) = self.cholesky_factors
+            slope = factor.solved(reduced[0])
+            return -self.displacement(factor.solved_transposed(slope)[None]), np.array([slope @ slope / 2])
         slope = np.stack([factor.solved(part) for factor, part in zip(self.cholesky_factors, reduced, strict=True)])
         step = [factor.solved_transposed(part) for factor, part in zip(self.cholesky_factors, slope, strict=True)]
         return -self.displacement(np.stack(step)), self.decrements(slope)

@@ -19,6 +19,9 @@ def weighted_moments(weights, columns):
     if n_columns > 2 * len(weights):
         if weights.min(initial=0.0) < 0:  # the second derivatives of losses that are not convex
             return np.stack([(weight * columns) @ columns.T for weight in weights])
+        if len(weights) == 1:
+            weighted = np.sqrt(weights[0]) * columns
+            return (weighted @ weighted.T)[None]
         # NumPy knows a matrix times its own transpose to be symmetric, and has half of it computed.
         return np.stack([weighted @ weighted.T for weighted in (root * columns for root in np.sqrt(weights))])
     products = np.empty((n_columns * (n_columns + 1) // 2, n_rows))

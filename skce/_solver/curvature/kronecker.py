@@ -1,7 +1,10 @@
 """Kronecker curvature: curvature by class times second moment by column, or in the space of few rows."""
 
 import numpy as np
+from scipy.sparse import issparse
 
+from skce._rows.blocks import Block
+from skce._slices import ROWS_PER_BLOCK, row_slices
 from skce._solver.curvature.directions import (
     ROWS_OF_CLASSES,
     half_squared_norms,
@@ -11,6 +14,7 @@ from skce._solver.curvature.directions import (
     with_floor,
 )
 from skce._solver.curvature.factorisation import RIDGES, relative_eigenvectors
+from skce._solver.far_rows import GivenTargets
 
 # Ridge, relative to the variance of a column, where there is no penalty and more columns than rows.
 LEAST_ROW_SPACE_RIDGE = 1e-8
@@ -19,14 +23,21 @@ LEAST_ROW_SPACE_RIDGE = 1e-8
 NUMBERS_OF_MOMENT = 2**22
 ROWS_PER_COLUMN = 10
 
+# Where fewer than this share of the rows are drawn, those that stand out are all taken: columns that few rows have are
+# missing among the drawn ones. They stand out if their squared norm is this times n / n_draws of the mean. After 40
+# iterations MNIST at 0 to 255 has a loss of 1.09 without them, 0.234 with those of a share of 1, 0.210 of 0.5, 0.212
+# of 0.3; divided by 255, where columns that few rows have matter little, it takes 162 passes, and 151 without.
+LARGEST_SHARE_TO_LOOK = 0.5
+SHARE_TO_STAND_OUT = 0.5
+
 
 class KroneckerCurvature:
     """A kron G + ridge at ``params``: A by class, G by column about the ``mean`` (d, K) of each class.
 
-    All are sums over rows drawn in proportion to their weight. Row i has weight m q_ik (1 - q_ik) in class k, and an
-    intercept acts at the mean of the rows that have any, which is elsewhere for every class. With A = U diag(a) U^T,
-    and V^T (G + R) V = 1 and V^T G V = diag(t) for the ridge R, the product is diagonal in U kron V:
-    a_k t_j + 1 - t_j, exact in the ridge.
+    All are sums over rows drawn in proportion to their weight, and over those that stand out. Row i has weight
+    m q_ik (1 - q_ik) in class k, and an intercept acts at the mean of the rows that have any, which is elsewhere for
+    every class. With A = U diag(a) U^T, and V^T (G + R) V = 1 and V^T G V = diag(t) for the ridge R, the product is
+    diagonal in U kron V: a_k t_j + 1 - t_j, exact in the ridge.
 
     Of many classes A is a diagonal, and a class whose step for the ``gradient`` at ``params`` would be longer than 1
     curves so much more, as it will when it has grown: a thousand classes take 114 passes, and 233 without this.
@@ -50,9 +61,12 @@ class KroneckerCurvature:
                 (weights.sum(axis=0) * columns) @ columns.T,
             )
 
-        self.sweeps, (self.by_class, weights, first, second) = sums_over_rows(
-            sums, objective, params, n_draws, max(n_features // 8, n_outputs)
-        )
+        width = max(n_features // 8, n_outputs)
+        if n_draws < LARGEST_SHARE_TO_LOOK * objective.rows.shape[0]:
+            self.sweeps, terms = _sums_with_outlying(sums, objective, params, standardisation, n_draws, width)
+        else:
+            self.sweeps, terms = sums_over_rows(sums, objective, params, n_draws, width)
+        self.by_class, weights, first, second = terms
         self.mean = np.zeros_like(first)
         if objective.problem.fit_intercept:
             np.divide(first, np.maximum(weights, np.finfo(float).tiny), out=self.mean)
@@ -171,6 +185,36 @@ class RowSpaceCurvature:
 def _scale(by_column, by_direction):
     """The scale (d, k) of a product of curvatures (d,), with the ridge 1 - t of each, and (k,)."""
     return 1 / np.sqrt(np.multiply.outer(by_column, by_direction) + (1 - by_column)[:, None])
+
+
+def _sums_with_outlying(function, objective, params, standardisation, n_draws, width):
+    """As ``sums_over_rows`` of drawn rows, but that all rows are taken that stand out by their squared norm.
+
+    A column that few rows have is large in these, and curves as much as any; of rows drawn by weight alone it may be 0.
+    """
+    problem, n_rows = objective.problem, objective.rows.shape[0]
+    least = SHARE_TO_STAND_OUT * n_rows / n_draws * standardisation.mean_square
+
+    def is_outlying(block):
+        return standardisation.squared_norms(block.X) > least
+
+    def outlying_rows(block):
+        outlying = np.flatnonzero(is_outlying(block))
+        X = block.X[outlying]
+        at = outlying + block.at.start if isinstance(block.at, slice) else block.at[outlying]
+        return (X.toarray() if issparse(X) else X).T, block.targets.block(at)
+
+    def of_others(block, curvature):
+        return function(block, curvature.times(~is_outlying(block)))
+
+    sweeps, sums = sums_over_rows(of_others, objective, params, n_draws, width)
+    columns, targets = objective.rows.gathered(outlying_rows)
+    curvature_of = objective.curvature_at(params)
+    for at in row_slices(columns.shape[1], ROWS_PER_BLOCK):
+        block = Block(np.ascontiguousarray(columns[:, at].T), GivenTargets(targets[..., at]), at)
+        terms = function(block, curvature_of(block))
+        sums = [total + term / problem.total for total, term in zip(sums, terms, strict=True)]
+    return sweeps + 1, sums
 
 
 def rows_of_moment(n_features):
