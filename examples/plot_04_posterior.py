@@ -91,13 +91,16 @@ for name, fitted in (("as trained", model), ("with even prior", even)):
 # Reliability
 # -----------
 # On the diagonal, eights are as frequent as predicted; the band is a 95 % confidence
-# interval. Above, the models' own probabilities; below, the recovered ones.
+# interval. Of cross-entropy without weights both are the same.
 
-figure, axes = plt.subplots(2, 3, figsize=(11, 9), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(13, 4.8), layout="constrained")
 for (name, posterior), p in probabilities.items():
-    ax = axes[["model", "recovered"].index(posterior), list(models).index(name)]
-    names = ["other", f"{name}, {posterior}"]
     ReliabilityDisplay.from_predictions(
-        is_eight, p, kind="classwise", class_names=names, ax=ax
+        is_eight,
+        p,
+        kind="classwise",
+        class_names=["other", name],
+        name={"model": "its own"}.get(posterior, posterior),
+        ax=axes[list(models).index(name)],
     )
 plt.show()

@@ -8,10 +8,9 @@ Then, in two dimensions, how the probabilities of a focal fit differ from those 
 cross-entropy fit.
 """
 
-import argparse
-import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -22,12 +21,9 @@ from sklearn.preprocessing import StandardScaler
 from skce import SoftmaxRegressor
 from skce.metrics import neg_log_loss_scorer
 
-try:
-    import matplotlib.pyplot as plt
-except ModuleNotFoundError:
-    raise SystemExit(
-        "This example draws with matplotlib: python -m pip install matplotlib"
-    ) from None
+# sphinx_gallery_start_ignore
+import argparse  # isort: skip
+import sys  # isort: skip
 
 parser = argparse.ArgumentParser(
     description="SoftmaxRegressor on iris: a grid search, and decision regions."
@@ -39,6 +35,7 @@ parser.add_argument(
     help="save the figure as PNG in DIR instead of showing it",
 )
 args = parser.parse_args()
+# sphinx_gallery_end_ignore
 
 # %%
 # A grid search over the loss as well
@@ -168,6 +165,7 @@ axes[1].legend(
     title="probability",
 )
 
+# sphinx_gallery_start_ignore
 if args.save:
     args.save.mkdir(parents=True, exist_ok=True)
     path = args.save / "plot_09_iris.png"
@@ -180,3 +178,4 @@ else:
         "There is no display to show the figure on; --save DIR saves it.",
         file=sys.stderr,
     )
+# sphinx_gallery_end_ignore

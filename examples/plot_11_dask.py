@@ -7,10 +7,14 @@ A data set on disk, in Parquet, that is larger than the memory of all workers to
 and reads it once in each pass. The table shows what that takes, the figure how much
 memory the workers used: the bytes that Dask's dashboard shows as well.
 
-Worker processes import this file, so that all it does is in functions.
+Worker processes import this file, so that all it does is in functions, and as a script
+it calls ``main()``. What it printed on a machine of two cores is in the
+:doc:`user guide </guide/dask>`; this is what it drew:
+
+.. image:: /images/plot_11_dask.png
+   :alt: The loss of a fit over passes, and the memory of the fuller of two workers
 """
 
-import argparse
 import tempfile
 import warnings
 from pathlib import Path
@@ -38,17 +42,6 @@ FEATURES = [f"x{number:02}" for number in range(20)]
 CLASSES = np.array(["brown", "green", "grey", "ochre", "white"])
 ROWS_PER_FILE = 250_000
 WORKERS = 2
-
-
-def parse_args():
-    parser = argparse.ArgumentParser(description="A fit to more data than memory.")
-    parser.add_argument("--rows", type=int, default=20_000_000, help="rows to write")
-    parser.add_argument("--memory", default="700 MB", help="limit of each worker")
-    parser.add_argument(
-        "--save", type=Path, metavar="DIR", help="save the figure as PNG in DIR"
-    )
-    return parser.parse_args()
-
 
 # %%
 # The data
@@ -175,17 +168,31 @@ def draw(model, memory, limits):
     return figure
 
 
-def main():
-    args = parse_args()
+def main(n_rows=20_000_000, memory_limit="700 MB"):
     with tempfile.TemporaryDirectory() as folder:
-        write_data(Path(folder), args.rows)
-        figure = draw(*fit(folder, args.memory))
+        write_data(Path(folder), n_rows)
+        return draw(*fit(folder, memory_limit))
+
+
+# sphinx_gallery_start_ignore
+def parse_args():
+    import argparse
+
+    parser = argparse.ArgumentParser(description="A fit to more data than memory.")
+    parser.add_argument("--rows", type=int, default=20_000_000, help="rows to write")
+    parser.add_argument("--memory", default="700 MB", help="limit of each worker")
+    parser.add_argument(
+        "--save", type=Path, metavar="DIR", help="save the figure as PNG in DIR"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    args = parse_args()
+    figure = main(args.rows, args.memory)
     if args.save:
         args.save.mkdir(parents=True, exist_ok=True)
         figure.savefig(args.save / "plot_11_dask.png", dpi=150)
     else:
         plt.show()
-
-
-if __name__ == "__main__":
-    main()
+# sphinx_gallery_end_ignore

@@ -1,9 +1,9 @@
-"""Losses: functions of the probability q that the model gives to one class.
+r"""Losses: functions of the probability q that the model gives to one class.
 
-A loss is a scalar function phi(q) together with g(q) = -q phi'(q). For a target matrix T and probabilities Q the
-training objective is the sum of T * phi(Q), and its gradient with respect to the logits is ::
+A loss is a scalar function :math:`\varphi(q)` together with :math:`g(q) = -q\, \varphi'(q)`. For a target matrix T and
+probabilities Q the training objective is the sum of :math:`T \circ \varphi(Q)`, and its gradient by the logits
 
-    A = T * g(Q),    Q * A.sum(over the classes) - A
+.. math:: \frac{\partial}{\partial z_{ik}} = Q_{ik} \sum_j A_{ij} - A_{ik}, \qquad A = T \circ g(Q)
 
 so that value and g are all that a loss has to say. Written in q alone the formulas below are 0/0 or inf * 0 at q = 0
 and q = 1. Both methods therefore take ``log_q = log(q)`` and ``rest = 1 - q``, each exact where q has rounded away.
@@ -28,9 +28,11 @@ LOSS_NAMES = ("cross_entropy", "focal")
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Cross-entropy, phi(q) = -log q: the negative log-likelihood.
+    r"""Cross-entropy: the negative log-likelihood.
 
-    g(q) = 1, so that the gradient with respect to the logits is Q - Y. Convex in the logits.
+    .. math:: \varphi(q) = -\log q, \qquad g(q) = 1
+
+    The gradient with respect to the logits is Q - Y. Convex in the logits.
 
     Examples
     --------
@@ -66,10 +68,13 @@ class CrossEntropy:
 
 @dataclass(frozen=True)
 class FocalLoss:
-    """Focal loss, phi(q) = -(1 - q)^gamma log q: turns attention from easy samples to hard ones.
+    r"""Focal loss: turns attention from easy samples to hard ones.
 
-    g(q) = (1 - q)^gamma - gamma q (1 - q)^(gamma - 1) log q. Not convex in the logits for gamma > 0; gamma = 0 is
-    cross-entropy. What the literature calls alpha is a class weight.
+    .. math:: \varphi(q) = -(1 - q)^\gamma \log q, \qquad
+        g(q) = (1 - q)^\gamma - \gamma q (1 - q)^{\gamma - 1} \log q
+
+    Not convex in the logits for gamma > 0; gamma = 0 is cross-entropy. What the literature calls alpha is a class
+    weight.
 
     Parameters
     ----------
@@ -83,7 +88,9 @@ class FocalLoss:
 
     References
     ----------
-    Lin, Goyal, Girshick, He and Dollar (2017), "Focal loss for dense object detection", ICCV.
+    Lin, Goyal, Girshick, He and Dollar (2017),
+    `"Focal loss for dense object detection"
+    <https://arxiv.org/abs/1708.02002>`__, ICCV.
 
     Examples
     --------
@@ -122,9 +129,11 @@ class FocalLoss:
 
 @dataclass(frozen=True)
 class Poly1Loss:
-    """Poly-1 loss, phi(q) = -log q + epsilon (1 - q): cross-entropy with its first Taylor term reweighted.
+    r"""Poly-1 loss: cross-entropy with its first Taylor term reweighted.
 
-    g(q) = 1 + epsilon q. Convex in the logits for epsilon <= 1.
+    .. math:: \varphi(q) = -\log q + \varepsilon (1 - q), \qquad g(q) = 1 + \varepsilon q
+
+    Convex in the logits for epsilon <= 1.
 
     Parameters
     ----------
@@ -176,10 +185,11 @@ class Poly1Loss:
 
 @dataclass(frozen=True)
 class GeneralizedCrossEntropy:
-    """Generalised cross-entropy, phi(q) = (1 - q^r) / r: bounded, so that a wrong label costs at most 1/r.
+    r"""Generalised cross-entropy: bounded, so that a wrong label costs at most 1/r.
 
-    g(q) = q^r. It tends to cross-entropy as r tends to 0, and is the absolute error 1 - q at r = 1. Not convex in the
-    logits.
+    .. math:: \varphi(q) = \frac{1 - q^r}{r}, \qquad g(q) = q^r
+
+    It tends to cross-entropy as r tends to 0, and is the absolute error 1 - q at r = 1. Not convex in the logits.
 
     Parameters
     ----------
@@ -193,7 +203,9 @@ class GeneralizedCrossEntropy:
 
     References
     ----------
-    Zhang and Sabuncu (2018), "Generalized cross entropy loss for training deep neural networks with noisy labels",
+    Zhang and Sabuncu (2018),
+    `"Generalized cross entropy loss for training deep neural networks with noisy labels"
+    <https://arxiv.org/abs/1805.07836>`__,
     NeurIPS.
 
     Examples

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import scipy.sparse
@@ -27,6 +27,11 @@ QUANTILE_OF_COLOURS = 0.995
 MOST_LONG_SIDE = 4
 PANELS_A_ROW = {"image": 5, "bars": 3}
 
+Scale = Literal["shared", "own"]
+
+# Beyond the longest bars and whiskers, as a share of the range.
+MARGIN = 0.05
+
 
 class CoefficientDisplay:
     """The coefficients of each class, as an image, as ranked bars, or as points with whiskers, a forest plot.
@@ -47,6 +52,9 @@ class CoefficientDisplay:
         Bars of a panel, those of the largest coefficients; or points, those farthest from 0 in standard errors.
     intervals : tuple of two ndarrays of shape (n_panels, n_features) or None, default=None
         Lower and upper ends of whiskers; None draws bars.
+    scale : {"shared", "own"}, default="shared"
+        Whether bars or whiskers of all panels are on one scale, so that panels can be compared, or each on its own.
+        Images always share theirs.
 
     Attributes
     ----------
@@ -76,6 +84,7 @@ class CoefficientDisplay:
         image_shape: tuple[int, int] | None = None,
         n_bars: int = 10,
         intervals: tuple[Array, Array] | None = None,
+        scale: Scale = "shared",
     ) -> None:
         self.coef = coef
         self.titles = titles
@@ -83,6 +92,7 @@ class CoefficientDisplay:
         self.image_shape = image_shape
         self.n_bars = n_bars
         self.intervals = intervals
+        self.scale = scale
 
     @classmethod
     def from_estimator(
@@ -93,6 +103,7 @@ class CoefficientDisplay:
         feature_names: Sequence[str] | Array | None = None,
         class_names: Sequence[str] | Array | None = None,
         n_bars: int = 10,
+        scale: Scale = "shared",
         ax: "Axes | None" = None,
     ) -> Self:
         """Draw the coefficients of a fitted linear classifier.
@@ -111,6 +122,8 @@ class CoefficientDisplay:
             Names of the classes. None takes ``classes_``.
         n_bars : int, default=10
             Bars of a panel, those of the largest coefficients.
+        scale : {"shared", "own"}, default="shared"
+            Whether bars of all panels are on one scale, or each on its own.
         ax : matplotlib Axes, default=None
             Whose place the panels take; None makes a new figure.
 
@@ -121,7 +134,7 @@ class CoefficientDisplay:
         Raises
         ------
         ValueError
-            If image_shape or the names do not go with the coefficients.
+            If image_shape or the names do not go with the coefficients, or an option is another.
         TypeError
             If the estimator is no linear classifier with one row of coefficients a class, or one row for two classes.
         NotFittedError
@@ -135,6 +148,7 @@ class CoefficientDisplay:
         if len(coef) not in ({1, 2} if n_classes == 2 else {n_classes}) or hasattr(classifier, "dual_coef_"):
             raise TypeError(f"estimator must have a row of coefficients for each class, which {classifier!r} has not.")
         check_integer("n_bars", n_bars, 1)
+        _check_scale(scale)
         if image_shape is not None and not _is_shape_of(image_shape, coef.shape[1]):
             raise InvalidParameterError(
                 f"image_shape must be a height and a width whose product is the number of features, {coef.shape[1]}, "
@@ -150,19 +164,35 @@ class CoefficientDisplay:
         # Two classes have one row, which speaks for the second.
         titles = class_names if len(coef) == len(class_names) else [f"{class_names[1]}, against {class_names[0]}"]
         names = [str(name) for name in feature_names]
-        return cls(coef, titles, feature_names=names, image_shape=image_shape, n_bars=n_bars).plot(ax)
+        display = cls(coef, titles, feature_names=names, image_shape=image_shape, n_bars=n_bars, scale=scale)
+        return display.plot(ax)
 
     @classmethod
-    def from_summary(cls, summary: Summary, *, n_bars: int = 10, ax: "Axes | None" = None) -> Self:
+    def from_summary(
+        cls,
+        summary: Summary,
+        *,
+        contrasts: Sequence[str] | None = None,
+        feature_names: Sequence[str] | Array | None = None,
+        n_bars: int = 10,
+        scale: Scale = "shared",
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Draw the coefficients of a table with the whiskers of their intervals, without the intercept.
 
         Parameters
         ----------
         summary : skce.inference.Summary
             What :func:`skce.inference.summary` returns.
+        contrasts : sequence of str, default=None
+            Those to draw, of ``summary.contrasts``; None draws all.
+        feature_names : sequence of str, default=None
+            Names of the features, without the intercept. None takes those of the table.
         n_bars : int, default=10
             Most features, those farthest from 0 in standard errors for any class, in the order of the table. Instead of
             a coefficient without an estimate there is a note of its sign.
+        scale : {"shared", "own"}, default="shared"
+            Whether whiskers of all panels are on one scale, or each on its own.
         ax : matplotlib Axes, default=None
             Whose place the panels take; None makes a new figure.
 
@@ -173,17 +203,24 @@ class CoefficientDisplay:
         Raises
         ------
         ValueError
-            If summary is no Summary, or n_bars no integer of at least 1.
+            If summary is no Summary, a contrast none of its, n_bars no integer of at least 1, scale another, or if
+            feature_names are not as many as features.
         """
         if not isinstance(summary, Summary):
             raise InvalidParameterError(f"summary must be what skce.inference.summary returns, got {summary!r}.")
         check_integer("n_bars", n_bars, 1)
-        shown = slice(int(summary.features[0] == INTERCEPT), None)
-        intervals = summary.lower[:, shown], summary.upper[:, shown]
-        names = summary.features[shown]
-        display = cls(
-            summary.coef[:, shown], summary.contrasts, feature_names=names, n_bars=n_bars, intervals=intervals
-        )
+        _check_scale(scale)
+        titles = summary.contrasts if contrasts is None else list(contrasts)
+        if not titles or not set(titles) <= set(summary.contrasts):
+            raise InvalidParameterError(
+                f"contrasts must be one or more of {summary.contrasts}, or None, got {contrasts!r}."
+            )
+        first = int(summary.features[0] == INTERCEPT)
+        rows = [summary.contrasts.index(title) for title in titles]
+        coef, lower, upper = (values[rows, first:] for values in (summary.coef, summary.lower, summary.upper))
+        names = summary.features[first:] if feature_names is None else [str(name) for name in feature_names]
+        _check_length("feature_names", names, coef.shape[1])
+        display = cls(coef, titles, feature_names=names, n_bars=n_bars, intervals=(lower, upper), scale=scale)
         return display.plot(ax)
 
     def plot(self, ax: "Axes | None" = None) -> Self:
@@ -225,6 +262,12 @@ class CoefficientDisplay:
             else:
                 image = panel.imshow(coef.reshape(self.image_shape), cmap="RdBu_r", vmin=-limit, vmax=limit)
                 panel.set(xticks=[], yticks=[])
+        if self.image_shape is None and self.scale == "shared":
+            ends = [panel.dataLim.intervalx for panel in self.axes_ if panel.has_data()]
+            low, high = np.min(ends), np.max(ends)
+            margin = MARGIN * (high - low) or 1.0
+            for panel in self.axes_:
+                panel.set_xlim(low - margin, high + margin)
         if self.image_shape is not None:
             self.figure_.colorbar(image, ax=list(self.axes_), extend="both", label="coefficient")
         return self
@@ -289,6 +332,12 @@ def _is_shape_of(image_shape, n_pixels):
         and min(height, width) > 0
         and height * width == n_pixels
     )
+
+
+def _check_scale(scale):
+    """Raise unless a scale is one of those that there are."""
+    if scale not in ("shared", "own"):
+        raise InvalidParameterError(f"scale must be 'shared' or 'own', got {scale!r}.")
 
 
 def _check_length(name, sequence, length):

@@ -1,6 +1,6 @@
 """Convergence as a picture: the loss of fits, or how far it was above its minimum, against passes over the data."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # A minimum may be above the loss by what rounding does.
 ROUNDING_OF_MINIMUM = 1e-9
 
+# What the legend calls the mark of the certificate.
+CERTIFICATE = "certified to be below"
+
 
 class ConvergenceDisplay:
     """The loss of one fit or several, or how far it was above its minimum, against passes over the data.
@@ -37,6 +40,8 @@ class ConvergenceDisplay:
     certified : collection of str, default=()
         Names of the fits that end with a proof, ``is_certified_``: their last point is a full circle, that of others an
         empty one.
+    bounds : dict of str to float, default=None
+        What is proven of the last value of a fit, by its name: a mark where it is at most.
 
     Attributes
     ----------
@@ -64,11 +69,13 @@ class ConvergenceDisplay:
         ylabel: str,
         yscale: Literal["linear", "log"] = "linear",
         certified: Collection[str | None] = (),
+        bounds: Mapping[str | None, float] | None = None,
     ) -> None:
         self.curves = curves
         self.ylabel = ylabel
         self.yscale = yscale
         self.certified = certified
+        self.bounds: Mapping[str | None, float] = {} if bounds is None else bounds
 
     @classmethod
     def from_estimator(
@@ -87,7 +94,8 @@ class ConvergenceDisplay:
         estimator : fitted estimator, or dict of str to fitted estimator
             An estimator of skce, or a pipeline or a search that ends in one; several with names for the legend.
         quantity : {"loss", "gap"}, default="loss"
-            ``loss_curve_``; or how far it is above its minimum, relative to that.
+            ``loss_curve_``; or how far it is above its minimum, relative to that, with what ``gap_bound_`` proves of
+            the end of a certified fit.
         minimum : float, default=None
             The minimum of the loss, for the gap. None stands for the one that each fit estimates of its own loss,
             ``loss_ * (1 - suboptimality_)``. To compare fits of the same loss, give the least that is known, such as
@@ -115,7 +123,7 @@ class ConvergenceDisplay:
             raise InvalidParameterError(f"quantity must be 'loss' or 'gap', got {quantity!r}.")
         if minimum is not None:
             check_number("minimum", minimum, lambda minimum: 0 < minimum < np.inf, "a finite number above 0, or None")
-        curves, certified = {}, []
+        curves, certified, bounds = {}, [], {}
         fits = estimator if isinstance(estimator, dict) else {None: estimator}
         if not fits:
             raise InvalidParameterError("estimator must hold one fit or more, got none.")
@@ -127,10 +135,12 @@ class ConvergenceDisplay:
             curves[label] = classifier.pass_curve_, values
             if getattr(classifier, "is_certified_", False):  # which a model of 0.1.0 does not know
                 certified.append(label)
+                if quantity == "gap":
+                    bounds[label] = classifier.gap_bound_ / _minimum_of(classifier, minimum)
         if quantity == "loss":
             return cls(curves, ylabel="loss", certified=certified).plot(ax, **kwargs)
         ylabel = "relative gap: loss / minimum - 1"
-        return cls(curves, ylabel=ylabel, yscale="log", certified=certified).plot(ax, **kwargs)
+        return cls(curves, ylabel=ylabel, yscale="log", certified=certified, bounds=bounds).plot(ax, **kwargs)
 
     def plot(self, ax: "Axes | None" = None, **kwargs: Any) -> Self:
         """Draw the curves.
@@ -155,6 +165,10 @@ class ConvergenceDisplay:
             fill = "full" if name in self.certified else "none"
             end = {"color": self.lines_[-1].get_color(), "marker": "o", "markersize": 7, "fillstyle": fill}
             self.ax_.plot(passes[-1:], values[-1:], **end)
+        for number, (name, bound) in enumerate(self.bounds.items()):
+            label = CERTIFICATE if number == 0 else None
+            end = {"color": "black", "marker": "v", "markersize": 6, "linestyle": "none", "label": label}
+            self.ax_.plot(self.curves[name][0][-1:], [bound], **end)
         self.ax_.set(xlabel="passes over the data", ylabel=self.ylabel, yscale=self.yscale, xlim=(0, None))
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         self.ax_.grid(alpha=0.3)
@@ -165,6 +179,12 @@ class ConvergenceDisplay:
 
 def _gap_curve(classifier, minimum):
     """What the loss curve (n_iter + 1,) of a fit was above the minimum, or above what the fit estimates, relative."""
+    # What rounding leaves of a gap is shown as the rounding.
+    return np.maximum(classifier.loss_curve_ / _minimum_of(classifier, minimum) - 1, np.finfo(float).eps)
+
+
+def _minimum_of(classifier, minimum):
+    """The minimum above 0 of the loss of a fit, as given or as the fit estimates it, or an error."""
     if minimum is None:
         if not classifier.suboptimality_ < 1:
             raise InvalidParameterError(
@@ -175,5 +195,4 @@ def _gap_curve(classifier, minimum):
         raise InvalidParameterError(
             f"minimum must be no more than the loss of a fit, {classifier.loss_!r} for {classifier!r}, got {minimum!r}."
         )
-    # What rounding leaves of a gap is shown as the rounding.
-    return np.maximum(classifier.loss_curve_ / max(minimum, np.finfo(float).tiny) - 1, np.finfo(float).eps)
+    return max(minimum, np.finfo(float).tiny)

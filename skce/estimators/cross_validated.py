@@ -138,7 +138,9 @@ class SoftmaxRegressorCV(ChoosesC, SoftmaxRegressor):
 
     References
     ----------
-    .. [1] Cui, Jia, Lin, Song and Belongie (2019), "Class-balanced loss based on effective number of samples", CVPR.
+    .. [1] Cui, Jia, Lin, Song and Belongie (2019),
+           `"Class-balanced loss based on effective number of samples"
+           <https://arxiv.org/abs/1901.05555>`__, CVPR.
 
     Rad and Maleki (2020), "A scalable estimate of the out-of-sample prediction error via approximate leave-one-out
     cross-validation", JRSS B 82. Breiman et al. (1984), "Classification and Regression Trees": the rule of one standard

@@ -10,14 +10,18 @@ from skce.estimators.base import CrossEntropyClassifier
 
 
 class OneVsAllClassifier(CrossEntropyClassifier):
-    """One-vs-all and multilabel classification: K independent sigmoid problems, solved in one pass over the data.
+    r"""One-vs-all and multilabel classification: K independent sigmoid problems, solved in one pass over the data.
 
     Column k is the logistic regression of class (or label) k against the rest. With P = sigmoid(X coef^T + intercept),
-    it minimises ::
+    it minimises
 
-        F(coef, intercept) = (1/S) sum_ik [ for_ik phi(P_ik) + against_ik phi(1 - P_ik) ] + ||coef||^2 / (2 C S)
+    .. math::
 
-    where sample i has the weight s_i w_{y_i} in all K problems and S is the sum of these: each column equals its own
+        F(\mathrm{coef}, \mathrm{intercept}) = \frac{1}{S} \sum_{ik} \big[ T^+_{ik}\, \varphi(P_{ik})
+        + T^-_{ik}\, \varphi(1 - P_{ik}) \big] + \frac{\lVert \mathrm{coef} \rVert^2}{2 C S}
+
+    with the weight of the sample for and against each class, :math:`T^+` and :math:`T^-`. Sample i has the weight
+    :math:`s_i w_{y_i}` in all K problems and S is the sum of these: each column equals its own
     binary ``LogisticRegression(C=C)`` with those sample weights. The predicted probabilities are the sigmoids,
     normalised to sum to 1. Two classes are one problem, the same as SoftmaxRegressor's.
 

@@ -63,7 +63,9 @@ def with_prior(
 
     References
     ----------
-    Saerens, Latinne and Decaestecker (2002), "Adjusting the outputs of a classifier to new a priori probabilities",
+    Saerens, Latinne and Decaestecker (2002),
+    `"Adjusting the outputs of a classifier to new a priori probabilities"
+    <https://doi.org/10.1162/089976602753284446>`__,
     Neural Computation 14. Menon et al. (2021), "Long-tail learning via logit adjustment", ICLR.
 
     Examples

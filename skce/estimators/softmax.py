@@ -7,19 +7,22 @@ from skce.estimators.base import CrossEntropyClassifier
 
 
 class SoftmaxRegressor(CrossEntropyClassifier):
-    """Multinomial logistic regression for cross-entropy and its kin: weighted, smoothed, focal, or a loss of your own.
+    r"""Multinomial logistic regression for cross-entropy and its kin: weighted, smoothed, focal, or a loss of your own.
 
     With targets T made of labels, weights and smoothing, Q = softmax(X coef^T + intercept) and S the sum of T, it
-    minimises ::
+    minimises
 
-        F(coef, intercept) = (1/S) sum_ik T_ik phi(Q_ik) + ||coef||^2 / (2 C S)
+    .. math::
 
-        T_i = s_i [ (1 - eps) (w * y_i) + (eps / K) (w . y_i) 1 ]
+        F(\mathrm{coef}, \mathrm{intercept}) = \frac{1}{S} \sum_{ik} T_{ik}\, \varphi(Q_{ik})
+        + \frac{\lVert \mathrm{coef} \rVert^2}{2 C S}
+
+        T_i = s_i \Big[ (1 - \varepsilon)\, w \circ y_i + \frac{\varepsilon}{K}\, (w \cdot y_i)\, 1 \Big]
 
     by L-BFGS with the analytic gradient, preconditioned by the curvature of F, and by Newton's method where its Hessian
-    costs little; s are sample weights, w class weights,
-    eps is ``label_smoothing`` and phi(q) = -log q for cross-entropy. With cross-entropy the optimum is that of
-    scikit-learn's ``LogisticRegression(C=C)``. Two classes are one logit, as they are there.
+    costs little; s are sample weights, w class weights, :math:`\varepsilon` is ``label_smoothing`` and
+    :math:`\varphi(q) = -\log q` for cross-entropy. With cross-entropy the optimum is that of scikit-learn's
+    ``LogisticRegression(C=C)``. Two classes are one logit, as they are there.
 
     Parameters
     ----------
@@ -116,7 +119,9 @@ class SoftmaxRegressor(CrossEntropyClassifier):
 
     References
     ----------
-    .. [1] Cui, Jia, Lin, Song and Belongie (2019), "Class-balanced loss based on effective number of samples", CVPR.
+    .. [1] Cui, Jia, Lin, Song and Belongie (2019),
+           `"Class-balanced loss based on effective number of samples"
+           <https://arxiv.org/abs/1901.05555>`__, CVPR.
 
     Examples
     --------

@@ -1,13 +1,16 @@
-"""Cross-entropy and its kin as functions of plain arrays, from logits or from probabilities.
+r"""Cross-entropy and its kin as functions of plain arrays, from logits or from probabilities.
 
 All of them take predictions first, whose last axis is the classes unless they are element-wise, and targets second, and
-share what weighs and reduces them. Targets are weighted first, then smoothed, as the estimators do it::
+share what weighs and reduces them. Targets are weighted first, then smoothed, as the estimators do it:
 
-    T_i = s_i [ (1 - eps) (w * y_i) + (eps / K) (w . y_i) 1 ]
-    l_i = sum_k T_ik phi(q_ik)
-    m_i = sum_k T_ik
+.. math::
 
-with sample weights s, class weights w and ``label_smoothing`` eps. ``reduction`` makes of the losses l_i ::
+    T_i = s_i \Big[ (1 - \varepsilon)\, w \circ y_i + \frac{\varepsilon}{K}\, (w \cdot y_i)\, 1 \Big]
+
+    l_i = \sum_k T_{ik}\, \varphi(q_{ik}), \qquad m_i = \sum_k T_{ik}
+
+with sample weights s, class weights w and :math:`\varepsilon` for ``label_smoothing``. ``reduction`` makes of the
+losses l_i ::
 
     "mean"        sum l_i / sum m_i
     "batch_mean"  sum l_i / n

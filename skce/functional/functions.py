@@ -72,11 +72,14 @@ def cross_entropy(
     reduction: Reduction = "mean",
     return_gradient: bool = False,
 ) -> Any:
-    """Cross-entropy of softmax(logits), or another loss, with labels or distributions over the classes.
+    r"""Cross-entropy of softmax(logits), or another loss, with labels or distributions over the classes.
 
     With Q = softmax(logits) and targets T, weighted and smoothed as :mod:`skce.functional` says, row i costs
-    l_i = sum_k T_ik phi(Q_ik), where phi(q) = -log q unless ``loss`` says otherwise. Its gradient with respect to the
-    logits is Q_i m_i - T_i, which is Q - Y without weights; for any loss, Q_i sum_k A_ik - A_i with A = T * g(Q).
+
+    .. math:: l_i = \sum_k T_{ik}\, \varphi(Q_{ik}), \qquad \varphi(q) = -\log q \text{ unless loss says otherwise.}
+
+    Its gradient with respect to the logits is :math:`m_i Q_i - T_i`, which is Q - Y without weights; for any loss,
+    :math:`Q_i \sum_k A_{ik} - A_i` with :math:`A = T \circ g(Q)`.
 
     Parameters
     ----------
@@ -119,7 +122,9 @@ def cross_entropy(
     References
     ----------
     Bishop (2006), "Pattern recognition and machine learning", equations 4.108 and 4.109. Smoothing: Szegedy, Vanhoucke,
-    Ioffe, Shlens and Wojna (2016), "Rethinking the Inception architecture for computer vision", CVPR.
+    Ioffe, Shlens and Wojna (2016),
+    `"Rethinking the Inception architecture for computer vision"
+    <https://arxiv.org/abs/1512.00567>`__, CVPR.
 
     Examples
     --------
@@ -197,7 +202,9 @@ def focal_loss(
 
     References
     ----------
-    Lin, Goyal, Girshick, He and Dollar (2017), "Focal loss for dense object detection", ICCV.
+    Lin, Goyal, Girshick, He and Dollar (2017),
+    `"Focal loss for dense object detection"
+    <https://arxiv.org/abs/1708.02002>`__, ICCV.
 
     Examples
     --------
@@ -244,11 +251,15 @@ def binary_cross_entropy_with_logits(
     reduction: Reduction = "mean",
     return_gradient: bool = False,
 ) -> Any:
-    """Cross-entropy of sigmoid(logits), or another loss, element by element: binary and multilabel.
+    r"""Cross-entropy of sigmoid(logits), or another loss, element by element: binary and multilabel.
 
-    With p = sigmoid(z) and a target t, an element costs t phi(p) + (1 - t) phi(1 - p), where phi(q) = -log q unless
-    ``loss`` says otherwise. The derivative of cross-entropy with respect to z is p - t; that of any loss,
-    (1 - t) p g(1 - p) - t (1 - p) g(p).
+    With p = sigmoid(z) and a target t, an element costs
+
+    .. math:: t\, \varphi(p) + (1 - t)\, \varphi(1 - p), \qquad
+        \varphi(q) = -\log q \text{ unless loss says otherwise.}
+
+    The derivative of cross-entropy with respect to z is p - t; that of any loss,
+    :math:`(1 - t)\, p\, g(1 - p) - t\, (1 - p)\, g(p)`.
 
     Parameters
     ----------
@@ -573,7 +584,9 @@ def entropy(p: ArrayLike, *, reduction: Reduction = "none", return_gradient: boo
 
     References
     ----------
-    Shannon (1948), "A mathematical theory of communication", Bell System Technical Journal 27.
+    Shannon (1948),
+    `"A mathematical theory of communication"
+    <https://doi.org/10.1002/j.1538-7305.1948.tb01338.x>`__, Bell System Technical Journal 27.
 
     Examples
     --------
@@ -634,7 +647,9 @@ def kl_divergence(p: ArrayLike, q: ArrayLike, *, reduction: Reduction = "none", 
 
     References
     ----------
-    Kullback and Leibler (1951), "On information and sufficiency", Annals of Mathematical Statistics 22.
+    Kullback and Leibler (1951),
+    `"On information and sufficiency"
+    <https://doi.org/10.1214/aoms/1177729694>`__, Annals of Mathematical Statistics 22.
 
     Examples
     --------

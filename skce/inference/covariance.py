@@ -144,8 +144,11 @@ def covariance(
 
     References
     ----------
-    White (1982), "Maximum likelihood estimation of misspecified models", Econometrica 50. Liang and Zeger (1986),
-    "Longitudinal data analysis using generalized linear models", Biometrika 73.
+    White (1982),
+    `"Maximum likelihood estimation of misspecified models"
+    <https://doi.org/10.2307/1912526>`__, Econometrica 50. Liang and Zeger (1986),
+    `"Longitudinal data analysis using generalized linear models"
+    <https://doi.org/10.1093/biomet/73.1.13>`__, Biometrika 73.
 
     Examples
     --------

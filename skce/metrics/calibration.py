@@ -112,8 +112,12 @@ def expected_calibration_error(
 
     References
     ----------
-    .. [1] Guo, Pleiss, Sun and Weinberger (2017), "On calibration of modern neural networks", ICML.
-    .. [2] Kumar, Liang and Ma (2019), "Verified uncertainty calibration", NeurIPS.
+    .. [1] Guo, Pleiss, Sun and Weinberger (2017),
+           `"On calibration of modern neural networks"
+           <https://arxiv.org/abs/1706.04599>`__, ICML.
+    .. [2] Kumar, Liang and Ma (2019),
+           `"Verified uncertainty calibration"
+           <https://arxiv.org/abs/1909.10155>`__, NeurIPS.
 
     Examples
     --------
@@ -237,7 +241,9 @@ def brier_decomposition(
     References
     ----------
     Murphy (1973), "A new vector partition of the probability score", Journal of Applied Meteorology 12. Stephenson,
-    Coelho and Jolliffe (2008), "Two extra components in the Brier score decomposition", Weather and Forecasting 23.
+    Coelho and Jolliffe (2008),
+    `"Two extra components in the Brier score decomposition"
+    <https://doi.org/10.1175/2007WAF2006116.1>`__, Weather and Forecasting 23.
 
     Examples
     --------

@@ -168,7 +168,21 @@ class TestConvergenceDisplay:
         gaps = display.lines_[0].get_ydata()
         np.testing.assert_allclose(gaps[:-3], model.loss_curve_[:-3] / tight.loss_ - 1, rtol=1e-6)
         assert (gaps > 0).all()
-        assert texts(display.ax_.get_legend().get_texts()) == ["default"]
+        assert texts(display.ax_.get_legend().get_texts()) == ["default", "certified to be below"]
+
+    def test_the_certificate_is_where_it_proves_the_gap_to_be_below(self, model, iris):
+        with pytest.warns(ConvergenceWarning):
+            stopped = SoftmaxRegressor(max_iter=2).fit(*iris)
+        fits = {"default": model, "stopped": stopped}
+        tight = SoftmaxRegressor(tol=1e-13, max_iter=10_000).fit(*iris)
+        display = ConvergenceDisplay.from_estimator(fits, quantity="gap", minimum=tight.loss_)
+        (mark,) = [line for line in display.ax_.get_lines() if line.get_marker() == "v"]
+        ((x,), (bound,)) = mark.get_data()
+        assert x == model.pass_curve_[-1]
+        assert model.loss_ / tight.loss_ - 1 <= bound <= 1.01 * model.tol
+        assert mark.get_label() == "certified to be below"
+        loss = ConvergenceDisplay.from_estimator(fits)
+        assert not any(line.get_marker() == "v" for line in loss.ax_.get_lines())
 
     def test_fits_in_pipelines_and_searches(self, iris):
         pipeline = make_pipeline(StandardScaler(), SoftmaxRegressor()).fit(*iris)
@@ -243,6 +257,14 @@ class TestCoefficientDisplay:
             np.testing.assert_array_equal(widths, coef[from_the_top])
             assert texts(panel.get_yticklabels())[::-1] == iris[0].columns[from_the_top].tolist()
 
+    def test_panels_are_on_one_scale_unless_said(self, iris, model):
+        shared = CoefficientDisplay.from_estimator(model)
+        (limits,) = {panel.get_xlim() for panel in shared.axes_}
+        assert limits[0] < min(0, model.coef_.min())
+        assert limits[1] > max(0, model.coef_.max())
+        own = CoefficientDisplay.from_estimator(model, scale="own")
+        assert len({panel.get_xlim() for panel in own.axes_}) == 3
+
     def test_two_classes_are_one_panel(self, iris):
         X, y = iris
         display = CoefficientDisplay.from_estimator(LogisticRegression().fit(X[y < 2], y[y < 2]))
@@ -289,6 +311,7 @@ class TestCoefficientDisplay:
             ({"feature_names": ["a"]}, "feature_names must have 4 entries, got 1"),
             ({"class_names": ["a"]}, "class_names must have 3 entries, got 1"),
             ({"n_bars": 0}, "n_bars must be an integer of at least 1, got 0"),
+            ({"scale": "log"}, "scale must be 'shared' or 'own', got 'log'"),
         ):
             with pytest.raises(ValueError, match=message):
                 CoefficientDisplay.from_estimator(model, **options)

@@ -46,6 +46,31 @@ class TestWhiskers:
             names = [label.get_text() for label in axes.get_yticklabels()][::-1]
             assert names == [table.features[1 + feature] for feature in largest]
 
+    def test_panels_are_on_one_scale_that_holds_all_whiskers(self, iris):
+        table = summary(*iris, reference=1)
+        (limits,) = {axes.get_xlim() for axes in CoefficientDisplay.from_summary(table).axes_}
+        assert limits[0] < table.lower[:, 1:].min()
+        assert limits[1] > table.upper[:, 1:].max()
+        own = CoefficientDisplay.from_summary(table, scale="own").axes_
+        assert len({axes.get_xlim() for axes in own}) == 2
+
+    def test_features_may_be_named(self, iris):
+        display = CoefficientDisplay.from_summary(summary(*iris), feature_names=list("abcd"))
+        for axes in display.axes_:
+            assert [label.get_text() for label in axes.get_yticklabels()] == list("dcba")
+        with pytest.raises(ValueError, match="feature_names must have 4 entries, got 1"):
+            CoefficientDisplay.from_summary(summary(*iris), feature_names=["a"])
+
+    def test_of_some_contrasts(self, iris):
+        table = summary(*iris, reference=1)
+        (axes,) = CoefficientDisplay.from_summary(table, contrasts=["2 against 1"]).axes_
+        assert axes.get_title() == "2 against 1"
+        drawn = [container.lines[0].get_xdata()[0] for container in axes.containers]
+        np.testing.assert_array_equal(drawn[::-1], table.coef[1, 1:])
+        for contrasts in ([], ["1 against 2"]):
+            with pytest.raises(ValueError, match=r"contrasts must be one or more of \['0 against 1', '2 against 1'\]"):
+                CoefficientDisplay.from_summary(table, contrasts=contrasts)
+
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
     def test_what_has_no_estimate_is_said_to_be_infinite(self):
         X, y = load_iris(return_X_y=True, as_frame=True)
@@ -63,6 +88,8 @@ class TestWhiskers:
             CoefficientDisplay.from_summary(iris[0])
         with pytest.raises(ValueError, match="n_bars"):
             CoefficientDisplay.from_summary(table, n_bars=0)
+        with pytest.raises(ValueError, match="scale must be 'shared' or 'own', got None"):
+            CoefficientDisplay.from_summary(table, scale=None)
 
 
 class TestInfluenceDisplay:

@@ -58,7 +58,7 @@ def test_every_page_is_looked_at():
 
 def test_the_readme_has_two_commands_and_a_short_example():
     assert len(blocks("README.md", "bash")) == 2
-    assert len(blocks("README.md", "python")[0].splitlines()) == 12
+    assert len(re.findall("^>>> ", blocks("README.md", "python")[0], re.MULTILINE)) == 12
 
 
 def run_example(name, *arguments, **environment):
@@ -101,7 +101,7 @@ def digits_like_mnist(tmp_path, rng):
 COURSE = sorted(path.name for path in (ROOT / "examples").glob("plot_*.py"))
 
 
-WITH_TESTS_OF_THEIR_OWN = {"plot_09_iris.py", "plot_10_mnist.py", "plot_11_dask.py"}
+WITH_TESTS_OF_THEIR_OWN = {"plot_00_first_minute.py", "plot_09_iris.py", "plot_10_mnist.py", "plot_11_dask.py"}
 
 
 @pytest.mark.parametrize("name", [name for name in COURSE if name not in WITH_TESTS_OF_THEIR_OWN])
@@ -113,7 +113,36 @@ def test_an_example_runs(name):
 
 
 def test_the_examples_are_numbered():
-    assert [name.split("_")[1] for name in COURSE] == [f"{number:02}" for number in range(1, len(COURSE) + 1)]
+    assert [name.split("_")[1] for name in COURSE] == [f"{number:02}" for number in range(len(COURSE))]
+
+
+NUMBER = r"[-+]?\d+(?:\.\d+)?"
+
+
+def test_the_first_minute_prints_what_the_readme_says(tmp_path):
+    figure = tmp_path / "first-minute.png"
+    result = run_example("plot_00_first_minute.py", "--save", figure)
+    assert result.returncode == 0, result.stderr
+    assert not result.stderr
+    assert figure.stat().st_size > 10_000
+    printed = result.stdout.replace(str(figure), figure.name)
+    peers = []
+    for ours, readme in zip(printed.splitlines(), blocks("README.md", "text")[0].splitlines(), strict=True):
+        if "LogisticRegressionCV" in readme:  # how far it gets depends on the release
+            peers.append(re.match(r"(\S+) +\S+ +\S+ s +(\S+) +(\S+e-\d+)", ours).groups())
+            continue
+        # Times and what is proven are of a machine, all other numbers of the minimum.
+        ours, readme = (re.sub(r"\d\S* s\b|\d+e-\d+", "", line) for line in (ours, readme))
+        assert re.sub(NUMBER, "", ours).split() == re.sub(NUMBER, "", readme).split()
+        numbers = [np.array(re.findall(NUMBER, line), dtype=float) for line in (ours, readme)]
+        np.testing.assert_allclose(*numbers, rtol=2e-2, atol=2e-2)
+    (raw, *of_raw), (scaled, *of_scaled) = peers
+    assert (raw, scaled) == ("raw", "scaled")
+    assert float(of_raw[1]) > 0.1  # far from the minimum, as the README says
+    assert float(of_scaled[1]) < 0.01
+    proven = re.findall(r"SoftmaxRegressorCV.*proven below (\S+)$", printed, re.MULTILINE)
+    assert len(proven) == 2
+    assert max(map(float, proven)) <= 1e-7
 
 
 def test_iris_prints_its_results_and_saves_its_figure(tmp_path):

@@ -555,7 +555,7 @@ class TestReliabilityDisplay:
 
     def test_errors(self, rng):
         y, p = calibrated(rng, 50)
-        with pytest.raises(ValueError, match="kind must be 'top_label' or 'classwise', got 'both'"):
+        with pytest.raises(ValueError, match="kind must be 'auto', 'top_label' or 'classwise', got 'both'"):
             ReliabilityDisplay.from_predictions(y, p, kind="both")
         with pytest.raises(ValueError, match="class_names must have 3 entries, got 1"):
             ReliabilityDisplay.from_predictions(y, p, class_names=["a"])
@@ -564,4 +564,4 @@ class TestReliabilityDisplay:
         X, tags = make_multilabel_classification(n_classes=3, random_state=0)
         model = OneVsAllClassifier().fit(X, tags)
         with pytest.raises(ValueError, match="kind must be 'classwise' for a multilabel y_true"):
-            ReliabilityDisplay.from_estimator(model, X, tags)
+            ReliabilityDisplay.from_estimator(model, X, tags, kind="top_label")
