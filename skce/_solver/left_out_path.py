@@ -87,8 +87,9 @@ class LeftOutPath:
         value, logits = _Value(minimum, every_row[:0], np.zeros(3)), np.empty((0, len(every_row)))
         if minimum.problem.shape[1]:
             closed = value.closed_form()
-            point: Any = minimum.problem, minimum.curvature, minimum.solution.params
-            far, logits = closed.rows_to_refit(*point, MOST_MISSED_OF_CHOICE), closed.logits
+            curvature: Any = minimum.curvature
+            of_minimum = minimum.problem, curvature, minimum.solution.params
+            far, logits = closed.rows_to_refit(*of_minimum, MOST_MISSED_OF_CHOICE), closed.logits
             if self._are_kept(minimum):
                 value.far = far
             else:
