@@ -95,6 +95,31 @@ def test_rows_that_move_far_are_refitted_where_the_hessian_is_dear_too(monkeypat
     np.testing.assert_allclose(together.log_proba, one_by_one.log_proba, rtol=0, atol=0.01)
 
 
+def held_by_two_rows(ratio, size):
+    """Overlapping X (60, 4) and y; of the last column all but a row of each class have 0: ``ratio`` times the other."""
+    X, y = overlapping(np.random.default_rng(0), n_samples=60, n_classes=2)
+    last = np.zeros((60, 1))
+    last[:2, 0], y[:2] = (ratio * size, size), (1, 0)
+    return np.hstack([X, last]), y
+
+
+@pytest.mark.parametrize("numbers_of_columns", [2**20, 0])
+def test_refits_go_on_where_nothing_but_the_row_held_its_logits(numbers_of_columns, monkeypatch):
+    monkeypatch.setattr("skce._solver.refits.NUMBERS_OF_COLUMNS", numbers_of_columns)
+    X, y = held_by_two_rows(0.3, 1e4)
+    left_out = leave_one_out(SoftmaxRegressor(C=1e4).fit(X, y), X, y)
+    true = -refits(SoftmaxRegressor(C=1e4, tol=1e-12), X, y, rows=[0, 1])[[0, 1], y[:2]]
+    np.testing.assert_allclose(left_out.losses[:2], true, rtol=0.005, atol=0.1)
+
+
+def test_a_row_is_refitted_that_another_would_let_go():
+    X, y = held_by_two_rows(0.1, 1e2)
+    left_out = leave_one_out(SoftmaxRegressor(C=1e4).fit(X, y), X, y)
+    true = -refits(SoftmaxRegressor(C=1e4, tol=1e-12), X, y, rows=[0])[0, y[0]]
+    assert left_out.is_refitted[0]
+    np.testing.assert_allclose(left_out.losses[0], true, rtol=0, atol=0.1)
+
+
 @pytest.mark.parametrize("kind", [SoftmaxRegressor, OneVsAllClassifier])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_without_its_only_row_a_class_has_a_probability_of_eps(kind, n_classes):
