@@ -92,7 +92,7 @@ def has_affordable_hessian(problem: Problem) -> bool:
 
 def scored_by_leave_one_out(training_set: TrainingSet, problem: Problem, Cs: Array) -> Scored:
     """The Scored by minus the log loss of what fits without a row predict of it."""
-    targets: Any = training_set.rows.targets
+    targets = training_set.rows.targets_in_memory()
 
     def losses_of(minimum, logits, rows):
         iterate = Iterate(minimum.problem, minimum.solution.params)

@@ -12,6 +12,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 
 from skce._checks import InvalidParameterError, check_boolean
 from skce._labels.kinds_of_y import HardLabels
+from skce._rows.engines import engine_of
 from skce._rows.lazy import is_lazy
 from skce._solver.solution import warn_unless_converged
 from skce._types import Array, ArrayLike, ClassWeight, Loss, LossName, Posterior
@@ -109,11 +110,11 @@ class ChoosesC(CrossEntropyClassifier):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Features, in memory.
-        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+        X : {array-like, sparse matrix, DataFrame, Dask array, Dask DataFrame} of shape (n_samples, n_features)
+            Features; on Dask with ``cv=None`` alone, where the Hessian is affordable.
+        y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_classes)
             Labels, soft labels or a multilabel indicator, as for the estimator of one C.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like or Dask collection of shape (n_samples,), default=None
             Non-negative weights of the samples, in the fits and in the log loss that they score. Leave-one-out leaves
             out all of a row's weight.
         **params : dict
@@ -136,6 +137,7 @@ class ChoosesC(CrossEntropyClassifier):
             If the fit at the C that is chosen did not converge, or fits of other values and folds did not.
         """
         _check_choice(self, X, params)
+        engine_of(X).check(X)
         with unchanged_on_error(self):
             solution, labels, explained = self._choose(X, y, sample_weight, params)
         if explained:
@@ -191,6 +193,13 @@ class ChoosesC(CrossEntropyClassifier):
         """The Scored of all values of C."""
         if self.cv is None and has_affordable_hessian(problem):
             return scored_by_leave_one_out(training_set, problem, Cs)
+        data: Any = training_set.data
+        if not hasattr(data, "X"):
+            raise ValueError(
+                "Leave-one-out of so many columns and classes takes a Hessian that is too large, and the folds that "
+                "take its place need X in memory, but it is on Dask: X.compute() fetches it, or use "
+                "skce.regularization_path and choose among its fits by rows that you keep apart."
+            )
         fits = collected(fits_of(training_set, problem, Cs), len(Cs)) if self.refit else None
         labels: Any = training_set.rows.targets.labels
         y = y_of(training_set.data.classes, labels)
@@ -201,7 +210,6 @@ class ChoosesC(CrossEntropyClassifier):
         else:
             splitter = check_cv(self.cv, y if isinstance(labels, HardLabels) else None, classifier=True)
         metadata = routed.splitter.split if routed and self.cv is not None else {}
-        data: Any = training_set.data
         folds = list(splitter.split(data.X, y, **metadata))
         return scored_by_folds(training_set, folds, Cs, self._score_of(routed), fits, self.n_jobs)
 
@@ -260,12 +268,12 @@ def _check_choice(estimator, X, params):
             f"fit takes {', '.join(params)} if metadata routing is enabled: sklearn.set_config("
             "enable_metadata_routing=True). Without it, pass the splits themselves as cv."
         )
-    if is_lazy(X):
-        raise InvalidParameterError(
-            f"{type(estimator).__name__} needs X in memory, but it is on Dask. X.compute() fetches it; "
-            "skce.regularization_path fits all values of C where it lies."
-        )
     if estimator.cv is not None:
+        if is_lazy(X):
+            raise InvalidParameterError(
+                f"cv must be None, leave-one-out, where X is on Dask, got {estimator.cv!r}: folds need X in memory, "
+                "where X.compute() fetches it."
+            )
         return
     scoring = estimator.scoring
     if scoring is not None and getattr(scoring, "__name__", scoring) not in LOG_LOSSES:
