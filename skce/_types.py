@@ -364,6 +364,30 @@ class Rows(Protocol):
         """A matrix where large ones are factorised the sooner: as it is, or where X is."""
         ...
 
+    def targets_in_memory(self) -> Any:
+        """The targets with the labels and weights of all rows."""
+        ...
+
+    def in_memory(self) -> Any:
+        """The same rows, in memory, whatever they take there."""
+        ...
+
+    def block(self, at: At) -> Any:
+        """The Block of the rows of a slice, or of an array of indices in order."""
+        ...
+
+    def features(self, at: At) -> Any:
+        """X (m, d) of such a Block."""
+        ...
+
+    def without(self, row: int) -> "Rows":
+        """The same rows, of which one weighs nothing."""
+        ...
+
+    def without_rows(self) -> "Rows":
+        """What a program may know of all rows, wherever these are."""
+        ...
+
     def lowest(self, program: Callable[[Any], Array]) -> float:
         """The lowest of the numbers (m,) of all blocks."""
         ...

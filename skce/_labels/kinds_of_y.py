@@ -1,6 +1,8 @@
 """What y is: one class a row, a distribution over the classes, or any number of labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -101,3 +103,15 @@ class Indicators:
         """The block (2, L, m) for and against each label, class_weight (2, L)."""
         indicator = np.ascontiguousarray(self.toarray(at).T)
         return np.stack([indicator, 1 - indicator]) * class_weight[:, :, None] * sample_weight[at]
+
+
+def joined_labels(parts: Sequence[Any]) -> HardLabels | SoftLabels | Indicators:
+    """The labels of all rows, of those of parts of them, of one kind."""
+    first = parts[0]
+    if isinstance(first, HardLabels):
+        return HardLabels(np.concatenate([part.codes for part in parts]), first.n_classes)
+    if isinstance(first, SoftLabels):
+        return SoftLabels(np.concatenate([part.probabilities for part in parts]))
+    indicators = [part.indicator for part in parts]
+    join: Any = scipy.sparse.vstack if any(map(scipy.sparse.issparse, indicators)) else np.concatenate
+    return Indicators(join(indicators))

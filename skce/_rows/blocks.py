@@ -9,6 +9,7 @@ from 1, are multiplied in float64.
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -150,6 +151,25 @@ class RowBlocks:
     def where_large(self, matrix):
         """A matrix where large ones are factorised: here."""
         return matrix
+
+    def targets_in_memory(self):
+        """The targets."""
+        return self.targets
+
+    def in_memory(self):
+        """These rows."""
+        return self
+
+    def without(self, row):
+        """The same rows, of which one weighs nothing."""
+        targets: Any = self.targets
+        weight = np.array(targets.sample_weight)
+        weight[row] = 0
+        return replace(self, targets=targets.of_rows(targets.labels, weight))
+
+    def without_rows(self):
+        """What a program may know of all rows: where they are here, these themselves."""
+        return self
 
     def merged(self):
         """These rows in fewer columns with the same inner products, and the matrix that merged them; or None.

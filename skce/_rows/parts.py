@@ -88,6 +88,18 @@ def targets_of_part(part, targets):
     return targets.of_rows(part.labels, part.sample_weight)
 
 
+def targets_without_row(targets, row):
+    """Targets of the rows of a part, of which a ``row`` weighs nothing."""
+    weight = np.array(targets.sample_weight)
+    weight[row] = 0
+    return targets.of_rows(targets.labels, weight)
+
+
+def labels_of_part(targets):
+    """Labels and weights of the rows of a part."""
+    return targets.labels, targets.sample_weight
+
+
 def weight_of_part(targets):
     """Weight of the rows of a part, up to a factor that all parts share."""
     return targets.cumulated_weights[-1]
@@ -167,6 +179,31 @@ class Stack:
     def over(self, X, targets):
         """Arrays (..., m)."""
         return RowBlocks(features_of(X), targets, self.shift, self.dtype).stacked(self.program)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What ``program`` returns for the Blocks of a part, joined along the last axis."""
+
+    program: RowProgram
+    shift: np.ndarray | None
+    dtype: type
+
+    def over(self, X, targets):
+        """Arrays (..., m)."""
+        with np.errstate(over="ignore", invalid="ignore"), workers_for(work=0):
+            return RowBlocks(features_of(X), targets, self.shift, self.dtype).gathered(self.program)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Some rows of a part, ``at`` (m,), with their labels and weights."""
+
+    at: np.ndarray
+
+    def over(self, X, targets):
+        """X (m, d), their labels, and weights (m,)."""
+        return features_of(X)[self.at], targets.labels.of_rows(self.at), targets.sample_weight[self.at]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ All of these are in directions of the classes that a softmax sees, k of them for
 penalty is what it was; without the only row of a class that class is predicted with a probability of eps, as in a fold.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -96,22 +96,22 @@ class ClosedForm:
         point, classes = problem.split(params), curvature.classes
         (mass,) = problem.rows.summed(lambda block: (block.targets.block(block.at).sum(axis=-1),))
         spreads_of = Spreads.of(curvature, curvature.factors)
+        known = replace(problem, rows=problem.rows.without_rows())
 
         def program(block):
             logits = block.logits(*point)
-            step = NewtonWithout.of(problem, curvature, spreads_of, block, logits)
+            step = NewtonWithout.of(known, curvature, spreads_of, block, logits)
             change, alone = classes.expanded(step.change).T, _alone(block, mass)
             is_alone = alone.reshape(-1, alone.shape[-1]).any(axis=0)
             change[:, is_alone] = 0
             logits += change
-            _put_to_eps(problem, logits, alone)
+            _put_to_eps(known, logits, alone)
             weight = block.targets.row_weight(block.at)
             spreads, held = np.einsum("mkk->m", step.V), np.einsum("mkl,mlk->m", step.D, step.V)
             loss = np.atleast_1d(np.sum(step.value))
-            return logits, step.pull.T, _ranges(problem, change), spreads, held, weight, loss
+            return logits, step.pull.T, _ranges(known, change), spreads, held, weight, loss
 
-        every_row: Any = problem.rows
-        arrays = problem.rows.gathered(program) if rows is None else program(every_row.block(rows))
+        arrays = problem.rows.gathered(program) if rows is None else program(problem.rows.block(rows))
         logits, pulls, ranges, spreads, held, weight, losses = arrays
         return cls(logits, pulls, ranges, spreads, held, weight, float(losses.sum()))
 

@@ -73,7 +73,7 @@ def refitted(
     most_off = MOST_OFF if are_together else MOST_OFF_AFRESH
     most_promised = most_off**2 / 2 / np.maximum(spreads, np.finfo(float).tiny) / problem.total
     if are_together:
-        together = _Together.of(problem, curvature, params)
+        together = _Together.of(replace(problem, rows=problem.rows.in_memory()), curvature, params)
         of_one = max(problem.rows.shape[0] * len(curvature.classes.pairs[0]), curvature.hessians.size)
         at_once = max(NUMBERS_AT_ONCE // of_one, 1)
         slices = row_slices(len(rows), at_once)
@@ -127,10 +127,7 @@ def _own_logits(problem, block, params):
 
 def _without(problem, row):
     """The problem without a row: of the same S, so of the same penalty."""
-    targets = problem.rows.targets
-    weight = np.array(targets.sample_weight)
-    weight[row] = 0
-    return replace(problem, rows=replace(problem.rows, targets=replace(targets, sample_weight=weight)))
+    return replace(problem, rows=problem.rows.without(row))
 
 
 def _minimum(problem, curvature, starts, most_promised, is_last):

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from skce._solver.leave_one_out import MOST_MISSED
 from skce._solver.left_out_path import LeftOutPath
 from skce._solver.objective import LinearObjective
 from skce._solver.path import Minimum, Unwatched
+from skce._solver.path_of_part import is_part_of, minima_of_part
 from skce._solver.problem import Iterate, Problem
 from skce._solver.second_derivative import BySecondDerivative, exact_curvature
 from skce._solver.solution import Solution
@@ -30,16 +31,23 @@ from skce.estimators.training_set import TrainingSet
 Score = Callable[[Any, Any, Any, Array], float] | None
 
 
+# Numbers of the Hessians of all values that are kept for folds (128 MB).
+NUMBERS_TO_KEEP = 2**24
+
 # Why a fit is over that is as near its minimum as was asked for, or as rounding lets it come.
 CONVERGED = "converged", "precision"
 
 
 @dataclass(frozen=True, eq=False)
 class Fits:
-    """The fits of a training set for each C: where they ended, and their ``solutions``."""
+    """The fits of a training set for each C: where they ended, and their ``solutions``.
+
+    ``minima`` are their places and Minima with curvatures, in the order of the path, where folds may start from these.
+    """
 
     iterates: list[Any]
     solutions: list[Any]
+    minima: list[tuple[int, Minimum]] = field(default_factory=list)
 
     @property
     def n_unconverged(self) -> int:
@@ -86,6 +94,20 @@ def collected(minima: Iterator[tuple[int, Minimum]], n_values: int) -> Fits:
     return Fits(iterates, solutions)
 
 
+def fits_to_start_from(training_set: TrainingSet, problem: Problem, Cs: Array) -> Fits:
+    """The Fits of all values of C, with their curvatures if these are exact and not too many numbers."""
+    minima: list[tuple[int, Minimum]] = []
+
+    def passed():
+        for place, minimum in fits_of(training_set, problem, Cs):
+            if minimum.curvature is not None and len(minima) * minimum.curvature.hessians.size <= NUMBERS_TO_KEEP:
+                minima.append((place, minimum))
+            yield place, replace(minimum, curvature=None)
+
+    fits = collected(passed(), len(Cs))
+    return replace(fits, minima=minima) if len(minima) == len(Cs) else fits
+
+
 def has_affordable_hessian(problem: Problem) -> bool:
     """Whether leave-one-out, which takes the Hessian, is affordable."""
     return not problem.shape[1] or is_hessian_affordable(LinearObjective(problem))
@@ -93,7 +115,7 @@ def has_affordable_hessian(problem: Problem) -> bool:
 
 def scored_by_leave_one_out(training_set: TrainingSet, problem: Problem, Cs: Array) -> Scored:
     """The Scored by minus the log loss of what fits without a row predict of it."""
-    targets: Any = training_set.rows.targets
+    targets = training_set.rows.targets_in_memory()
 
     def losses_of(minimum, logits, rows):
         iterate = Iterate(minimum.problem, minimum.solution.params)
@@ -133,31 +155,25 @@ def scored_by_folds(
 ) -> Scored:
     """The Scored by the test rows of folds, for what is fitted to their other rows.
 
-    Folds start from where the Fits of all rows end for the strongest penalty, if there are these.
+    Each of a fold starts next to that of the Fits of all rows, if there are these.
     """
-    starts = None
-    if fits is not None:
-        attributes = training_set.attributes(fits.iterates[int(np.argmin(Cs))])
-        starts = attributes["coef_"], attributes["intercept_"]
     parallel = Parallel(n_jobs=n_jobs, prefer="threads")
-    results: Any = parallel(delayed(_scores_of_fold)(training_set, *fold, Cs, score, starts) for fold in folds)
+    results: Any = parallel(delayed(_scores_of_fold)(training_set, *fold, Cs, score, fits) for fold in folds)
     of_folds = np.array([scores for scores, _ in results])
     n_unconverged = sum(n_of_fold for _, n_of_fold in results) + (fits.n_unconverged if fits else 0)
     errors = of_folds.std(axis=0, ddof=1) / np.sqrt(len(folds)) if len(folds) > 1 else np.zeros(len(Cs))
     return Scored(of_folds, errors, fits, n_unconverged)
 
 
-def _scores_of_fold(training_set, train, test, Cs, score, starts):
+def _scores_of_fold(training_set, train, test, Cs, score, fits_of_all):
     """Scores (n_Cs,) of a fold, and how many fits did not converge."""
     data, n_rows = training_set.data, training_set.rows.shape[0]
     train, test = (np.arange(n_rows)[rows] for rows in (train, test))
     fold = training_set.weighted(data.sample_weight * np.bincount(train, minlength=n_rows))
-    outputs = fold.rows.targets.outputs
-    start = None if starts is None else tuple(of_all[outputs].astype(float) for of_all in starts)
     X, labels, weight = rows_of(data.X, test), data.labels.of_rows(test), data.sample_weight[test]
     scores, y = np.empty(len(Cs)), y_of(data.classes, labels)
     with fold.problem() as problem:
-        fits = collected(fits_of(fold, problem, Cs, start), len(Cs))
+        fits = collected(_fits_of_fold(training_set, train, fold, problem, Cs, fits_of_all), len(Cs))
         for place, iterate in enumerate(fits.iterates):
             attributes = fold.attributes(iterate)
             if score is None:
@@ -169,6 +185,30 @@ def _scores_of_fold(training_set, train, test, Cs, score, starts):
                 attributes = engine_of(given).attributes_like(given, attributes)
                 scores[place] = score(_fitted(fold, Cs[place], attributes), given, y, test)
     return scores, fits.n_unconverged
+
+
+def _fits_of_fold(training_set, train, fold, problem, Cs, fits):
+    """Yield the place of each C and the Minimum of a fold there, from the Fits of all rows or None."""
+    if fits is None:
+        return fits_of(fold, problem, Cs)
+    if fits.minima and is_part_of(problem, fits.minima[0][1].problem):
+        estimator, of_all = fold.estimator, fits.minima[0][1].problem
+        count = 1 - np.bincount(train, minlength=training_set.rows.shape[0])
+        others = _rows_of(of_all.rows, np.flatnonzero(count), count)
+        places, minima = zip(*fits.minima, strict=True)
+        penalties = [penalty_of(problem, Cs[place]) for place in places]
+        of_fold = minima_of_part(problem, others, minima, penalties, tol=estimator.tol, max_iter=estimator.max_iter)
+        return zip(places, of_fold, strict=True)
+    attributes, outputs = training_set.attributes(fits.iterates[int(np.argmin(Cs))]), fold.rows.targets.outputs
+    start = tuple(attributes[name][outputs].astype(float) for name in ("coef_", "intercept_"))
+    return fits_of(fold, problem, Cs, start)
+
+
+def _rows_of(rows, at, count):
+    """Some rows, in memory, each as often as ``count`` (n,) says, which may be negative."""
+    targets = rows.targets
+    weight = targets.sample_weight[at] * count[at]
+    return replace(rows, X=rows_of(rows.X, at), targets=targets.of_rows(targets.labels.of_rows(at), weight))
 
 
 def _fitted(fold, C, attributes):

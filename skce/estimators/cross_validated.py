@@ -19,7 +19,8 @@ class SoftmaxRegressorCV(ChoosesC, SoftmaxRegressor):
     cv : int, splitter or iterable of splits, default=None
         None is leave-one-out in closed form: what a fit without a row predicts of it, from the Hessian of the fit with
         it, and by a fit where that is not enough. It needs a convex loss, finite values of C and ``scoring`` the log
-        loss; where the Hessian is too dear, folds take its place, five of them, shuffled, and ``validation_`` says so.
+        loss; where the Hessian is too dear, folds take its place, ten of them, shuffled, and ``validation_`` says so.
+        Where X is on Dask there are no folds, and None is all that is allowed.
         A number is so many folds, as scikit-learn makes them; otherwise what ``sklearn.model_selection`` takes.
     scoring : str or callable, default=None
         What folds are scored by, higher is better. None is minus the log loss, in nats, of rows by ``sample_weight``;
@@ -177,7 +178,8 @@ class OneVsAllClassifierCV(ChoosesC, OneVsAllClassifier):
     cv : int, splitter or iterable of splits, default=None
         None is leave-one-out in closed form: what a fit without a row predicts of it, from the Hessian of the fit with
         it, and by a fit where that is not enough. It needs a convex loss, finite values of C and ``scoring`` the log
-        loss; where the Hessian is too dear, folds take its place, five of them, shuffled, and ``validation_`` says so.
+        loss; where the Hessian is too dear, folds take its place, ten of them, shuffled, and ``validation_`` says so.
+        Where X is on Dask there are no folds, and None is all that is allowed.
         A number is so many folds, as scikit-learn makes them; otherwise what ``sklearn.model_selection`` takes.
     scoring : str or callable, default=None
         What folds are scored by, higher is better. None is minus the log loss, in nats, of rows by ``sample_weight``;

@@ -3,10 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from skce._checks import InvalidParameterError
-from skce._rows.lazy import is_lazy
 from skce._types import Array, ArrayLike
 from skce.estimators.row_losses import left_out_logits, row_losses, weighted_mean
 from skce.inference.fitted import fitted
@@ -58,7 +54,7 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
     model : fitted estimator
         A SoftmaxRegressor or OneVsAllClassifier, or a pipeline or search that ends in one, of a convex loss.
     X, y, sample_weight
-        What the model was fitted to, X in memory. What comes before the classifier in a pipeline has seen all rows.
+        What the model was fitted to. What comes before the classifier in a pipeline has seen all rows.
 
     Returns
     -------
@@ -67,7 +63,7 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
     Raises
     ------
     ValueError
-        If the loss is not convex, if there is no optimum, X is on Dask, or data are not those of the fit.
+        If the loss is not convex, if there is no optimum, or data are not those of the fit.
 
     References
     ----------
@@ -84,10 +80,6 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
     LeaveOneOut(150 rows, 1 refitted, loss=0.1297 +- 0.016)
     """
     one = fitted(model, X).in_memory()
-    if is_lazy(one.X):
-        raise InvalidParameterError(
-            "X must be in memory, where rows have an order, but is on Dask; X.compute() fetches it."
-        )
     if not one.classifier._fitted_loss.is_convex:
         raise ValueError(
             f"Leave-one-out in closed form needs a convex loss, but {one.classifier._fitted_loss!r} is not: without a "
@@ -102,7 +94,7 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
                 "a row out of. Fit with a finite C."
             )
         logits, is_refitted = left_out_logits(training_set, optimum.problem, optimum.curvature, optimum.params)
-    labels, weight = training_set.rows.targets.labels, training_set.rows.targets.sample_weight
-    losses = row_losses(one.link, logits, labels)
-    loss, standard_error = weighted_mean(losses, np.asarray(weight))
+    targets = training_set.rows.targets_in_memory()
+    losses = row_losses(one.link, logits, targets.labels)
+    loss, standard_error = weighted_mean(losses, targets.sample_weight)
     return LeaveOneOut(one.link.log_proba(logits).T, losses, loss, standard_error, is_refitted)

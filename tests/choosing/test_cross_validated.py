@@ -13,7 +13,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from skce import OneVsAllClassifier, OneVsAllClassifierCV, SoftmaxRegressor, SoftmaxRegressorCV, with_prior
+from skce import (
+    OneVsAllClassifier,
+    OneVsAllClassifierCV,
+    SoftmaxRegressor,
+    SoftmaxRegressorCV,
+    regularization_path,
+    with_prior,
+)
+from skce._solver import path_of_part
+from skce._solver.objective import LinearObjective
+from skce.estimators import candidates
 from skce.inference import leave_one_out, summary
 from skce.losses import Poly1Loss
 from skce.metrics import neg_log_loss_scorer
@@ -78,6 +88,35 @@ def test_between_values_at_which_rows_are_refitted_it_is_right_too(name, numbers
 
 
 @pytest.mark.parametrize(("kind", "of_one_C"), KINDS)
+@pytest.mark.parametrize("case", ["iris", "wine", "weighted", "repeated", "by steps of the solver"])
+def test_each_fit_of_a_fold_is_as_near_its_minimum_as_one_of_its_own(kind, of_one_C, case, monkeypatch):
+    fits, minima_of_part = [], candidates.minima_of_part
+
+    def watched(*arguments, **parameters):
+        fits.append(list(minima_of_part(*arguments, **parameters)))
+        return iter(fits[-1])
+
+    monkeypatch.setattr(candidates, "minima_of_part", watched)
+    if case == "by steps of the solver":
+        monkeypatch.setattr(path_of_part, "MOST_STEPS", 1)
+    X, y = LOADERS["wine" if case == "wine" else "iris"](return_X_y=True)
+    rng, weight = np.random.default_rng(0), np.ones(len(y))
+    if case == "weighted":
+        weight = rng.uniform(0, 2, size=len(y))
+    folds = list(KFold(3, shuffle=True, random_state=0).split(X))
+    if case == "repeated":
+        folds = [(rng.choice(train, len(train)), test) for train, test in folds]
+    Cs = np.geomspace(1e-4, 1e4, 8)
+    kind(Cs=Cs, cv=folds).fit(X, y, sample_weight=weight)
+    assert len(fits) == 3
+    for fold, (train, _) in zip(fits, folds, strict=True):
+        alone = regularization_path(of_one_C(tol=1e-9), X[train], y[train], Cs, weight[train])
+        for minimum, least in zip(fold, alone.losses, strict=True):
+            values, _ = LinearObjective(minimum.problem)(minimum.solution.params)
+            assert values.sum() <= (1 + 1e-6) * least
+
+
+@pytest.mark.parametrize(("kind", "of_one_C"), KINDS)
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
 def test_folds_score_as_cross_val_score_does(data, kind, of_one_C, loss):
     X, y = data
@@ -137,8 +176,10 @@ def test_where_the_hessian_is_dear_folds_take_its_place_and_say_so(data, monkeyp
     model = SoftmaxRegressorCV(Cs=CS).fit(X, y)
     assert model.validation_ == "folds"
     assert not hasattr(model, "loo_log_proba_")
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    folds = StratifiedKFold(10, shuffle=True, random_state=0)
     np.testing.assert_allclose(model.scores_, SoftmaxRegressorCV(Cs=CS, cv=folds).fit(X, y).scores_, atol=1e-6)
+    others = SoftmaxRegressorCV(Cs=CS, cv=StratifiedKFold(10, shuffle=True, random_state=1)).fit(X, y)
+    assert (np.abs(model.scores_mean_ - others.scores_mean_) <= 2 * model.scores_sem_).all()
 
 
 def test_groups_are_routed_to_the_splitter(data):

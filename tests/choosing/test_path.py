@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skce import OneVsAllClassifier, SoftmaxRegressor, SoftmaxRegressorCV, regularization_path
+from skce import OneVsAllClassifier, SoftmaxRegressor, regularization_path
 from tests.problems import LOADERS, overlapping
 
 MANY = np.geomspace(1e-6, 1e5, 45)
@@ -90,5 +90,3 @@ def test_on_dask_it_is_what_it_is_in_memory():
     on_dask = regularization_path(SoftmaxRegressor(), there, dask.from_array(y, chunks=50), [0.1, 1.0, 10.0])
     np.testing.assert_allclose(on_dask.coefs, in_memory.coefs, rtol=0, atol=1e-6)
     assert on_dask.is_certified.all()
-    with pytest.raises(ValueError, match="needs X in memory"):
-        SoftmaxRegressorCV().fit(there, y)

@@ -152,3 +152,37 @@ def test_logits_and_what_pulls_gradients_back(rows, X, rng):
     logits = X.astype(float) @ coef + intercept
     np.testing.assert_allclose(sums, logits.sum(axis=0), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(gradient, X.T @ logits, rtol=1e-5, atol=1e-5)
+
+
+def test_rows_come_one_by_one_with_their_labels_and_weights(rows, X, weight):
+    at = np.array([0, 12, 13, 40, N - 1])
+    for some in (at, slice(11, 30), slice(0, N)):
+        block = rows.block(some)
+        np.testing.assert_array_equal(dense(block), X[some])
+        expected = np.zeros((K, len(X[some])))
+        expected[np.arange(N)[some] % K, np.arange(len(X[some]))] = weight[some]
+        np.testing.assert_allclose(block.targets.block(block.at), expected)
+    features = rows.features(at)
+    np.testing.assert_array_equal(features.toarray() if scipy.sparse.issparse(features) else features, X[at])
+    targets, here = rows.targets_in_memory(), rows.in_memory()
+    np.testing.assert_array_equal(targets.labels.codes, np.arange(N) % K)
+    np.testing.assert_array_equal(targets.sample_weight, weight)
+    assert (here.shape, here.dtype_of_X, here.is_sparse) == ((N, D), rows.dtype_of_X, rows.is_sparse)
+
+
+@pytest.mark.parametrize("row", [0, 12, 13, N - 1])
+def test_a_row_that_is_left_out_weighs_nothing(rows, X, weight, row):
+    without = weight.copy()
+    without[row] = 0
+
+    def program(block):
+        return (block.targets.row_weight(block.at) @ dense(block),)
+
+    (weighted,) = rows.without(row).summed(program)
+    np.testing.assert_allclose(weighted, without @ X, rtol=1e-5)
+    np.testing.assert_allclose(rows.summed(program)[0], weight @ X, rtol=1e-5)
+
+
+def test_what_is_gathered_of_blocks_is_in_the_order_of_the_rows(rows, X):
+    (columns,) = rows.gathered(lambda block: (dense(block).T,))
+    np.testing.assert_array_equal(columns, X.T)

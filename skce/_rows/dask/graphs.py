@@ -19,7 +19,7 @@ def same(value):
     return value
 
 
-def _as_list(*values):
+def as_list(*values):
     """The values as a list."""
     return list(values)
 
@@ -36,7 +36,7 @@ def sent(value):
 
 def listed(values):
     """Delayed values as one list, Delayed."""
-    return delayed(_as_list)(*values)
+    return delayed(as_list)(*values)
 
 
 def persisted(values):

@@ -8,13 +8,16 @@ import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import Any
 
 import numpy as np
+import scipy.sparse
 from dask.delayed import Delayed
 from distributed import futures_of
 
+from skce._labels.kinds_of_y import joined_labels
 from skce._rows import parts as _parts
-from skce._rows.blocks import points_between
+from skce._rows.blocks import RowBlocks, points_between
 from skce._rows.dask import graphs
 from skce._rows.threads import workers_for
 
@@ -30,15 +33,16 @@ class DaskRows:
     """The rows of X (n, d) on Dask, minus ``shift`` (d,) unless that is None; to the objective what RowBlocks are.
 
     ``targets`` know the totals. ``parts`` are pairs of the keys that a block of X and its targets have in ``graph``;
-    ``client`` has persisted these, None on threads. ``weights`` are those before each part, and of all. ``by_worker``
-    has the numbers of the parts that lie on each worker.
+    ``client`` has persisted these, None on threads. ``weights`` are those before each part, and of all, and ``ends``
+    the rows. ``by_worker`` has the numbers of the parts that lie on each worker.
     """
 
-    targets: object
+    targets: Any
     parts: list
     graph: dict
     client: object
     weights: np.ndarray
+    ends: np.ndarray
     by_worker: list
     shape: tuple
     numbers_per_row: float
@@ -65,6 +69,7 @@ class DaskRows:
             _graph_of([*blocks, *part_targets]),
             futures[0].client if futures else None,
             np.cumsum([0.0, *weights]),
+            np.cumsum([0, *(summary.n_rows for summary in summaries)]),
             _by_worker(part_targets, futures),
             shape=(n_rows, n_features),
             numbers_per_row=sum(summary.n_numbers for summary in summaries) / n_rows,
@@ -92,11 +97,43 @@ class DaskRows:
 
     def stacked(self, program):
         """The arrays (..., n) that ``program`` returns for the parts, joined."""
-        return self._over_parts(_parts.Stack(program, self.shift, self.dtype), _parts.joined)
+        return self._joined(_parts.Stack(program, self.shift, self.dtype))
 
     def gathered(self, program):
-        """The arrays (..., m) that ``program`` returns of some of the rows of each part, joined."""
-        return self.stacked(program)
+        """The arrays (..., m) that ``program`` returns of some of the rows of each Block, joined."""
+        return self._joined(_parts.Gathered(program, self.shift, self.dtype))
+
+    def targets_in_memory(self):
+        """The targets with the labels and weights of all rows, which come here."""
+        keys = {number: (_parts.labels_of_part, of_part) for number, (_, of_part) in enumerate(self.parts)}
+        labels, weights = zip(*self._of_each(keys), strict=True)
+        return self.targets.of_rows(joined_labels(labels), np.concatenate(weights))
+
+    def in_memory(self):
+        """RowBlocks of all rows, which come here."""
+        return self._fetched(np.arange(self.shape[0]))
+
+    def block(self, at):
+        """The Block of the rows of a slice, or of an array of indices in order, which come here."""
+        fetched = self._fetched(np.arange(self.shape[0])[at])
+        return fetched.block(slice(0, fetched.shape[0]))
+
+    def features(self, at):
+        """X (m, d) of such a Block."""
+        return self.block(at).X
+
+    def without(self, row):
+        """The same rows, of which one weighs nothing."""
+        number = int(np.searchsorted(self.ends, row, side="right")) - 1
+        of_X, of_targets = self.parts[number]
+        key = f"without-{uuid.uuid4().hex}"
+        graph = self.graph | {key: (_parts.targets_without_row, of_targets, int(row - self.ends[number]))}
+        parts = [*self.parts[:number], (of_X, key), *self.parts[number + 1 :]]
+        return replace(self, graph=graph, parts=parts)
+
+    def without_rows(self):
+        """What is known of all rows, without these: what a program may know, which is sent to where they are."""
+        return replace(self, parts=[], graph={}, client=None, by_worker=[])
 
     def lowest(self, program):
         """The lowest of the numbers (m,) that ``program`` returns for a Block."""
@@ -116,6 +153,30 @@ class DaskRows:
         }
         draw = _parts.Sum(program, width, self.shift, self.dtype, n_draws, total)
         return total, self._over_parts(draw, _parts.added, weight_before)
+
+    def _fetched(self, at):
+        """RowBlocks of the rows of an array of indices in order."""
+        numbers = np.searchsorted(self.ends, at, side="right") - 1
+        tasks = {}
+        for number in np.unique(numbers).tolist():
+            task = _parts.Chosen(at[numbers == number] - self.ends[number])
+            tasks[number] = graphs.over_part, task, *self.parts[number]
+        features, labels, weights = zip(*self._of_each(tasks), strict=True)
+        join: Any = scipy.sparse.vstack if self.is_sparse else np.concatenate
+        X = join([block.astype(self.dtype_of_X, copy=False) for block in features])
+        targets = self.targets.of_rows(joined_labels(labels), np.concatenate(weights))
+        return RowBlocks(X, targets, self.shift, self.dtype)
+
+    def _of_each(self, tasks):
+        """What tasks, by number of their parts, compute to, as a list."""
+        name = f"of-each-{uuid.uuid4().hex}"
+        keys = [(name, number) for number in tasks]
+        graph = self.graph | dict(zip(keys, tasks.values(), strict=True)) | {name: (graphs.as_list, *keys)}
+        return graphs.computed(Delayed(name, graph), self.client)
+
+    def _joined(self, task):
+        """The arrays that ``task`` returns for the parts, joined in the order of the rows."""
+        return replace(self, by_worker=[list(range(len(self.parts)))])._over_parts(task, _parts.joined)
 
     def _over_parts(self, task, combine, arguments=None):
         """What ``task`` returns for the parts, or for those that ``arguments`` number, combined."""

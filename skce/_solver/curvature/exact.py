@@ -4,6 +4,7 @@ The curvature of a row is a sum over pairs of classes, m q_k q_l (e_k - e_l)(e_k
 positive semi-definite, so that their sums over the rows lose nothing to cancellation.
 """
 
+import copy
 from functools import cached_property
 
 import numpy as np
@@ -49,6 +50,14 @@ class ExactCurvature:
         self.hessians = self.assembled(moments)
         by_class = self._by_class()
         by_class += standardisation.by_columns(np.diag(ridge_of(problem, standardisation)))
+
+    def of_hessians(self, hessians):
+        """The curvature of other Hessians (f, p, p) by the same reduced parameters."""
+        other = copy.copy(self)
+        for name in ("cholesky_factors", "factors", "maps"):
+            vars(other).pop(name, None)
+        other.hessians = hessians
+        return other
 
     @cached_property
     def cholesky_factors(self):
