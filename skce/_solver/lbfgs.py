@@ -9,6 +9,7 @@ to confirm it, and of one that is not exact also the rate at which F still falls
 import numpy as np
 from scipy.optimize import minimize
 
+from skce._solver.certificate import has_dual_bound
 from skce._solver.descent import ROUNDING_OF_ESTIMATE
 from skce._solver.problem import Iterate
 
@@ -30,6 +31,11 @@ LEAST_ESTIMATE = ROUNDING_OF_ESTIMATE * np.finfo(float).eps
 # Where F was not seen to be a quadratic, the estimate by an exact curvature that is a stage old has been too small by
 # this much.
 UNDERESTIMATE = 30.0
+
+# Where X is sparse, a stage goes on until the bound of strong convexity by the coefficients, which costs nothing, is no
+# more than so many times what is asked for, or the estimate is this share of it: from there a few conjugate gradients
+# find a certificate. Word counts, K = 20, C = 1, were looked at in vain at 13 times, for 100 passes.
+MOST_LOOSENESS, LEAST_SHARE_OF_TARGET = 8.0, 0.03
 
 # Iterations that the rate of a stage is taken over.
 ITERATIONS_OF_RATE = 4
@@ -138,7 +144,7 @@ class Stage:
         if self.watch.after_iteration(self._iterate()):
             self.reason = "stopped"
         target = self.tol / self._underestimate(point, decrements)
-        if not self.reason and estimate <= target and len(self.estimates) > self.n_trusted:
+        if not self.reason and len(self.estimates) > self.n_trusted and self._is_worth_a_look(point, estimate, target):
             self.reason = "converged"
         if self.reason or (len(self.estimates) > self.n_iter and self._iterations_left_to(target) > self.patience):
             raise StopIteration
@@ -155,6 +161,17 @@ class Stage:
         """Estimated suboptimality relative to F: the largest of any problem."""
         estimate = self.descent.relative(decrements)
         return estimate if self.curvature.is_exact else max(estimate, self.descent.tail())
+
+    def _is_worth_a_look(self, point, estimate, target):
+        """Whether a Point may be near enough to the minimum, and where that can be told, a certificate near, too."""
+        problem = self.descent.objective.problem
+        if not (problem.rows.is_sparse and has_dual_bound(problem)) or self.curvature.is_exact:
+            return estimate <= target
+        if estimate <= LEAST_SHARE_OF_TARGET * target or estimate > target:
+            return estimate <= target
+        by_coef, _ = problem.split(point.gradient)
+        bound = (by_coef**2 / np.reshape(problem.penalty.ridge, (-1, 1))).sum() / 2
+        return bound <= MOST_LOOSENESS * target * abs(point.value)
 
     def _underestimate(self, point, decrements):
         """What the estimate at a point may be too small by."""

@@ -309,6 +309,27 @@ def test_rows_weigh_what_they_curve(rng, monkeypatch):
     assert (DiagonalCurvature(objective, params, standardisation).scale[:-1] < curvature.scale[:-1] / 5).all()
 
 
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_certain_row_weighs_by_its_length(fit_intercept, rng):
+    X = np.vstack([rng.standard_normal((N, D)), np.full((1, D), 1e4), np.zeros((1, D))])
+    sample_weight = rng.uniform(0.5, 2, N + 2)
+    total = sample_weight.sum()
+    targets = targets_of(Binary, HardLabels(np.arange(N + 2) % 2, 2), sample_weight, np.ones(2), 0.0)
+    objective, standardisation = problem(scipy.sparse.csr_array(X), targets, C=1e3, fit_intercept=fit_intercept)
+    params = np.append(np.full(D, 0.3), 0.2)[: D + fit_intercept]
+    curvature = WeightedDiagonalCurvature(objective, params, standardisation)
+    q = 1 / (1 + np.exp(-(X @ params[:D] + 0.2 * fit_intercept)))
+    own = sample_weight * q * (1 - q)
+    assert own[N] == 0
+    besides = np.array([w / np.linalg.norm(x) if x.any() else 0.0 for w, x in zip(sample_weight, X, strict=True)])
+    besides *= weighted_diagonal.SHARE_OF_CERTAIN_ROWS * own.sum() ** 2 / total / besides.sum()
+    pilot = standardisation.mean
+    square = ((own + besides)[:, None] * (X - pilot) ** 2).sum(axis=0) / (own + besides).sum()
+    variance = square - fit_intercept * (((own[:, None] * (X - pilot)).sum(axis=0)) / (own + besides).sum()) ** 2
+    expected = (variance * own.sum() + 1 / 1e3) / total
+    np.testing.assert_allclose(1 / curvature.scale[:D, 0] ** 2, expected, rtol=1e-8)
+
+
 @pytest.mark.parametrize("n_directions", [0.5, 1.0, 3.7, 10.0, 19.99])
 def test_columns_share_the_directions_that_rows_curve(n_directions, rng):
     curvatures = np.append(rng.lognormal(0, 3, size=20), np.zeros(5))
