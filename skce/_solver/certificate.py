@@ -82,7 +82,7 @@ def dual_bound(problem, params, step, far=(), target=0.0):
         sweeps += 1
         sums = _dual_sums(rows, problem, (coef, intercept), (coef_step, intercept_of_step), far)
         least = min(least, _bound(problem, sums, coef))
-        if least <= target or not problem.fit_intercept:
+        if least <= target or not problem.fit_intercept or sweeps == SWEEPS:
             break
         if len(sums.excess) > MOST_DENSE_CLASSES:
             more, shift = _iterated_shift(rows, problem, (coef, intercept), sums)

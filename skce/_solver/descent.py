@@ -51,7 +51,11 @@ class Descent:
     @classmethod
     def from_best_of(cls, starts, objective):
         """The Descent from where F is the least."""
-        points = [Point(start, *objective(start)) for start in starts]
+        return cls.from_points([Point(start, *objective(start)) for start in starts], objective)
+
+    @classmethod
+    def from_points(cls, points, objective):
+        """The Descent from the best of the Points that have been evaluated, a pass each."""
         best = min(points, key=lambda point: point.value if np.isfinite(point.value) else np.inf)
         is_separated = np.zeros(objective.n_problems, dtype=bool)
         n_passes = float(len(points))

@@ -10,7 +10,7 @@ import numpy as np
 
 from skce._rows.blocks import RowsLostError
 from skce._solver.certificate import ROUNDING_OF_GAIN, certified_gap, has_dual_bound
-from skce._solver.curvature.exact import ROWS_OF_EXACT
+from skce._solver.curvature.exact import ROWS_OF_EXACT, ExactCurvature, hessian_sums
 from skce._solver.curvature.ladder import (
     first_rung,
     has_cheap_hessian,
@@ -18,7 +18,7 @@ from skce._solver.curvature.ladder import (
     next_rung,
     rungs_for,
 )
-from skce._solver.descent import ROUNDING_OF_ESTIMATE, TINY, Descent
+from skce._solver.descent import ROUNDING_OF_ESTIMATE, TINY, Descent, Point
 from skce._solver.lbfgs import Stage
 from skce._solver.newton import NewtonStage
 from skce._solver.objective import LinearObjective
@@ -61,14 +61,15 @@ def minimised(problem, starts, *, tol, max_iter, watch):
     if merged is not problem:
         starts = [merged.flat(*problem.coef_intercept(start)) for start in starts]
     objective = LinearObjective(merged)
-    descent = Descent.from_best_of(starts, objective)
+    plan = Plan(objective)
+    descent, curvature = plan.begun(starts) if max_iter else (Descent.from_best_of(starts, objective), None)
     reason = None if np.isfinite(descent.best.gradient).all() else "stalled"
     if not max_iter:
         reason = reason or "max_iter"
     interruption = separation = None
     try:
         if reason is None:
-            stages = Stages(descent, tol, max_iter, watch)
+            stages = Stages(descent, plan, curvature, tol, max_iter, watch)
             while reason is None:
                 reason = stages.next()
             reason, separation = _judged(reason, stages)
@@ -79,23 +80,49 @@ def minimised(problem, starts, *, tol, max_iter, watch):
     return _solution(descent, reason, tol, interruption, separation)
 
 
-class Stages:
-    """The stages of a ``descent`` to within ``tol``, in at most ``max_iter`` iterations."""
+class Plan:
+    """What curvatures the minimisation of an ``objective`` may have, and which come first."""
 
-    def __init__(self, descent, tol, max_iter, watch):
-        problem = descent.objective.problem
+    def __init__(self, objective):
+        problem, is_coarse = objective.problem, objective.rows.dtype == np.float32
+        self.rungs = rungs_for(objective)
+        self.has_hessian = self.rungs[-1].is_exact and problem.row_loss.has_exact_curvature
+        self.has_newton = self.has_hessian and has_cheap_hessian(self.rungs) and problem.rows.shape[0] <= ROWS_OF_EXACT
+        self.begins_with_newton = self.has_newton and has_hessian_for_all_steps(self.rungs, objective) and not is_coarse
+        has_certificate = self.has_hessian and objective.n_problems == 1 and has_dual_bound(problem)
+        is_sampled = has_certificate and not is_coarse
+        # Rows of the first Hessians, if those are of a sample.
+        self.n_draws = rows_of_sample(objective, self.rungs[-1].cost) if is_sampled else None
+        self.objective = objective
+
+    def begun(self, starts):
+        """The Descent from where F is the least, and the curvature there if the sweep that evaluates F has it too."""
+        objective, standardisation = self.objective, Standardisation.of(self.objective.problem)
+        if len(starts) > 1 or not self.begins_with_newton or self.n_draws is not None:
+            return Descent.from_best_of(starts, objective), None
+        (start,) = starts
+        function, width = hessian_sums(objective.problem, standardisation)
+        values, gradient, sums = objective.with_curvature_sums(start, function, width)
+        descent = Descent.from_points([Point(start, values, gradient)], objective)
+        return descent, ExactCurvature(objective, start, standardisation, sums)
+
+
+class Stages:
+    """The stages of a ``descent`` to within ``tol``, in at most ``max_iter`` iterations.
+
+    ``plan`` is the Plan of its objective, and ``curvature`` the ExactCurvature where it begins, or None if unknown.
+    """
+
+    def __init__(self, descent, plan, curvature, tol, max_iter, watch):
         self.descent = descent
+        self.first_curvature = curvature
         self.tol = tol
         self.max_iter = max_iter
         self.watch = watch
-        self.standardisation = Standardisation.of(problem)
-        self.rungs = rungs_for(descent.objective)
-        self.has_hessian = self.rungs[-1].is_exact and problem.row_loss.has_exact_curvature
-        self.has_newton = self.has_hessian and has_cheap_hessian(self.rungs) and problem.rows.shape[0] <= ROWS_OF_EXACT
-        self.is_newton = (
-            self.has_newton and has_hessian_for_all_steps(self.rungs, descent.objective) and not self.is_coarse
-        )
-        self.first_stage = self._of_sample()
+        self.standardisation = Standardisation.of(descent.objective.problem)
+        self.rungs, self.has_hessian, self.has_newton = plan.rungs, plan.has_hessian, plan.has_newton
+        self.is_newton = plan.begins_with_newton
+        self.first_stage = None if plan.n_draws is None else self._of_sample(plan.n_draws)
         is_cold = descent.objective.is_without_coef(descent.best.params)
         self.rung = len(self.rungs) - 1 if self.is_newton else first_rung(self.rungs, is_cold=is_cold)
         self.n_doubts = 0
@@ -138,14 +165,8 @@ class Stages:
             return "max_iter"
         return reason
 
-    def _of_sample(self):
-        """The stage whose Hessians are of a sample; None where that does not pay, or there can be no certificate."""
-        objective = self.descent.objective
-        if self.is_coarse or not self.has_hessian or objective.n_problems > 1 or not has_dual_bound(objective.problem):
-            return None
-        n_draws = rows_of_sample(objective, self.rungs[-1].cost)
-        if n_draws is None:
-            return None
+    def _of_sample(self, n_draws):
+        """The stage whose Hessians are of a sample; None where that is not expected to pay."""
         stage = SampledNewtonStage(self.descent, self.standardisation, n_draws, self.tol, self.watch)
         return stage if self.has_newton or stage.is_promising else None
 
@@ -158,7 +179,10 @@ class Stages:
 
     def _curvature_at_best(self):
         """The curvature of this rung at the best point."""
-        descent = self.descent
+        descent, curvature = self.descent, self.first_curvature
+        if curvature is not None:
+            self.first_curvature = None
+            return curvature
         curvature = self.rungs[self.rung].curvature_at(descent.objective, descent.best, self.standardisation)
         descent.n_passes += curvature.sweeps
         return curvature

@@ -72,7 +72,7 @@ class NewtonStage:
         self.length = 1.0
         self.quadratic_promise = np.inf
         self.promise_of_try = np.inf
-        if curvature.sweeps < 1:
+        if 0 < curvature.sweeps < 1:  # of drawn rows
             self.curvature = self._curvature_at_best()
 
     @property

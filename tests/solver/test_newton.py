@@ -176,8 +176,8 @@ def test_where_steps_lead_near_no_curvature_is_asked_for_at_the_end(monkeypatch)
     assert model.is_certified_
     # The last step has none, and the first none but that of the start.
     assert len(calls) == model.n_iter_[0] - 1
-    # Moments, start and its curvature, steps, certificate.
-    assert model.n_passes_ == 1 + 2 + model.n_iter_[0] + 1
+    # Moments, the start with its curvature, steps, certificate.
+    assert model.n_passes_ == 1 + 1 + model.n_iter_[0] + 1
 
 
 @pytest.mark.parametrize("C", [1.0, 1e3])

@@ -1,5 +1,7 @@
 """Standardised columns: weighted means and spreads, found in one pass, however far from zero."""
 
+import pickle
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -9,6 +11,7 @@ from skce._links.one_vs_all import OneVsAll
 from skce._links.softmax import Softmax
 from skce._rows import blocks
 from skce._rows.blocks import RowBlocks
+from skce._solver import standardisation as standardisation_module
 from skce._solver.standardisation import Moments, Standardisation, moments_of
 from tests.problems import targets_of
 
@@ -107,3 +110,24 @@ def test_logits_of_standardised_columns_are_those_of_the_parameters(fit_intercep
     # The gradient maps by the transpose.
     gradient = rng.standard_normal((4 + fit_intercept, 3))
     assert np.vdot(standardisation.pull_back(gradient), standardised) == pytest.approx(np.vdot(gradient, params))
+
+
+def test_columns_that_are_kept_are_those_of_the_very_rows(rng):
+    X = rng.normal(size=(60, 3))
+    standardisation = Standardisation(Moments(np.array([0.5, 0.0, -1.0]), np.array([1.0, 4.0, 0.2])), 0.1, True)
+    for block in (X[:20], X[:20], X[20:40], X[:40:2], X[:20, ::-1], X[:20].copy(), X[:20] + 1, X[:20]):
+        np.testing.assert_array_equal(standardisation.kept_columns_of(block), standardisation.columns_of(block))
+    kept = standardisation.kept_columns_of(X[:20])
+    assert standardisation.kept_columns_of(X[:20]) is kept
+    assert not kept.flags.writeable
+    assert pickle.loads(pickle.dumps(standardisation)).kept_columns_of(X[:20]) is not kept
+    assert not pickle.loads(pickle.dumps(standardisation))._kept
+
+
+def test_of_more_rows_none_are_kept(rng, monkeypatch):
+    monkeypatch.setattr(standardisation_module, "MOST_NUMBERS_KEPT", 4 * 20)
+    X = rng.normal(size=(60, 3))
+    standardisation = Standardisation(Moments(np.zeros(3), np.ones(3)), 0.0, True)
+    first, second = standardisation.kept_columns_of(X[:20]), standardisation.kept_columns_of(X[20:40])
+    assert standardisation.kept_columns_of(X[:20]) is first
+    assert standardisation.kept_columns_of(X[20:40]) is not second

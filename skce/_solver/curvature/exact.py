@@ -152,7 +152,7 @@ def hessian_sums(problem, standardisation):
 
     def sums(block, curvature):
         return weighted_moments(
-            curvature.entries(first, second), standardisation.columns_of(block.X)
+            curvature.entries(first, second), standardisation.kept_columns_of(block.X)
         ), curvature.total()
 
     n_columns = problem.shape[0]
