@@ -84,10 +84,12 @@ def minima_of_path(
             # What rounding leaves of a shift of all classes would grow fivefold with each extrapolation.
             params = problem.flat(*problem.centred(*problem.coef_intercept(way.leads_to(penalty.ridge))))
             minimum = (
-                _by_newton(of_ridge, params, tol, max_iter)
+                _by_newton(of_ridge, params, way.last, tol, max_iter)
                 if has_steps
-                else _minimised(of_ridge, params, tol, max_iter)
+                else _minimised(of_ridge, [params, way.last], tol, max_iter)
             )
+            if minimum.solution.reason == "stalled":
+                minimum = _afresh_if_lower(minimum, tol, max_iter)
         if has_steps and of_ridge.shape[1] and minimum.curvature is None:
             minimum = _with_curvature(minimum)
         yield minimum
@@ -104,6 +106,11 @@ class _Way:
     def is_empty(self):
         """Whether nothing has been passed."""
         return not self.passed
+
+    @property
+    def last(self):
+        """Parameters of the last minimum."""
+        return self.passed[-1][1]
 
     def passes(self, minimum):
         """Remember a Minimum, and its tangent if its curvature is known."""
@@ -143,8 +150,8 @@ def _tangent(problem, params, curvature):
     return curvature.to_params(curvature.pull_back(of_penalty.reshape(-1)))
 
 
-def _by_newton(problem, params, tol, max_iter):
-    """The Minimum near some parameters by Newton's steps, or from the lowest of these if that takes too many."""
+def _by_newton(problem, params, last, tol, max_iter):
+    """The Minimum near some parameters by Newton's steps, or from the lowest of these and the last if these fail."""
     objective, standardisation = LinearObjective(problem), Standardisation.of(problem)
     function, width = hessian_sums(problem, standardisation)
     descent: Any = None
@@ -167,7 +174,7 @@ def _by_newton(problem, params, tol, max_iter):
             if descent.gap_bound <= tol * point.value:
                 return Minimum(problem, _solution(descent), curvature)
         params = params + step
-    return _minimised(problem, descent.best.params, tol, max_iter, descent.n_passes)
+    return _minimised(problem, [descent.best.params, last], tol, max_iter, descent.n_passes)
 
 
 def _solution(descent):
@@ -185,11 +192,21 @@ def _solution(descent):
     )
 
 
-def _minimised(problem, params, tol, max_iter, n_passes=0.0):
-    """The Minimum as that of a single problem, from some parameters, before which there were passes."""
-    solution = minimised(problem, [params], tol=tol, max_iter=max_iter, watch=Unwatched())
+def _minimised(problem, starts, tol, max_iter, n_passes=0.0):
+    """The Minimum as that of a single problem, from the best of ``starts``, before which there were passes."""
+    solution = minimised(problem, starts, tol=tol, max_iter=max_iter, watch=Unwatched())
     pass_curve = tuple(n_passes + some for some in solution.pass_curve)
     return Minimum(problem, replace(solution, pass_curve=pass_curve), None)
+
+
+def _afresh_if_lower(minimum, tol, max_iter):
+    """The Minimum from no start instead of one that has stalled, if it is lower; with the passes of both."""
+    problem, n_passes = minimum.problem, minimum.solution.n_passes
+    afresh = solver_for(problem)(problem, None, tol=tol, max_iter=max_iter, watch=Unwatched())
+    if afresh.loss_curve[-1] > minimum.solution.loss_curve[-1]:
+        return minimum
+    pass_curve = tuple(n_passes + some for some in afresh.pass_curve)
+    return Minimum(problem, replace(afresh, pass_curve=pass_curve), None)
 
 
 def _with_curvature(minimum):

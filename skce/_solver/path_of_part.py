@@ -30,10 +30,11 @@ SHORTER, ROUNDING = 0.3, 1e-12
 
 
 def is_part_of(part: Problem, problem: Problem) -> bool:
-    """Whether parameters and targets of a part mean what those of a problem of all rows do."""
+    """Whether parameters and targets of a part mean what those of a problem of all rows do, and are NumPy's."""
     ours, theirs = part.rows.targets, problem.rows.targets
     return (
-        part.rows.shift is None
+        isinstance(ours.sample_weight, np.ndarray)
+        and part.rows.shift is None
         and problem.rows.shift is None
         and np.array_equal(ours.outputs, theirs.outputs)
         and np.array_equal(ours.class_weight, theirs.class_weight)

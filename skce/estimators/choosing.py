@@ -207,7 +207,7 @@ class ChoosesC(CrossEntropyClassifier):
                 "skce.regularization_path and choose among its fits by rows that you keep apart."
             )
         fits = fits_to_start_from(training_set, problem, Cs) if self.refit else None
-        labels: Any = training_set.rows.targets.labels
+        labels: Any = data.labels
         y = y_of(training_set.data.classes, labels)
         splitter: Any
         if self.cv is None:

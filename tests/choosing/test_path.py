@@ -90,3 +90,13 @@ def test_on_dask_it_is_what_it_is_in_memory():
     on_dask = regularization_path(SoftmaxRegressor(), there, dask.from_array(y, chunks=50), [0.1, 1.0, 10.0])
     np.testing.assert_allclose(on_dask.coefs, in_memory.coefs, rtol=0, atol=1e-6)
     assert on_dask.is_certified.all()
+
+
+@pytest.mark.parametrize("Cs", [[1e-4, 1.1e-4, 1e4], [1e-3, 2e-3, 1e6], [1e-4, 1.01e-4, 1]])
+@pytest.mark.parametrize("name", ["iris", "wine"])
+def test_a_value_far_from_those_before_is_not_sought_where_their_curve_runs_to(name, Cs):
+    X, y = LOADERS[name](return_X_y=True)
+    path = regularization_path(SoftmaxRegressor(), X, y, Cs)
+    alone = SoftmaxRegressor(C=Cs[-1]).fit(X, y)
+    assert path.losses[-1] <= alone.loss_curve_[-1] * (1 + 1e-6)
+    assert path.n_passes[-1] <= 2 * alone.n_passes_ + 5
