@@ -124,3 +124,9 @@ def test_it_says_what_it_is(xp):
     assert float(array[0, 0, 0]) == A[0, 0, 0]
     assert [float(row[0, 0]) for row in array] == A[:, 0, 0].tolist()
     assert "DeviceArray" in repr(array)
+
+
+def test_a_copy_in_numpy_shares_no_memory_with_it(xp):
+    array = place_of(xp.asarray(A.copy())).lifted(A)
+    np.array(array)[...] = 0
+    np.testing.assert_array_equal(np.asarray(array), A)

@@ -57,7 +57,8 @@ class DeviceArray(Placed, NDArrayOperatorsMixin):
         return int(self.array)
 
     def __array__(self, dtype=None, copy=None):
-        return np.asarray(on_host(self.array), dtype=dtype)
+        here = np.asarray(on_host(self.array), dtype=dtype)
+        return here.copy() if copy else here
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         return ufuncs.applied(self.place, ufunc, method, inputs, options)

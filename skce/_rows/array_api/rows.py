@@ -89,6 +89,13 @@ class DeviceRows(RowBlocks):
         """The DeviceBlock of the rows of a slice, or of an array of indices."""
         return DeviceBlock(self.features(at), self.targets, at, {} if self.moved is None else self.moved)
 
+    def without(self, row):
+        """The same rows, of which one weighs nothing."""
+        targets, weight = self.targets, np.array(self.targets.sample_weight)
+        weight[row] = 0
+        lifted = targets.of_rows(targets.labels, self.X.place.lifted(weight))
+        return replace(self, targets=lifted, are_equal=False)
+
     def stacked(self, program):
         """The arrays (..., n) that ``program`` returns for a Block of all rows, on the host."""
         return [np.asarray(array) for array in super().stacked(program)]
