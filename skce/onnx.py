@@ -56,7 +56,7 @@ from skl2onnx.proto import onnx_proto
 from skce._links.binary import Binary
 from skce._links.one_vs_all import OneVsAll
 from skce._links.recovery import LEAST_SHARE, check_recoverable
-from skce.estimators import OneVsAllClassifier, OneVsAllClassifierCV, SoftmaxRegressor, SoftmaxRegressorCV
+from skce.estimators import OneVsAllClassifier, OneVsAllClassifierCV, SoftmaxRegressor, SoftmaxRegressorCV, to_numpy
 from skce.losses import CrossEntropy, FocalLoss, GeneralizedCrossEntropy, Poly1Loss
 
 __all__: list[str] = []
@@ -184,7 +184,8 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
     link = model._fitted_link
     label, scores = operator.outputs
     X = on.Cast(operator.inputs[0], to=FLOAT64)
-    coef, intercept = model.coef_.T.astype(float), model.intercept_.astype(float)
+    here = to_numpy(model)
+    coef, intercept = here.coef_.T.astype(float), here.intercept_.astype(float)
     logits = _recovered(on, model, on.Add(on.MatMul(X, coef), intercept))
 
     classes: Any = get_label_classes(scope, model)

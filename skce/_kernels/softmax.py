@@ -173,7 +173,8 @@ def dual_point(log_q, q, step):
     lowest, largest = e.min(initial=0), e.max(initial=0)
     if lowest < -1:
         growth = np.maximum(1 + e, 0)
-        e = np.where(e.min(axis=0) < -1, growth / (q * growth).sum(axis=0) - 1, e)
+        with np.errstate(divide="ignore", invalid="ignore"):  # where q has underflowed there is no bound
+            e = np.where(e.min(axis=0) < -1, growth / (q * growth).sum(axis=0) - 1, e)
     # (1 + e) log(1 + e) - e keeps few digits where e is small, which matters if it is in all rows, and is 1 where
     # nothing is left.
     if max(-lowest, largest) < SMALL:

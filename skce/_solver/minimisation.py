@@ -72,12 +72,20 @@ def minimised(problem, starts, *, tol, max_iter, watch):
             stages = Stages(descent, plan, curvature, tol, max_iter, watch)
             while reason is None:
                 reason = stages.next()
+                if reason == "stalled" and _is_below(descent, np.zeros_like(descent.best.params)):
+                    # From where most rows are saturated nothing may lead on; from no coefficients all does.
+                    stages, reason = Stages(descent, plan, None, tol, max_iter, watch), None
             reason, separation = _judged(reason, stages)
             if reason == "stopped" or len(descent.loss_curve) > max_iter:
                 descent.go_back_to(stages.last)
     except (KeyboardInterrupt, RowsLostError) as error:
         reason, interruption = "interrupted", error
     return _solution(descent, reason, tol, interruption, separation)
+
+
+def _is_below(descent, params):
+    """Whether F is lower at other parameters, which are then the best point."""
+    return descent.evaluated(params) is descent.best
 
 
 class Plan:

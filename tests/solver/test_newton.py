@@ -190,3 +190,17 @@ def test_the_end_is_as_near_as_it_says_wherever_the_last_step_led(make_estimator
         assert model.is_certified_
         # Of logits far from 0, rounding leaves this of both losses.
         assert model.loss_ - tight.loss_ <= model.gap_bound_ + 1e-13 * model.loss_ + 1e-14
+
+
+@pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("size", [10.0, 30.0])
+def test_where_nothing_leads_on_from_a_start_it_begins_again_without_one(make_estimator, seed, size):
+    X, y = heavy_tailed(2)
+    with TrainingSet.read(make_estimator(), X, y, None).problem() as problem:
+        start = size * np.random.default_rng(seed).standard_normal(problem.shape)
+        if not problem.are_separate:
+            start -= start.mean(axis=1, keepdims=True)
+        solution = solved(LinearObjective(problem), start=start.reshape(-1))
+    assert solution.reason == "converged"
+    assert solution.gap_bound <= 1e-7 * solution.value

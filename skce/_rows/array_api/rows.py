@@ -17,7 +17,7 @@ NUMBERS_OF_X = 2**19
 
 # Bytes that the arrays of a block may take beside X on an accelerator: this share of X, and no less than that; and how
 # many arrays like its logits a block holds at once. A block of 2^22 rows of 10 classes, 3 GB, took half the time of
-# blocks of 2^18 on an H100 (20 million rows of 100 columns).
+# blocks of 2^18 in a sketch of an evaluation on an H100 (20 million rows of 100 columns).
 SHARE_OF_X, LEAST_BYTES = 1 / 8, 2**28
 ARRAYS_PER_BLOCK = 6
 MOST_ROWS = 2**22
