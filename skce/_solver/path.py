@@ -88,8 +88,6 @@ def minima_of_path(
                 if has_steps
                 else _minimised(of_ridge, [params, way.last], tol, max_iter)
             )
-            if minimum.solution.reason == "stalled":
-                minimum = _afresh_if_lower(minimum, tol, max_iter)
         if has_steps and of_ridge.shape[1] and minimum.curvature is None:
             minimum = _with_curvature(minimum)
         yield minimum
@@ -197,16 +195,6 @@ def _minimised(problem, starts, tol, max_iter, n_passes=0.0):
     solution = minimised(problem, starts, tol=tol, max_iter=max_iter, watch=Unwatched())
     pass_curve = tuple(n_passes + some for some in solution.pass_curve)
     return Minimum(problem, replace(solution, pass_curve=pass_curve), None)
-
-
-def _afresh_if_lower(minimum, tol, max_iter):
-    """The Minimum from no start instead of one that has stalled, if it is lower; with the passes of both."""
-    problem, n_passes = minimum.problem, minimum.solution.n_passes
-    afresh = solver_for(problem)(problem, None, tol=tol, max_iter=max_iter, watch=Unwatched())
-    if afresh.loss_curve[-1] > minimum.solution.loss_curve[-1]:
-        return minimum
-    pass_curve = tuple(n_passes + some for some in afresh.pass_curve)
-    return Minimum(problem, replace(afresh, pass_curve=pass_curve), None)
 
 
 def _with_curvature(minimum):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from skce._namespaces import is_foreign, on_host
@@ -49,15 +50,23 @@ def to_numpy(estimator: Estimator) -> Estimator:
 def computed_in_numpy(estimator: Any) -> Iterator[None]:
     """Have the attributes of an estimator be arrays of NumPy in the block, and what and where they were after it."""
     foreign = {name: value for name, value in vars(estimator).items() if is_foreign(value)}
-    vars(estimator).update((name, on_host(value)) for name, value in foreign.items())
-    yield
-    vars(estimator).update((name, place_of(value).moved(getattr(estimator, name))) for name, value in foreign.items())
+    vars(estimator).update((name, _copied(value)) for name, value in foreign.items())
+    try:
+        yield
+        foreign = {name: place_of(value).moved(getattr(estimator, name)) for name, value in foreign.items()}
+    finally:
+        vars(estimator).update(foreign)
+
+
+def _copied(array: Any) -> Any:
+    """A copy of an array of another library as one of NumPy: those of PyTorch on the CPU share their memory."""
+    return np.array(on_host(array))
 
 
 def _portable(value: Any) -> Any:
     """A value with arrays of NumPy for those of other libraries, in estimators, lists, tuples and dicts as well."""
     if is_foreign(value):
-        return on_host(value)
+        return _copied(value)
     if isinstance(value, BaseEstimator):
         copied = copy.copy(value)
         vars(copied).update((name, _portable(attribute)) for name, attribute in vars(value).items())

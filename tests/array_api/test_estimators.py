@@ -228,6 +228,14 @@ def test_a_path_is_that_of_numpy(xp, iris):
     np.testing.assert_allclose(path.n_passes, of_numpy.n_passes, rtol=0.1)
 
 
+def test_what_to_numpy_makes_shares_no_memory_with_the_model(xp, iris):
+    _, y, X_there = iris
+    model = SoftmaxRegressor().fit(X_there, y)
+    coef = np.array(to_numpy(model).coef_)
+    to_numpy(model).coef_[...] = 0
+    np.testing.assert_array_equal(to_numpy(model).coef_, coef)
+
+
 def test_predictions_need_X_where_the_fit_was(xp, iris):
     X, y, X_there = iris
     message = r"Inputs passed to SoftmaxRegressor.predict\(\) must use the same namespace.*skce.to_numpy\(estimator\)"
