@@ -25,6 +25,9 @@ __all__ = ["CrossEntropy", "FocalLoss", "GeneralizedCrossEntropy", "Loss", "Poly
 # Losses that are taken by their names, wherever one is taken.
 LOSS_NAMES = ("cross_entropy", "focal")
 
+# What others call the first.
+NAMES_OF_CROSS_ENTROPY = ("log_loss", "logloss", "log", "nll", "deviance", "crossentropy", "cross-entropy", "logistic")
+
 
 @dataclass(frozen=True)
 class CrossEntropy:
@@ -240,7 +243,8 @@ def checked_loss(name: str, loss: Any, gamma: float = FocalLoss.gamma) -> Loss:
     names = ", ".join(map(repr, LOSS_NAMES))
     message = f"{name} must be {names} or a loss object such as skce.losses.FocalLoss(gamma=2.0), got {loss!r}"
     if isinstance(loss, str):
-        raise InvalidParameterError(f"{message}.")
+        same = f"; {loss!r} is 'cross_entropy' here" if loss.lower() in NAMES_OF_CROSS_ENTROPY else ""
+        raise InvalidParameterError(f"{message}{same}.")
     if isinstance(loss, type):
         raise InvalidParameterError(f"{message}, a class; pass an instance, {loss.__name__}().")
     lacking = [attribute for attribute in ("value", "g", "is_convex") if not hasattr(loss, attribute)]

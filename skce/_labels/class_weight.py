@@ -66,8 +66,8 @@ def _weights_from_dict(class_weight, classes):
     unknown = [key for key, place in zip(class_weight, places, strict=True) if place < 0]
     if is_left_out.any() and unknown:
         raise InvalidParameterError(
-            f"class_weight leaves out the classes {listed(classes[is_left_out])} and has keys that name no class: "
-            f"{unknown}; the classes are {listed(classes)}."
+            f"class_weight must have classes for keys, but {unknown} are none; the classes are {listed(classes)}, as "
+            f"y has them, and {listed(classes[is_left_out])} would be left without a weight."
         )
     weight_at = dict(zip(places.tolist(), class_weight.values(), strict=True))
     return np.array([weight_at.get(place, 1.0) for place in range(len(classes))], dtype=float)

@@ -33,8 +33,8 @@ MOST_SMALL_INTEGERS = 2**12
 LEAST_ROUNDING = 1e-5
 
 ENCODED_EXPLAINED = (
-    " If these were soft labels, cross_val_predict has numbered the values of each column: cross_validate(..., "
-    "return_estimator=True, return_indices=True) leaves them as they are, and keeps the models and rows of the folds."
+    " In cross_val_predict, which numbers the values of each column of soft labels, use cross_validate(..., "
+    "return_estimator=True, return_indices=True), which leaves them as they are."
 )
 
 
@@ -299,9 +299,9 @@ def _checked_distributions(y):
     row = np.argmax(off)
     if _holds_zeros_and_ones(matrix):
         raise ValueError(
-            f"y is a multilabel indicator: row {row} is {matrix[row].astype(int).tolist()}. OneVsAllClassifier takes "
-            "labels that do not exclude each other, with classes=None; here, rows must be distributions over classes."
-            f"{encoded_explained}"
+            f"y of several columns must hold distributions over the classes, whose rows sum to 1, but row {row} is "
+            f"{matrix[row].astype(int).tolist()}. If it is a multilabel indicator, of labels that do not exclude each "
+            f"other, OneVsAllClassifier takes it, with classes=None.{encoded_explained}"
         )
     raise ValueError(
         f"y must hold distributions whose rows sum to 1: row {row} sums to {sums[row]:.6g}; divide each row by its sum."

@@ -11,6 +11,8 @@ from skce._solver.separation import Separation
 # Columns, and classes, that a warning names.
 MOST_NAMES = 10
 
+PLURALS = {"column": "columns", "class": "classes"}
+
 
 @dataclass(frozen=True)
 class Solution:
@@ -56,7 +58,9 @@ def warn_unless_converged(solution, *, tol, columns=None, labels=None):
 
     ``columns`` and ``labels`` are the names of the features, and of the outputs that were optimised.
     """
-    distance = f", by an estimated {solution.suboptimality:.1e} of it above the minimum; tol={tol:.1e}"
+    is_known = solution.suboptimality < np.inf
+    gain = f"an estimated {solution.suboptimality:.2g} of it" if is_known else "an unknown share of it"
+    distance = f", and {gain} could still be gained; tol={tol:.1e}"
     if solution.reason == "max_iter":
         end = f"stopped at max_iter={solution.n_iter_of_start + solution.n_iter} iterations, before it converged"
         remedy = "Raise max_iter, or lower C."
@@ -64,27 +68,32 @@ def warn_unless_converged(solution, *, tol, columns=None, labels=None):
         end = f"stalled after {solution.n_iter} iterations, where rounding hid what a step gains"
         remedy = "Scale the features (MaxAbsScaler), or lower C; if the loss is your own, check its g."
     elif solution.reason == "separable":
-        end = f"stopped after {solution.n_iter} iterations: classes are separable and C=inf, so there is no optimum"
+        end = f"stopped after {solution.n_iter} iterations: classes are separable and C=inf, so there is no minimum"
         remedy = _separation_explained(solution.separation, columns, labels)
         distance = ""
     else:
         return
     warnings.warn(
-        f"L-BFGS {end}. The loss is {solution.value:.6g}{distance}. {remedy}", ConvergenceWarning, stacklevel=3
+        f"The fit {end}. The loss is {solution.value:.6g}{distance}. {remedy}", ConvergenceWarning, stacklevel=3
     )
 
 
 def _separation_explained(separation, columns, labels):
     """Which columns and classes have coefficients that would grow for ever, in a sentence."""
+    remedy = "Set a finite C, or label_smoothing above 0"
     if separation is None:
-        return "They are predicted with certainty, and larger coefficients would only be more certain; set a finite C."
-    named = [str(column if columns is None else columns[column]) for column in separation.columns[:MOST_NAMES]]
-    more = len(separation.columns) - len(named)
-    classes = [str(output if labels is None else labels[output]) for output in separation.outputs[:MOST_NAMES]]
-    of_columns = (
-        f"the columns {', '.join(named)}{f' and {more} more' if more > 0 else ''}" if named else "the intercept"
-    )
+        return f"They are predicted with certainty, and larger coefficients would only be more certain. {remedy}."
+    columns = _listed("column", separation.columns, columns) if len(separation.columns) else "the intercept"
+    classes = _listed("class", separation.outputs, labels)
     return (
-        f"Along {of_columns} rows of class {', '.join(classes)} can be told from others without error, "
-        "and ever larger coefficients are ever better. Set a finite C, or merge or drop these."
+        f"By {columns} rows of {classes} can be told from others without an error, and the larger the coefficients, "
+        f"the lower the loss. {remedy}; or drop what separates, or merge classes."
     )
+
+
+def _listed(noun, places, names):
+    """The names at ``places``, or these, after their noun; not all of very many."""
+    named = [str(place if names is None else names[place]) for place in places[:MOST_NAMES]]
+    if len(places) > len(named):
+        named[-1] += f" and {len(places) - len(named)} more"
+    return f"{noun if len(places) == 1 else PLURALS[noun]} {', '.join(named)}"

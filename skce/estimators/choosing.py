@@ -1,12 +1,13 @@
 """What estimators that choose C have in common: leave-one-out or folds, the rule, and the fit at the C chosen."""
 
 import warnings
+from difflib import get_close_matches
 from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 from sklearn import get_config
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
@@ -267,6 +268,18 @@ def _check_choice(estimator, X, params):
     """Raise unless the parameters that say how C is chosen are allowed, together."""
     Cs = checked_Cs(estimator.Cs)
     check_boolean("refit", estimator.refit)
+    if isinstance(estimator.cv, str):
+        raise InvalidParameterError(
+            f"cv must be None, which is leave-one-out, a number of folds, a splitter or splits, got {estimator.cv!r}."
+        )
+    if isinstance(estimator.scoring, str) and estimator.scoring not in get_scorer_names():
+        near = "".join(
+            f" Did you mean {name!r}?" for name in get_close_matches(estimator.scoring, get_scorer_names(), 1)
+        )
+        raise InvalidParameterError(
+            f"scoring must be None, the log loss, a scorer or one of sklearn.metrics.get_scorer_names(), got "
+            f"{estimator.scoring!r}.{near}"
+        )
     if estimator.rule not in ("best", "1se"):
         raise InvalidParameterError(f"rule must be 'best' or '1se', got {estimator.rule!r}.")
     if params and not _is_routing():

@@ -1,5 +1,6 @@
 """Parameters that an estimator does not have: errors that name it as users know it, and say what to do instead."""
 
+import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -16,6 +17,9 @@ INSTEAD = {
     "n_jobs": "a fit uses the threads that BLAS is allowed; threadpoolctl.threadpool_limits sets how many",
     "random_state": "nothing is random: the same data give the same model; leave it out",
     "multi_class": "SoftmaxRegressor is multinomial, OneVsAllClassifier has one sigmoid a class",
+    "Cs": "of several values of C, SoftmaxRegressorCV and OneVsAllClassifierCV choose one",
+    "cv": "SoftmaxRegressorCV and OneVsAllClassifierCV choose C by cross-validation",
+    "C": "Cs are the values of C to choose among; SoftmaxRegressor and OneVsAllClassifier take one",
     "intercept_scaling": "the intercept is never penalised; leave it out",
     "dual": "there is one solver, which chooses by itself; leave it out",
 }
@@ -46,5 +50,6 @@ def check_expected(estimator: str, known: Iterable[str], names: Iterable[str], e
     known = list(known)
     for name in names:
         if name not in known:
-            instead = INSTEAD.get(name, f"it has {', '.join(known)}")
+            meant = "".join(f"did you mean {near}? " for near in difflib.get_close_matches(name, known, 1))
+            instead = INSTEAD.get(name, f"{meant}it has {', '.join(known)}")
             raise error(f"{estimator} has no parameter {name!r}: {instead}.")

@@ -15,7 +15,8 @@ from skce.losses import checked_loss
 
 def check_parameters(estimator: Any) -> None:
     """Raise unless every parameter that needs no data is allowed."""
-    check_number("C", estimator.C, lambda C: C > 0, "a number above 0, or inf")
+    several = "; SoftmaxRegressorCV and OneVsAllClassifierCV choose among several" if np.ndim(estimator.C) else ""
+    check_number("C", estimator.C, lambda C: C > 0, f"a number above 0, or inf for no penalty{several}")
     check_number("gamma", estimator.gamma, lambda gamma: 0 <= gamma < np.inf, "a finite number of at least 0")
     check_number("label_smoothing", estimator.label_smoothing, lambda epsilon: 0 <= epsilon < 1, "a number in [0, 1)")
     check_number("tol", estimator.tol, lambda tol: 0 <= tol < np.inf, "a finite number of at least 0")

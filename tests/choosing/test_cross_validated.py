@@ -228,11 +228,12 @@ def test_in_pipelines_and_searches():
         ({"Cs": [1.0, np.inf]}, "Cs must be finite with cv=None"),
         ({"rule": "median"}, "rule must be 'best' or '1se', got 'median'"),
         ({"rule": ["best"]}, "rule must be 'best' or '1se'"),
+        ({"cv": "loo"}, "cv must be None, which is leave-one-out, .* got 'loo'"),
+        ({"cv": 3, "scoring": "accuracyy"}, "scoring must be .* got 'accuracyy'. Did you mean 'accuracy'?"),
         ({"scoring": "accuracy"}, "scoring must be None.*cv=5"),
         ({"loss": "focal"}, "cv must be folds for a loss that is not convex"),
         ({"refit": "yes"}, "refit must be True or False"),
         ({"tol": -1.0}, "tol must be"),
-        ({"cv": "many"}, "Expected `?cv`?"),
     ],
     ids=str,
 )

@@ -85,6 +85,23 @@ def test_a_loss_that_is_a_class_or_lacks_a_method_is_told_so(make_estimator, pro
 
 
 @BOTH
+def test_what_others_call_cross_entropy_and_several_values_of_C(make_estimator, problem):
+    assert_fit_raises(make_estimator(loss="log_loss"), problem, "got 'log_loss'; 'log_loss' is 'cross_entropy' here")
+    assert_fit_raises(make_estimator(C=[0.1, 1.0]), problem, r"SoftmaxRegressorCV .* several, got \[0.1, 1.0\]")
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", ["object", "category", "datetime64[ns]"])
+def test_columns_that_are_no_numbers_are_named(make_estimator, dtype, problem):
+    X, y = problem
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    frame["when"] = pd.Series(["2020-01-01"] * len(y)).astype(dtype)
+    assert_fit_raises(
+        make_estimator(), (frame, y), f"has the columns 'when' of {re.escape(dtype)}.*OneHotEncoder", Exception
+    )
+
+
+@BOTH
 def test_numpy_scalars_are_numbers(make_estimator, problem):
     make_estimator(
         C=np.float32(1),
@@ -183,7 +200,7 @@ def test_a_multilabel_y_for_a_softmax_names_the_right_estimator(container, probl
     X, y = problem
     indicator = np.eye(3, dtype=int)[y]
     indicator[7] = [1, 1, 0]
-    message = r"multilabel indicator: row 7 is \[1, 1, 0\].*OneVsAllClassifier"
+    message = r"but row 7 is \[1, 1, 0\]. If it is a multilabel indicator.*OneVsAllClassifier"
     assert_fit_raises(SoftmaxRegressor(), (X, container(indicator)), message)
 
 
@@ -278,7 +295,7 @@ def test_a_sparse_y_that_is_no_indicator(problem):
 @BOTH
 def test_class_weights(make_estimator, problem):
     X, y = problem
-    message = r"class_weight leaves out the classes \[2\] and has keys that name no class: \['two'\]"
+    message = r"class_weight must have classes for keys, but \['two'\] are none.* \[2\] would be left"
     assert_fit_raises(make_estimator(class_weight={0: 1, 1: 1, "two": 2}), (X, y), message)
     make_estimator(class_weight={0: 1, 1: 1, 2: 1, 3: 5}).fit(X, y)
     assert_fit_raises(make_estimator(class_weight={0: -1}), (X, y), r"class_weight\[0\] must be a finite number")

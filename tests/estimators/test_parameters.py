@@ -5,7 +5,7 @@ import inspect
 import pytest
 from sklearn.base import clone
 
-from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce import OneVsAllClassifier, OneVsAllClassifierCV, SoftmaxRegressor, SoftmaxRegressorCV
 from skce.estimators.parameters import INSTEAD
 
 
@@ -14,7 +14,7 @@ def make_estimator(request):
     return request.param
 
 
-@pytest.mark.parametrize("name", sorted(INSTEAD))
+@pytest.mark.parametrize("name", sorted(INSTEAD.keys() - {"C"}))
 def test_of_those_of_logistic_regression_it_says_what_to_do(name, make_estimator):
     message = rf"^{make_estimator.__name__} has no parameter '{name}': "
     with pytest.raises(TypeError, match=message) as of_constructor:
@@ -30,6 +30,17 @@ def test_of_others_it_names_those_that_there_are(make_estimator):
         make_estimator(c=1.0)
     with pytest.raises(ValueError, match="has no parameter 'c'"):
         make_estimator().set_params(c__d=1.0)
+
+
+def test_of_a_slip_it_says_what_was_meant(make_estimator):
+    with pytest.raises(TypeError, match=r"has no parameter 'label_smooting': did you mean label_smoothing\? it has C"):
+        make_estimator(label_smooting=0.1)
+
+
+@pytest.mark.parametrize("make_estimator", [SoftmaxRegressorCV, OneVsAllClassifierCV])
+def test_one_value_of_C_is_not_what_is_chosen_among(make_estimator):
+    with pytest.raises(TypeError, match="has no parameter 'C': Cs are the values"):
+        make_estimator(C=1.0)
 
 
 def test_parameters_go_by_name(make_estimator):

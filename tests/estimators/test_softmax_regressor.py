@@ -335,7 +335,7 @@ class TestExtremes:
         X, y = overlapping(rng)
         with pytest.warns(
             ConvergenceWarning,
-            match=r"max_iter=2 iterations, .* by an estimated .*e-0\d of it .* tol=1.0e-07. Raise max_iter",
+            match=r"max_iter=2 iterations, .* an estimated 0\.\d+ of it .* tol=1.0e-07. Raise max_iter",
         ):
             model = SoftmaxRegressor(max_iter=2).fit(X, y)
         assert model.n_iter_.tolist() == [2]

@@ -79,7 +79,9 @@ def test_a_dict_may_name_more_classes_than_a_fold_has():
 
 
 def test_a_dict_that_misses_a_class_and_names_an_unknown_one_is_a_slip():
-    with pytest.raises(ValueError, match=r"class_weight leaves out the classes \['c'\] .* name no class: \['C'\]"):
+    with pytest.raises(
+        ValueError, match=r"class_weight must have classes for keys, but \['C'\] .* \['c'\] would be left"
+    ):
         class_weights({"a": 1, "b": 2, "C": 3}, CLASSES, COUNTS)
 
 

@@ -85,7 +85,9 @@ def test_dates_of_any_unit_name_their_classes(make_estimator, unit):
         np.testing.assert_array_equal(model.coef_, expected.coef_)
         prior = {keys[1]: 0.25, keys[0]: 0.75}
         np.testing.assert_allclose(with_prior(model, prior=prior).class_prior_, [0.75, 0.25], rtol=1e-12)
-    with pytest.raises(ValueError, match=r"leaves out the classes \['2021-01-01.* name no class: .*2020, 6, 1"):
+    with pytest.raises(
+        ValueError, match=r"classes for keys, but .*2020, 6, 1.* are none.*\['2021-01-01.* would be left"
+    ):
         make_estimator(class_weight={DAYS[0]: 1, datetime.date(2020, 6, 1): 2}).fit(X, y)
 
 
@@ -239,7 +241,9 @@ def test_soft_labels_that_cross_val_predict_has_numbered_are_an_error_that_shows
     make_estimator, method, features_shares
 ):
     features, shares = features_shares
-    remedy = r"cross_val_predict has numbered.*cross_validate\(\.\.\., return_estimator=True, return_indices=True\)"
+    remedy = (
+        r"In cross_val_predict, which numbers.*cross_validate\(\.\.\., return_estimator=True, return_indices=True\)"
+    )
     with pytest.raises(ValueError, match=remedy):
         cross_val_predict(make_estimator(), features, shares, method=method, cv=KFold(3))
 
@@ -247,7 +251,7 @@ def test_soft_labels_that_cross_val_predict_has_numbered_are_an_error_that_shows
 def test_so_are_those_whose_numbers_are_zeros_and_ones(features_shares):
     features, shares = features_shares
     two_of_three = 0.5 - 0.5 * np.eye(3)[shares.argmax(axis=1)]
-    with pytest.raises(ValueError, match=r"y is a multilabel indicator.*cross_val_predict has numbered"):
+    with pytest.raises(ValueError, match=r"If it is a multilabel indicator.*In cross_val_predict"):
         cross_val_predict(SoftmaxRegressor(), features, two_of_three, method="predict_proba", cv=KFold(3))
 
 

@@ -96,7 +96,7 @@ class TestTheSameOptimumAsInMemory:
 
         def fitted(X, y, weight):
             # Without a penalty, or smoothing, petal length tells the first class from the others ever better.
-            separation = pytest.warns(ConvergenceWarning, match="Along the columns 2 rows of class 0")
+            separation = pytest.warns(ConvergenceWarning, match="By column 2 rows of class 0")
             with nullcontext() if has_minimum else separation:
                 return SoftmaxRegressor(**options).fit(X, y, weight)
 

@@ -322,7 +322,7 @@ def test_a_warning_says_how_far_it_got():
     for figure in (
         "max_iter=2",
         "loss is 0.5",
-        "estimated 3.0e-04 of it above the minimum",
+        "estimated 0.0003 of it could still be gained",
         "tol=1.0e-09",
         "Raise max_iter",
     ):
