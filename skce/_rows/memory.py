@@ -14,6 +14,7 @@ from skce._namespaces import check_reachable, is_foreign, library_of
 from skce._rows.array_api.places import Placed
 from skce._rows.blocks import RowBlocks, rows_of
 from skce._rows.lazy import in_memory
+from skce._rows.refusals import check_no_dates, explained
 from skce._slices import row_slices
 
 FLOATS = (np.float64, np.float32)
@@ -81,15 +82,13 @@ def checked_features(estimator, X, *, reset, y: Any = "no_validation") -> Any:
     if _is_finite_matrix(X):  # of which scikit-learn asks the same, and many more questions that take longer
         return validate_data(estimator, X, y, reset=reset, skip_check_array=True)
     check_not_masked("X", X)
+    check_no_dates(X)
     try:
         return validate_data(estimator, X, y, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32])
     except (TypeError, ValueError) as error:
-        if not (columns := _columns_without_numbers(X)):
+        if (refusal := explained(error, X)) is error:
             raise
-        raise type(error)(
-            f"X must be of numbers, but has the columns {', '.join(columns)}. Encode them, for example with "
-            "OneHotEncoder in make_column_transformer, or leave them out."
-        ) from error
+        raise refusal from error
 
 
 def check_in_memory(estimator, method):
@@ -109,23 +108,6 @@ def _is_finite_matrix(X):
         return False
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(X.sum()))
-
-
-def _columns_without_numbers(X):
-    """Columns of a DataFrame, of any library, that hold strings, dates or other objects, with their dtypes."""
-    columns = getattr(X, "columns", None)
-    if columns is None or len(getattr(X, "shape", ())) != 2:
-        return []
-    return [f"{name!r} of {X[name].dtype}" for name in columns if not _are_numbers(X[name])]
-
-
-def _are_numbers(column):
-    """Whether the values of a column become floats."""
-    try:
-        np.asarray(column, dtype=float)
-    except (TypeError, ValueError):
-        return False
-    return np.asarray(column).dtype.kind not in "mM"
 
 
 def logits_of(X: Any, coef, intercept):

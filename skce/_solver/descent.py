@@ -67,10 +67,12 @@ class Descent:
     @property
     def figures(self):
         """How far it has come, in words."""
-        bound = "" if self.gap_bound is None else f", certified {self.gap_bound / max(abs(self.best.value), TINY):.1e}"
+        bound = np.inf if self.gap_bound is None else self.gap_bound / max(abs(self.best.value), TINY)
+        is_proven = bound <= self.suboptimality
+        gap = f"certified to be below {bound:.1e}" if is_proven else f"estimated to be {self.suboptimality:.1e}"
         return (
-            f"{len(self.loss_curve) - 1} iterations, {self.n_passes:.1f} passes, "
-            f"loss {self.best.value:.10g}, estimated relative suboptimality {self.suboptimality:.1e}{bound}"
+            f"{len(self.loss_curve) - 1} iterations, {self.n_passes:.1f} passes, loss {self.best.value:.10g}, "
+            f"relative suboptimality {gap}"
         )
 
     def go_on_in_float64(self):

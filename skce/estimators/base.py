@@ -25,6 +25,7 @@ from skce._pickles import checked, stamped
 from skce._rows.blocks import RowsLostError
 from skce._rows.engines import engine_of, where_X_is
 from skce._rows.memory import checked_features, logits_of
+from skce._rows.refusals import warn_if_reordered
 from skce._solver.problem import Iterate
 from skce._solver.solution import warn_unless_converged
 from skce._solver.training import solver_for
@@ -165,6 +166,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         none has begun yet, the estimator is what it was before.
         """
         engine_of(X).check(X)
+        warn_if_reordered(X, y)
         with unchanged_on_error(self):
             solution, labels, constant_explained = self._fit(X, y, sample_weight)
         if solution.reason == "interrupted":

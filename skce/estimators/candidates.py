@@ -72,9 +72,17 @@ class Scored:
 
 
 def fits_of(training_set: TrainingSet, problem: Problem, Cs: Array, start: Any = None) -> Iterator[tuple[int, Minimum]]:
-    """Yield the place of each C and the Minimum there."""
+    """Yield the place of each C and the Minimum there; a line is printed of each if the estimator is verbose."""
     estimator = training_set.estimator
-    return minima_by_C(problem, Cs, estimator.tol, estimator.max_iter, start)
+    for place, minimum in minima_by_C(problem, Cs, estimator.tol, estimator.max_iter, start):
+        if estimator.verbose:
+            solution = minimum.solution
+            print(
+                f"skce, C={Cs[place]:.3g}: loss {solution.value:.6g} after {solution.n_passes:.1f} passes, "
+                f"{'certified' if solution.is_certified(estimator.tol) else solution.reason}",
+                flush=True,
+            )
+        yield place, minimum
 
 
 def fit_of(training_set: TrainingSet, problem: Problem, C: float) -> tuple[Iterate, Solution]:

@@ -16,6 +16,7 @@ from skce._labels.kinds_of_y import HardLabels
 from skce._namespaces import on_host
 from skce._rows.engines import engine_of
 from skce._rows.lazy import is_lazy
+from skce._rows.refusals import warn_if_reordered
 from skce._solver.solution import warn_unless_converged
 from skce._types import Array, ArrayLike, ClassWeight, Loss, LossName, Posterior
 from skce.estimators.base import CrossEntropyClassifier, attributes_of_solution
@@ -143,6 +144,7 @@ class ChoosesC(CrossEntropyClassifier):
         """
         _check_choice(self, X, params)
         engine_of(X).check(X)
+        warn_if_reordered(X, y)
         with unchanged_on_error(self):
             solution, labels, explained = self._choose(X, y, sample_weight, params)
         if explained:
@@ -268,9 +270,10 @@ def _check_choice(estimator, X, params):
     """Raise unless the parameters that say how C is chosen are allowed, together."""
     Cs = checked_Cs(estimator.Cs)
     check_boolean("refit", estimator.refit)
-    if isinstance(estimator.cv, str):
+    if isinstance(estimator.cv, str) or (isinstance(estimator.cv, int | np.integer) and estimator.cv < 2):
         raise InvalidParameterError(
-            f"cv must be None, which is leave-one-out, a number of folds, a splitter or splits, got {estimator.cv!r}."
+            "cv must be None, which is leave-one-out, a number of folds of at least 2, a splitter or splits, got "
+            f"{estimator.cv!r}."
         )
     if isinstance(estimator.scoring, str) and estimator.scoring not in get_scorer_names():
         near = "".join(
@@ -285,7 +288,7 @@ def _check_choice(estimator, X, params):
     if params and not _is_routing():
         raise ValueError(
             f"fit takes {', '.join(params)} if metadata routing is enabled: sklearn.set_config("
-            "enable_metadata_routing=True). Without it, pass the splits themselves as cv."
+            "enable_metadata_routing=True). Without it, pass the splits: cv=list(splitter.split(X, y, groups))."
         )
     if estimator.cv is not None:
         if is_lazy(X):
@@ -322,7 +325,7 @@ def _warn_of_others(n_others):
     if n_others:
         warnings.warn(
             f"{n_others} fits of other values of C, or of folds, did not converge, and their scores are of where they "
-            "ended. Raise max_iter, scale the features (MaxAbsScaler), or leave out the largest values of C.",
+            "ended. Raise max_iter, or leave out the largest values of C.",
             ConvergenceWarning,
             stacklevel=4,
         )

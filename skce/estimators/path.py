@@ -10,6 +10,7 @@ from sklearn.utils import column_or_1d
 
 from skce._checks import InvalidParameterError, check_integer
 from skce._rows.engines import engine_of
+from skce._rows.refusals import warn_if_reordered
 from skce._solver.path import Minimum, minima_of_path
 from skce._solver.problem import Iterate, Problem
 from skce._solver.solution import warn_unless_converged
@@ -130,6 +131,7 @@ def regularization_path(
     if not isinstance(estimator, CrossEntropyClassifier):
         raise TypeError(f"estimator must be a SoftmaxRegressor or a OneVsAllClassifier, got {estimator!r}.")
     engine_of(X).check(X)
+    warn_if_reordered(X, y)
     estimator = copy.copy(estimator)
     estimator.C = float(Cs.min())
     check_parameters(estimator)
@@ -175,7 +177,11 @@ def penalty_of(problem: Problem, C: float) -> Ridge:
 def checked_Cs(Cs: int | ArrayLike | Sequence[float]) -> Array:
     """Values of C (n_Cs,), or so many of them as a number says."""
     if isinstance(Cs, int | np.integer) and not isinstance(Cs, bool):
-        check_integer("Cs", Cs, 1)
+        if 0 < Cs < 2:
+            raise InvalidParameterError(
+                f"Cs must be a number of values, at least 2, or a list of values, got {Cs!r}; Cs=[{Cs!r}] is C={Cs!r}."
+            )
+        check_integer("Cs", Cs, 2)
         return np.logspace(*LOGARITHMS_OF_C, int(Cs))
     allowed = "a number of values, or a list of numbers above 0 (inf is no penalty)"
     try:

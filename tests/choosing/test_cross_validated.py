@@ -228,6 +228,8 @@ def test_in_pipelines_and_searches():
         ({"Cs": [1.0, np.inf]}, "Cs must be finite with cv=None"),
         ({"rule": "median"}, "rule must be 'best' or '1se', got 'median'"),
         ({"rule": ["best"]}, "rule must be 'best' or '1se'"),
+        ({"Cs": 1}, r"Cs must be a number of values, at least 2, .* got 1; Cs=\[1\] is C=1"),
+        ({"cv": 1}, "cv must be None, .* of at least 2, .* got 1"),
         ({"cv": "loo"}, "cv must be None, which is leave-one-out, .* got 'loo'"),
         ({"cv": 3, "scoring": "accuracyy"}, "scoring must be .* got 'accuracyy'. Did you mean 'accuracy'?"),
         ({"scoring": "accuracy"}, "scoring must be None.*cv=5"),
@@ -247,3 +249,10 @@ def test_what_is_not_allowed_is_named(data, parameters, message):
 def test_a_parameter_that_it_chooses_itself_is_explained():
     with pytest.raises(TypeError, match="has no parameter 'C'"):
         SoftmaxRegressorCV(C=1.0)
+
+
+def test_verbose_prints_a_line_for_each_C(capsys):
+    SoftmaxRegressorCV(Cs=[1.0, 0.1], verbose=1).fit(*load_iris(return_X_y=True))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["skce, C=0.1", "skce, C=1"]
+    assert all(line.endswith("certified") for line in lines)
