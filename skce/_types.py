@@ -145,6 +145,11 @@ class RowLoss(Protocol):
         """Of logits and a step of them: targets, log q, p and KL(p, q); None where there is no such certificate."""
         ...
 
+    @property
+    def dual_sums(self) -> Callable[[Array, Array, Targets, At], tuple[Array, ...] | None] | None:
+        """The same summed over the rows as a dual bound needs them, where a kernel does so at once; else None."""
+        ...
+
     def dual_curvature(self, logits: Array, targets: Targets, at: At) -> RowCurvature:
         """The RowCurvature of which a dual point is made, where there is one."""
         ...

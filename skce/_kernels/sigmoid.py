@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skce._kernels.softmax import g_of, of_what_happens
+from skce._kernels.softmax import SMALL, g_of, of_what_happens
 
 
 def sigmoid_loss_gradient(logits, targets, loss):
@@ -72,6 +72,59 @@ def label_sigmoid_cross_entropy_gradient(logits, is_for, weight):
         return np.add.reduce(losses, dtype=np.float64, keepdims=True), gradient[None]
     gradient *= weight
     return np.vdot(weight, losses)[None], gradient[None]
+
+
+def label_sigmoid_dual_sums(logits, step, is_for, weight):
+    """What a dual bound sums of ``dual_point`` for one sigmoid whose ``logits`` (1, m) a ``step`` (1, m) moves.
+
+    KL(p, q) (1,), the excess m p - t for (1, m), which is not summed, and for both outcomes (2, 1) its sum, those of
+    m p and of m log q, and of the curvatures (2, 2, 1). Targets as of ``label_sigmoid_cross_entropy_gradient``. None
+    where a linearised probability is not positive.
+    """
+    (logit,), (move,) = logits, step
+    decay = np.abs(logit)
+    np.negative(decay, out=decay)
+    np.exp(decay, out=decay)
+    is_negative = logit < 0
+    q, rest = np.maximum(decay, ~is_negative), np.maximum(decay, is_negative)
+    log_q = np.minimum(logit, 0)
+    log_q -= np.log1p(decay)
+    decay += 1
+    q /= decay
+    rest /= decay
+    curvature = q * rest
+    growth, shrinkage = rest * move, q * move
+    if not (growth.min() > -1 and shrinkage.max() < 1):
+        return None
+    moved = curvature * move
+    if max(growth.max(), -growth.min(), shrinkage.max(), -shrinkage.min()) < SMALL:
+        divergence = moved * move * (1 / 2 - move * (rest - q) / 6 + move * move * (1 - 3 * curvature) / 12)
+        q += moved
+    else:
+        np.negative(shrinkage, out=shrinkage)
+        q += moved
+        rest -= moved
+        divergence = np.log1p(growth)
+        divergence *= q
+        rest *= np.log1p(shrinkage)
+        divergence += rest
+        np.maximum(divergence, 0, out=divergence)
+    excess = q - is_for
+    if weight is not None:
+        excess *= weight
+    total = len(logit) if weight is None else np.add.reduce(weight)
+    of_excess, of_p = np.add.reduce(excess), _weighted_sum(q, weight)
+    of_log_q, of_curvature = _weighted_sum(log_q, weight), _weighted_sum(curvature, weight)
+    by_outcome = np.stack(
+        [of_excess, -of_excess, of_p, total - of_p, of_log_q, of_log_q - _weighted_sum(logit, weight)]
+    ).reshape(3, 2, 1)
+    near = np.stack([of_curvature, -of_curvature, -of_curvature, of_curvature]).reshape(2, 2, 1)
+    return _weighted_sum(divergence, weight)[None], excess[None], *by_outcome, near
+
+
+def _weighted_sum(numbers, weight):
+    """The sum () of numbers (m,) times weights (m,), or 1 for None."""
+    return np.add.reduce(numbers) if weight is None else np.vdot(weight, numbers)
 
 
 @dataclass(frozen=True)

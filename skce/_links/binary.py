@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skce._kernels.sigmoid import label_sigmoid_cross_entropy_gradient, sigmoid, sigmoid_cross_entropy_curvature
+from skce._kernels.sigmoid import (
+    label_sigmoid_cross_entropy_gradient,
+    label_sigmoid_dual_sums,
+    sigmoid,
+    sigmoid_cross_entropy_curvature,
+)
 from skce._links.constants import certain_intercepts
 from skce._links.sigmoids import CrossEntropyOfSigmoids, LossOfSigmoids
 from skce._links.targets import Targets, smoothed, weight_of_labels
@@ -101,6 +106,13 @@ class CrossEntropyOfBinary:
     def dual_point(self, logits, step, targets, at):
         """As that of sigmoids."""
         return CrossEntropyOfSigmoids().dual_point(logits, step, targets, at)
+
+    def dual_sums(self, logits, step, targets, at):
+        """What a dual bound sums, by a kernel of its own; None where labels are smoothed or a step moves rows far."""
+        if not targets.is_one_a_row:
+            return None
+        is_for = targets.labels.codes[at] == 1
+        return label_sigmoid_dual_sums(logits, step, is_for, targets.row_weight_like(logits, at))
 
     def moved_dual_point(self, logits, step, targets, at):
         """As that of sigmoids."""

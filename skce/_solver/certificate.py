@@ -127,8 +127,15 @@ def _dual_sums(rows, problem, point, step, far):
             _curvature_of_intercepts(mass, np.exp(log_q)),
         )
 
+    def quick_program(block):
+        at_once = row_loss.dual_sums(block.logits(*point), block.logits(*step), block.targets, block.at)
+        if at_once is None:
+            return program(block)
+        divergence, excess, *others = at_once
+        return divergence, block.pull_back(excess), *others
+
     width = None if rows.is_sparse else NUMBERS_PER_LOGIT * problem.shape[1]
-    sums = rows.summed(program, width)
+    sums = rows.summed(program if row_loss.dual_sums is None else quick_program, width)
     if far:
         moved, linearised = program(far.block, row_loss.moved_dual_point), program(far.block)
         sums = [total + more - less for total, more, less in zip(sums, moved, linearised, strict=True)]

@@ -53,7 +53,9 @@ class Problem:
         moments = of_columns if fit_intercept else of_columns.about_zero()
         is_too_much = _are_too_much_for_float32(of_columns, moments.spread).any()
         dtype = np.float64 if is_too_much else rows.dtype_of_X
-        is_far = np.abs(moments.mean) > FAR_FROM_ZERO[dtype] * moments.spread
+        # A constant has no digits to lose: what its coefficient, which is 0, may be off by is for the ridge to say.
+        scale = np.where(moments.spread > 0, moments.spread, np.sqrt(penalty.ridge))
+        is_far = np.abs(moments.mean) > FAR_FROM_ZERO[dtype] * scale
         if rows.is_sparse or not is_far.any():
             return cls(rows.multiplied_in(dtype), row_loss, penalty, fit_intercept, moments)
         shift = np.where(is_far, moments.mean, 0.0)

@@ -22,6 +22,9 @@ MOST_NUMBERS_KEPT = 2**19
 # Drawn rows whose mean is taken from all before they are squared: any value near the mean will do.
 ROWS_OF_PILOT = 64
 
+# Rows up to which their sum takes less time than a draw: 4 % of the fit of iris.
+ROWS_WITHOUT_DRAWS = 2**10
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -188,10 +191,7 @@ def moments_of(rows):
     """The Moments of the columns of X, given by Rows; zeros where no output of theirs is optimised."""
     if not len(rows.targets.outputs):
         return Moments(np.zeros(rows.shape[1]), np.zeros(rows.shape[1]))
-    _, (total_of_drawn,) = rows.summed_of_drawn(
-        lambda block: (np.asarray(block.X.astype(np.float64, copy=False).sum(axis=0)).ravel(),), ROWS_OF_PILOT
-    )
-    pilot = total_of_drawn / ROWS_OF_PILOT
+    pilot = _pilot(rows)
 
     def sums(block):
         weight = block.targets.row_weight(block.at)
@@ -203,6 +203,22 @@ def moments_of(rows):
         mean, variance = pilot + offset, np.maximum(second / total - offset**2, 0.0)
         variance[variance <= (ROUNDING_OF_MEAN * mean) ** 2] = 0.0
     return Moments(mean, variance)
+
+
+def _pilot(rows):
+    """Numbers (d,) near the mean of the columns of X."""
+    if rows.shape[0] <= ROWS_WITHOUT_DRAWS:
+
+        def sums(block):
+            weight = block.targets.row_weight(block.at)
+            return weight.sum(), weight @ block.X
+
+        total, of_columns = rows.summed(sums)
+        return of_columns / total
+    _, (total_of_drawn,) = rows.summed_of_drawn(
+        lambda block: (np.asarray(block.X.astype(np.float64, copy=False).sum(axis=0)).ravel(),), ROWS_OF_PILOT
+    )
+    return total_of_drawn / ROWS_OF_PILOT
 
 
 def largest_of_column(rows, column):

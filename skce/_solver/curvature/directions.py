@@ -18,7 +18,7 @@ all of them in standardised columns.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import scipy.linalg
@@ -79,8 +79,12 @@ class ClassDirections:
         return values, ClassDirections(rotation.T @ self.vectors, self.size)
 
     @classmethod
+    @lru_cache(maxsize=64)
     def of_outputs(cls, n_outputs, are_separate, is_centred):
-        """Those of so many outputs: of a softmax that is centred, the ones orthogonal to a shift of all its classes."""
+        """Those of so many outputs: of a softmax that is centred, the ones orthogonal to a shift of all its classes.
+
+        They are kept: to find them, and their pairs, takes a twentieth of the fit of iris.
+        """
         if are_separate:
             return cls(None, n_outputs)
         vectors = scipy.linalg.helmert(n_outputs, full=not is_centred)
