@@ -173,7 +173,7 @@ def _scores_of_fold(training_set, train, test, Cs, score, fits_of_all):
     X, labels, weight = rows_of(data.X, test), data.labels.of_rows(test), data.sample_weight[test]
     scores, y = np.empty(len(Cs)), y_of(data.classes, labels)
     with fold.problem() as problem:
-        fits = collected(_fits_of_fold(training_set, train, fold, problem, Cs, fits_of_all), len(Cs))
+        fits = collected(_fits_of_fold(training_set, fold, problem, Cs, fits_of_all), len(Cs))
         for place, iterate in enumerate(fits.iterates):
             attributes = fold.attributes(iterate)
             if score is None:
@@ -187,28 +187,19 @@ def _scores_of_fold(training_set, train, test, Cs, score, fits_of_all):
     return scores, fits.n_unconverged
 
 
-def _fits_of_fold(training_set, train, fold, problem, Cs, fits):
+def _fits_of_fold(training_set, fold, problem, Cs, fits):
     """Yield the place of each C and the Minimum of a fold there, from the Fits of all rows or None."""
     if fits is None:
         return fits_of(fold, problem, Cs)
     if fits.minima and is_part_of(problem, fits.minima[0][1].problem):
-        estimator, of_all = fold.estimator, fits.minima[0][1].problem
-        count = 1 - np.bincount(train, minlength=training_set.rows.shape[0])
-        others = _rows_of(of_all.rows, np.flatnonzero(count), count)
+        estimator = fold.estimator
         places, minima = zip(*fits.minima, strict=True)
         penalties = [penalty_of(problem, Cs[place]) for place in places]
-        of_fold = minima_of_part(problem, others, minima, penalties, tol=estimator.tol, max_iter=estimator.max_iter)
+        of_fold = minima_of_part(problem, minima, penalties, tol=estimator.tol, max_iter=estimator.max_iter)
         return zip(places, of_fold, strict=True)
     attributes, outputs = training_set.attributes(fits.iterates[int(np.argmin(Cs))]), fold.rows.targets.outputs
     start = tuple(attributes[name][outputs].astype(float) for name in ("coef_", "intercept_"))
     return fits_of(fold, problem, Cs, start)
-
-
-def _rows_of(rows, at, count):
-    """Some rows, in memory, each as often as ``count`` (n,) says, which may be negative."""
-    targets = rows.targets
-    weight = targets.sample_weight[at] * count[at]
-    return replace(rows, X=rows_of(rows.X, at), targets=targets.of_rows(targets.labels.of_rows(at), weight))
 
 
 def _fitted(fold, C, attributes):
