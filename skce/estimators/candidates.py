@@ -12,6 +12,7 @@ from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
 from skce._rows.blocks import rows_of
 from skce._rows.engines import engine_of
 from skce._rows.memory import logits_of
+from skce._slices import row_slices
 from skce._solver.curvature.ladder import is_hessian_affordable
 from skce._solver.leave_one_out import MOST_MISSED
 from skce._solver.left_out_path import LeftOutPath
@@ -33,6 +34,9 @@ Score = Callable[[Any, Any, Any, Array], float] | None
 
 # Numbers of the Hessians of all values that are kept for folds (128 MB).
 NUMBERS_TO_KEEP = 2**24
+
+# Logits of test rows that are computed at once.
+LOGITS_AT_ONCE = 2**15
 
 # Why a fit is over that is as near its minimum as was asked for, or as rounding lets it come.
 CONVERGED = "converged", "precision"
@@ -171,20 +175,35 @@ def _scores_of_fold(training_set, train, test, Cs, score, fits_of_all):
     train, test = (np.arange(n_rows)[rows] for rows in (train, test))
     fold = training_set.weighted(data.sample_weight * np.bincount(train, minlength=n_rows))
     X, labels, weight = rows_of(data.X, test), data.labels.of_rows(test), data.sample_weight[test]
-    scores, y = np.empty(len(Cs)), y_of(data.classes, labels)
     with fold.problem() as problem:
         fits = collected(_fits_of_fold(training_set, fold, problem, Cs, fits_of_all), len(Cs))
-        for place, iterate in enumerate(fits.iterates):
-            attributes = fold.attributes(iterate)
-            if score is None:
-                logits = np.asarray(logits_of(X, attributes["coef_"], attributes["intercept_"])).T.astype(float)
-                losses = row_losses(fold.link, predicted_logits(fold, logits), labels)
-                scores[place] = -weighted_mean(losses, weight)[0]
-            else:
-                given = getattr(X, "array", X)
-                attributes = engine_of(given).attributes_like(given, attributes)
-                scores[place] = score(_fitted(fold, Cs[place], attributes), given, y, test)
+        of_fits = [fold.attributes(iterate) for iterate in fits.iterates]
+        if score is None:
+            return _scores_by_log_loss(fold, of_fits, X, labels, weight), fits.n_unconverged
+        given, y = getattr(X, "array", X), y_of(data.classes, labels)
+        scores = np.empty(len(Cs))
+        for place, attributes in enumerate(of_fits):
+            fitted = _fitted(fold, Cs[place], engine_of(given).attributes_like(given, attributes))
+            scores[place] = score(fitted, given, y, test)
     return scores, fits.n_unconverged
+
+
+def _scores_by_log_loss(fold, of_fits, X, labels, weight):
+    """Minus the log losses (n_Cs,) of rows X with labels and ``weight``, by the attributes of fits to a fold."""
+    n_outputs, n_rows = len(of_fits[0]["coef_"]), len(weight)
+    scores: list[float] = []
+    # Of few rows many values at once, for which one takes longer to call than to compute.
+    for at in row_slices(len(of_fits), max(LOGITS_AT_ONCE // max(n_outputs * n_rows, 1), 1)):
+        coef, intercept = (
+            np.stack([attributes[name] for attributes in of_fits[at]]) for name in ("coef_", "intercept_")
+        )
+        logits = logits_of(X, coef.reshape(-1, coef.shape[-1]), intercept.reshape(-1))
+        by_output = np.asarray(logits).astype(float).reshape(n_rows, -1, n_outputs).transpose(2, 1, 0)
+        of_values = np.ascontiguousarray(by_output).reshape(n_outputs, -1)
+        repeated = labels.of_rows(np.tile(np.arange(n_rows), len(coef)))
+        losses = row_losses(fold.link, predicted_logits(fold, of_values), repeated).reshape(-1, n_rows)
+        scores += [-weighted_mean(of_value, weight)[0] for of_value in losses]
+    return np.array(scores)
 
 
 def _fits_of_fold(training_set, fold, problem, Cs, fits):

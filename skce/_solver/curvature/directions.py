@@ -18,7 +18,7 @@ all of them in standardised columns.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import scipy.linalg
@@ -79,6 +79,7 @@ class ClassDirections:
         return values, ClassDirections(rotation.T @ self.vectors, self.size)
 
     @classmethod
+    @lru_cache(maxsize=8)  # paths and folds ask for those of many problems
     def of_outputs(cls, n_outputs, are_separate, is_centred):
         """Those of so many outputs: of a softmax that is centred, the ones orthogonal to a shift of all its classes."""
         if are_separate:
