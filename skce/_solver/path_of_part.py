@@ -28,8 +28,9 @@ PAIRS = 10
 
 # Share of ``tol`` that the last step may promise: a Hessian from elsewhere promises too little where it was other rows
 # that curved F. It has to be less by the factor of FALL than what the one before promised, or than that share.
-# With a share of 0.1 the largest gap of ten sets was 2e-6 of F, for 5e-8, and 0.3 to 0.5 evaluations fewer were taken.
-ENOUGH, FALL = 0.03, 0.3
+# With shares of 0.1 and 0.03 the largest gaps of ctg were up to 2e-6 and 4e-7 of F, for 1e-8; each took 0.3 evaluations
+# fewer.
+ENOUGH, FALL = 0.01, 0.3
 
 # How much shorter a step is that did not lower F, but for rounding.
 SHORTER, ROUNDING = 0.3, 1e-12

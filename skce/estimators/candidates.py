@@ -35,6 +35,9 @@ Score = Callable[[Any, Any, Any, Array], float] | None
 # Numbers of the Hessians of all values that are kept for folds (128 MB).
 NUMBERS_TO_KEEP = 2**24
 
+# Numbers of X (32 MB) up to which a fold has a copy of its rows; of more it has all, of which others weigh nothing.
+NUMBERS_TO_COPY = 2**22
+
 # Logits of test rows that are computed at once.
 LOGITS_AT_ONCE = 2**15
 
@@ -173,7 +176,10 @@ def _scores_of_fold(training_set, train, test, Cs, score, fits_of_all):
     """Scores (n_Cs,) of a fold, and how many fits did not converge."""
     data, n_rows = training_set.data, training_set.rows.shape[0]
     train, test = (np.arange(n_rows)[rows] for rows in (train, test))
-    fold = training_set.weighted(data.sample_weight * np.bincount(train, minlength=n_rows))
+    counts = np.bincount(train, minlength=n_rows)
+    is_small = n_rows * training_set.rows.numbers_per_row <= NUMBERS_TO_COPY
+    of_fold = np.flatnonzero(counts) if is_small else slice(0, n_rows)
+    fold = training_set.part(of_fold, data.sample_weight[of_fold] * counts[of_fold])
     X, labels, weight = rows_of(data.X, test), data.labels.of_rows(test), data.sample_weight[test]
     with fold.problem() as problem:
         fits = collected(_fits_of_fold(training_set, fold, problem, Cs, fits_of_all), len(Cs))
