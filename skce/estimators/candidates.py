@@ -12,6 +12,7 @@ from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
 from skce._rows.blocks import rows_of
 from skce._rows.engines import engine_of
 from skce._rows.memory import logits_of
+from skce._slices import row_slices
 from skce._solver.curvature.ladder import is_hessian_affordable
 from skce._solver.leave_one_out import MOST_MISSED
 from skce._solver.left_out_path import LeftOutPath
@@ -33,6 +34,12 @@ Score = Callable[[Any, Any, Any, Array], float] | None
 
 # Numbers of the Hessians of all values that are kept for folds (128 MB).
 NUMBERS_TO_KEEP = 2**24
+
+# Numbers of X (32 MB) up to which a fold has a copy of its rows; of more it has all, of which others weigh nothing.
+NUMBERS_TO_COPY = 2**22
+
+# Logits of test rows that are computed at once.
+LOGITS_AT_ONCE = 2**15
 
 # Why a fit is over that is as near its minimum as was asked for, or as rounding lets it come.
 CONVERGED = "converged", "precision"
@@ -177,46 +184,55 @@ def _scores_of_fold(training_set, train, test, Cs, score, fits_of_all):
     """Scores (n_Cs,) of a fold, and how many fits did not converge."""
     data, n_rows = training_set.data, training_set.rows.shape[0]
     train, test = (np.arange(n_rows)[rows] for rows in (train, test))
-    fold = training_set.weighted(data.sample_weight * np.bincount(train, minlength=n_rows))
+    counts = np.bincount(train, minlength=n_rows)
+    is_small = n_rows * training_set.rows.numbers_per_row <= NUMBERS_TO_COPY
+    of_fold = np.flatnonzero(counts) if is_small else slice(0, n_rows)
+    fold = training_set.part(of_fold, data.sample_weight[of_fold] * counts[of_fold])
     X, labels, weight = rows_of(data.X, test), data.labels.of_rows(test), data.sample_weight[test]
-    scores, y = np.empty(len(Cs)), y_of(data.classes, labels)
     with fold.problem() as problem:
-        fits = collected(_fits_of_fold(training_set, train, fold, problem, Cs, fits_of_all), len(Cs))
-        for place, iterate in enumerate(fits.iterates):
-            attributes = fold.attributes(iterate)
-            if score is None:
-                logits = np.asarray(logits_of(X, attributes["coef_"], attributes["intercept_"])).T.astype(float)
-                losses = row_losses(fold.link, predicted_logits(fold, logits), labels)
-                scores[place] = -weighted_mean(losses, weight)[0]
-            else:
-                given = getattr(X, "array", X)
-                attributes = engine_of(given).attributes_like(given, attributes)
-                scores[place] = score(_fitted(fold, Cs[place], attributes), given, y, test)
+        fits = collected(_fits_of_fold(training_set, fold, problem, Cs, fits_of_all), len(Cs))
+        of_fits = [fold.attributes(iterate) for iterate in fits.iterates]
+        if score is None:
+            return _scores_by_log_loss(fold, of_fits, X, labels, weight), fits.n_unconverged
+        given, y = getattr(X, "array", X), y_of(data.classes, labels)
+        scores = np.empty(len(Cs))
+        for place, attributes in enumerate(of_fits):
+            fitted = _fitted(fold, Cs[place], engine_of(given).attributes_like(given, attributes))
+            scores[place] = score(fitted, given, y, test)
     return scores, fits.n_unconverged
 
 
-def _fits_of_fold(training_set, train, fold, problem, Cs, fits):
+def _scores_by_log_loss(fold, of_fits, X, labels, weight):
+    """Minus the log losses (n_Cs,) of rows X with labels and ``weight``, by the attributes of fits to a fold."""
+    n_outputs, n_rows = len(of_fits[0]["coef_"]), len(weight)
+    scores: list[float] = []
+    # Of few rows many values at once, for which one takes longer to call than to compute.
+    for at in row_slices(len(of_fits), max(LOGITS_AT_ONCE // max(n_outputs * n_rows, 1), 1)):
+        coef, intercept = (
+            np.stack([attributes[name] for attributes in of_fits[at]]) for name in ("coef_", "intercept_")
+        )
+        logits = logits_of(X, coef.reshape(-1, coef.shape[-1]), intercept.reshape(-1))
+        by_output = np.asarray(logits).astype(float).reshape(n_rows, -1, n_outputs).transpose(2, 1, 0)
+        of_values = np.ascontiguousarray(by_output).reshape(n_outputs, -1)
+        repeated = labels.of_rows(np.tile(np.arange(n_rows), len(coef)))
+        losses = row_losses(fold.link, predicted_logits(fold, of_values), repeated).reshape(-1, n_rows)
+        scores += [-weighted_mean(of_value, weight)[0] for of_value in losses]
+    return np.array(scores)
+
+
+def _fits_of_fold(training_set, fold, problem, Cs, fits):
     """Yield the place of each C and the Minimum of a fold there, from the Fits of all rows or None."""
     if fits is None:
         return fits_of(fold, problem, Cs)
     if fits.minima and is_part_of(problem, fits.minima[0][1].problem):
-        estimator, of_all = fold.estimator, fits.minima[0][1].problem
-        count = 1 - np.bincount(train, minlength=training_set.rows.shape[0])
-        others = _rows_of(of_all.rows, np.flatnonzero(count), count)
+        estimator = fold.estimator
         places, minima = zip(*fits.minima, strict=True)
         penalties = [penalty_of(problem, Cs[place]) for place in places]
-        of_fold = minima_of_part(problem, others, minima, penalties, tol=estimator.tol, max_iter=estimator.max_iter)
+        of_fold = minima_of_part(problem, minima, penalties, tol=estimator.tol, max_iter=estimator.max_iter)
         return zip(places, of_fold, strict=True)
     attributes, outputs = training_set.attributes(fits.iterates[int(np.argmin(Cs))]), fold.rows.targets.outputs
     start = tuple(attributes[name][outputs].astype(float) for name in ("coef_", "intercept_"))
     return fits_of(fold, problem, Cs, start)
-
-
-def _rows_of(rows, at, count):
-    """Some rows, in memory, each as often as ``count`` (n,) says, which may be negative."""
-    targets = rows.targets
-    weight = targets.sample_weight[at] * count[at]
-    return replace(rows, X=rows_of(rows.X, at), targets=targets.of_rows(targets.labels.of_rows(at), weight))
 
 
 def _fitted(fold, C, attributes):

@@ -46,6 +46,12 @@ FOLDS_INSTEAD = 10
 LOG_LOSSES = "neg_log_loss", "neg_binary_log_loss"
 
 
+# What to do where folds would be needed, and X is on Dask.
+WHERE_X_IS_LAZY = (
+    "X.compute() fetches it, or use skce.regularization_path and choose among its fits by rows that you keep apart."
+)
+
+
 # Attributes that a fit sets where it has fits of all rows.
 OF_SOME_FITS = "coef_", "coefs_path_", "intercepts_path_", "loo_log_proba_", "is_refitted_", "feature_names_in_"
 
@@ -206,8 +212,7 @@ class ChoosesC(CrossEntropyClassifier):
         if not hasattr(data, "given_X"):
             raise ValueError(
                 "Leave-one-out of so many columns and classes takes a Hessian that is too large, and the folds that "
-                "take its place need X in memory, but it is on Dask: X.compute() fetches it, or use "
-                "skce.regularization_path and choose among its fits by rows that you keep apart."
+                f"take its place need X in memory, but it is on Dask: {WHERE_X_IS_LAZY}"
             )
         fits = fits_to_start_from(training_set, problem, Cs) if self.refit else None
         labels: Any = data.labels
@@ -293,25 +298,27 @@ def _check_choice(estimator, X, params):
     if estimator.cv is not None:
         if is_lazy(X):
             raise InvalidParameterError(
-                f"cv must be None, leave-one-out, where X is on Dask, got {estimator.cv!r}: folds need X in memory, "
-                "where X.compute() fetches it."
+                f"cv must be None, leave-one-out, where X is on Dask, got {estimator.cv!r}: folds need X in memory. "
+                f"{WHERE_X_IS_LAZY}"
             )
         return
+    use_folds = "Use folds: cv=5."
+    if is_lazy(X):
+        use_folds = f"Folds, for which there is no such limit, need X in memory, but it is on Dask: {WHERE_X_IS_LAZY}"
     scoring = estimator.scoring
     if scoring is not None and getattr(scoring, "__name__", scoring) not in LOG_LOSSES:
         raise InvalidParameterError(
-            f"scoring must be None, the log loss, with cv=None, which is leave-one-out, got {scoring!r}. Use folds for "
-            "other scores: cv=5."
+            f"scoring must be None, the log loss, with cv=None, which is leave-one-out, got {scoring!r}. {use_folds}"
         )
     loss = checked_loss("loss", estimator.loss, estimator.gamma)
     if not loss.is_convex:
         raise InvalidParameterError(
-            f"cv must be folds for a loss that is not convex, as cv=5 is, got None with loss={estimator.loss!r}: "
-            "without a row the minimum may be another one, and leave-one-out has no closed form."
+            f"cv must be folds for a loss that is not convex, got None with loss={estimator.loss!r}: without a row the "
+            f"minimum may be another one, and leave-one-out has no closed form. {use_folds}"
         )
     if np.isinf(Cs).any():
         raise InvalidParameterError(
-            f"Cs must be finite with cv=None, which is leave-one-out, got {estimator.Cs!r}. Use folds: cv=5."
+            f"Cs must be finite with cv=None, which is leave-one-out, got {estimator.Cs!r}. {use_folds}"
         )
 
 

@@ -12,10 +12,11 @@ from skce._checks import InvalidParameterError
 from skce._labels.class_weight import class_weights
 from skce._labels.places import listed
 from skce._labels.reading import LabelReader
+from skce._rows.blocks import rows_of
 from skce._rows.engines import engine_of
 from skce._solver.problem import Iterate, Problem
 from skce._solver.standardisation import largest_of_column
-from skce._types import Array, Data, Link, Rows
+from skce._types import Array, At, Data, Link, Rows
 from skce.losses import checked_loss
 from skce.penalties import Ridge
 
@@ -59,11 +60,13 @@ class TrainingSet:
             )
         return cls(estimator, data, link, class_weight, rows)
 
-    def weighted(self, sample_weight: Array) -> "TrainingSet":
-        """The same rows, in memory, with other weights (n,), of which some may be 0: a fold of them."""
+    def part(self, at: At, sample_weight: Array) -> "TrainingSet":
+        """Some of the rows, in memory, a slice or indices, with other weights (m,): a fold of them."""
         data: Any = self.data
-        counts = data.labels.counts(sample_weight)
-        return TrainingSet.of(self.estimator, replace(data, sample_weight=sample_weight, counts=counts))
+        labels = data.labels.of_rows(at)
+        counts = labels.counts(sample_weight)
+        part = replace(data, X=rows_of(data.X, at), labels=labels, sample_weight=sample_weight, counts=counts)
+        return TrainingSet.of(self.estimator, part)
 
     @contextmanager
     def problem(self) -> Iterator[Problem]:

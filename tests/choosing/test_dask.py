@@ -10,7 +10,7 @@ import scipy.sparse
 from distributed import Client, LocalCluster
 from sklearn.datasets import load_wine
 
-from skce import OneVsAllClassifier, OneVsAllClassifierCV, SoftmaxRegressor, SoftmaxRegressorCV
+from skce import OneVsAllClassifier, OneVsAllClassifierCV, SoftmaxRegressor, SoftmaxRegressorCV, regularization_path
 from skce.inference import leave_one_out
 from tests.problems import overlapping
 
@@ -117,6 +117,29 @@ def test_folds_need_memory(data, monkeypatch):
     with pytest.raises(ValueError, match=r"Hessian that is too large.*on Dask"):
         model.fit(on_dask(X), y)
     assert vars(model) == before
+
+
+@pytest.mark.parametrize(
+    ("parameters", "limit"),
+    [
+        ({"loss": "focal"}, "cv must be folds for a loss that is not convex"),
+        ({"scoring": "accuracy"}, "scoring must be None"),
+        ({"Cs": [1.0, np.inf]}, "Cs must be finite"),
+        ({"loss": "focal", "cv": 5}, "cv must be None"),
+    ],
+    ids=str,
+)
+def test_what_leave_one_out_cannot_do_has_a_remedy_that_is_none_of_folds(data, parameters, limit):
+    X, y = data
+    with pytest.raises(ValueError, match=limit) as refused:
+        SoftmaxRegressorCV(**parameters).fit(on_dask(X), y)
+    assert "cv=5" not in str(refused.value)
+    assert "X.compute() fetches it, or use skce.regularization_path" in str(refused.value)
+    if "loss" in parameters:
+        there, here = (
+            regularization_path(SoftmaxRegressor(loss="focal"), given, y, Cs=CS) for given in (on_dask(X), X)
+        )
+        np.testing.assert_allclose(there.losses, here.losses, rtol=1e-6)
 
 
 def test_rows_that_are_computed_in_each_pass_are_warned_of(data):

@@ -139,6 +139,23 @@ def test_in_decorrelated_columns_an_exact_curvature_is_the_same(C, fit_intercept
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
+def test_an_exact_curvature_with_more_ridge_is_that_of_the_penalty_with_it(fit_intercept, targets, X, rng):
+    objective, standardisation = problem(X, targets, C=2.0, fit_intercept=fit_intercept)
+    stronger, _ = problem(X, targets, C=0.5, fit_intercept=fit_intercept)
+    more = stronger.problem.penalty.ridge - objective.problem.penalty.ridge
+    params = random_params(objective, standardisation, rng)
+    columns = ExactCurvature(objective, params, standardisation).decorrelated()
+    for of_columns in (standardisation, columns):
+        weaker = ExactCurvature(objective, params, of_columns)
+        before, expected = weaker.hessians.copy(), ExactCurvature(stronger, params, of_columns).hessians
+        np.testing.assert_allclose(weaker.with_more_ridge(more).hessians, expected, rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(weaker.hessians, before)
+        gradient = objective(params)[1]
+        step, _ = weaker.with_more_ridge(more).newton_step(gradient)
+        assert not np.allclose(step, weaker.newton_step(gradient)[0])
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
 def test_reduced_gradients_map_by_the_transpose_of_displacements(fit_intercept, targets, X, rng):
     objective, standardisation = problem(X, targets, fit_intercept=fit_intercept)
     params = random_params(objective, standardisation, rng)

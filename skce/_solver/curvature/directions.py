@@ -33,6 +33,9 @@ LEAST_CLASS_CURVATURE, LEAST_OF_DIAGONAL = 1e-2, 1e-6
 # (100 classes), 72 for 60 (letter), 83 for 57 (isolet), but n K^2 for the sum, and K^3 for the eigenvectors, more time.
 MOST_DENSE_CLASSES = 300
 
+# Up to so many outputs directions are kept from one problem to the next: 64 take 32 kB, 1500 would take 18 MB.
+MOST_OUTPUTS_KEPT = 64
+
 # Above this many rows, a class matrix draws this many.
 ROWS_OF_CLASSES = 2**14
 
@@ -79,16 +82,11 @@ class ClassDirections:
         return values, ClassDirections(rotation.T @ self.vectors, self.size)
 
     @classmethod
-    @lru_cache(maxsize=64)
     def of_outputs(cls, n_outputs, are_separate, is_centred):
-        """Those of so many outputs: of a softmax that is centred, the ones orthogonal to a shift of all its classes.
-
-        They are kept: to find them, and their pairs, takes a twentieth of the fit of iris.
-        """
+        """Those of so many outputs: of a softmax that is centred, the ones orthogonal to a shift of all its classes."""
         if are_separate:
             return cls(None, n_outputs)
-        vectors = scipy.linalg.helmert(n_outputs, full=not is_centred)
-        return cls(vectors, len(vectors))
+        return (_kept_directions if n_outputs <= MOST_OUTPUTS_KEPT else _directions)(n_outputs, is_centred)
 
     def seen(self, by_output):
         """What of (..., K) lies in these directions."""
@@ -97,6 +95,16 @@ class ClassDirections:
     def summed(self, curvature):
         """The curvature by class of some rows, (K, K) or (K,), that ``principal`` takes."""
         return curvature.total()
+
+
+def _directions(n_classes, is_centred):
+    """The ClassDirections of a softmax over so many classes."""
+    vectors = scipy.linalg.helmert(n_classes, full=not is_centred)
+    return ClassDirections(vectors, len(vectors))
+
+
+# To find them, and their pairs, takes a twentieth of the fit of iris, and paths and folds pose many problems.
+_kept_directions = lru_cache(maxsize=8)(_directions)
 
 
 @dataclass(frozen=True)

@@ -51,12 +51,16 @@ class ExactCurvature:
         by_class = self._by_class()
         by_class += standardisation.by_columns(np.diag(ridge_of(problem, standardisation)))
 
-    def of_hessians(self, hessians):
-        """The curvature of other Hessians (f, p, p) by the same reduced parameters."""
+    def with_more_ridge(self, ridge):
+        """The curvature where the ridge is more by so much, which may be less than 0."""
         other = copy.copy(self)
         for name in ("cholesky_factors", "factors", "maps"):
             vars(other).pop(name, None)
-        other.hessians = hessians
+        standardisation, other.hessians = self.standardisation, self.hessians.copy()
+        of_columns = np.zeros(self.hessians.shape[-1] // (1 if self.classes.are_separate else self.classes.size))
+        of_columns[: len(standardisation.scale)] = ridge / standardisation.scale**2
+        by_class = other._by_class()
+        by_class += standardisation.by_columns(np.diag(of_columns))
         return other
 
     @cached_property
