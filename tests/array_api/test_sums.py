@@ -97,6 +97,47 @@ def test_objectives(problems, points, rounding):
     assert_same(sums, problems, rounding)
 
 
+def test_objectives_of_parameters_where_X_is(problems, points, rounding, transfers):
+    here, there = problems
+    fetched, moved = transfers
+    params = there.rows.X.place.lifted(points[0])
+    del fetched[:], moved[:]
+    values, gradient = LinearObjective(there)(params)
+    # Of rows nothing goes to and fro, and of the parameters and the gradient neither.
+    assert all(np.prod(shape) <= 2 * max(D, K) for shape in fetched + moved)
+    assert isinstance(values, np.ndarray)
+    for result, expected in zip((values, np.asarray(gradient)), LinearObjective(here)(points[0]), strict=True):
+        np.testing.assert_allclose(result, expected, rtol=rounding, atol=rounding * np.abs(expected).max())
+
+
+def test_evaluations_transfer_sums_alone(problems, points, transfers):
+    problem = problems[1]
+    params = points[0]
+    objective = LinearObjective(problem)
+    objective(params)
+    fetched, moved = transfers
+    del fetched[:], moved[:]
+    objective(params)
+    assert not any(N in shape for shape in fetched + moved)
+    assert sum(shape != () for shape in fetched) == 1
+
+
+def test_no_sum_transfers_rows(problems, points, transfers):
+    problem, (point, step) = problems[1], points
+    objective, standardisation = LinearObjective(problem), Standardisation.of(problem)
+    fetched, moved = transfers
+    del fetched[:], moved[:]
+    for kind in ExactCurvature, KroneckerCurvature, DiagonalCurvature:
+        kind(objective, point, standardisation)
+    if has_dual_bound(problem):
+        dual_bound(problem, point, step)
+    if problem.row_loss.has_exact_curvature:
+        curvature_product(problem, point, problem.row_loss.dual_curvature)(step)
+    change_of_far_rows(problem, point, step)
+    objective.separated_problems(point)
+    assert not any(N in shape for shape in fetched + moved)
+
+
 @pytest.mark.parametrize(
     "kind",
     [ExactCurvature, KroneckerCurvature, RowSpaceCurvature, DiagonalCurvature, WeightedDiagonalCurvature],
@@ -111,6 +152,24 @@ def test_curvatures(kind, problems, points, rounding):
 
     # Curvatures are in float64; factors of moments that are nearly dependent magnify their rounding.
     assert_same(product, problems, max(rounding, 1e-10))
+
+
+@pytest.mark.parametrize("kind", [ExactCurvature, KroneckerCurvature, RowSpaceCurvature, DiagonalCurvature])
+def test_curvatures_where_X_is(kind, problems, points, transfers):
+    problem, (point, gradient) = problems[1], points
+    fetched, moved = transfers
+    curvature = kind(LinearObjective(problem), point, Standardisation.of(problem))
+    slope = curvature.pull_back(gradient)
+    curvature_there, gradient_there = map(problem.rows.X.place.with_arrays_of, (curvature, gradient))
+    del fetched[:], moved[:]
+    slope_there = curvature_there.pull_back(gradient_there)
+    params_there = curvature_there.to_params(slope_there)
+    assert not fetched
+    assert not any(moved)
+    np.testing.assert_allclose(np.asarray(slope_there), slope, rtol=1e-12, atol=1e-12 * np.abs(slope).max())
+    params = curvature.to_params(slope)
+    np.testing.assert_allclose(np.asarray(params_there), params, rtol=1e-12, atol=1e-12 * np.abs(params).max())
+    np.testing.assert_allclose(curvature.decrements(slope_there), curvature.decrements(slope), rtol=1e-12)
 
 
 def test_factorisations_where_X_is(problems, points, monkeypatch):

@@ -240,6 +240,16 @@ def _atleast_2d(place, array):
     return array if array.ndim > 1 else array.reshape(1, -1)
 
 
+@answers(np.sort)
+def _sort(place, array, axis=-1):
+    return place.wrapped(place.xp.sort(array.array, axis=axis))
+
+
+@answers(np.argpartition)
+def _argpartition(place, array, kth, axis=-1):
+    return place.wrapped(place.xp.argsort(array.array, axis=axis))  # which is one of those that are asked for
+
+
 @answers(np.take)
 def _take(place, array, indices, axis=None):
     array = place.wrapped(array.array if isinstance(array, Placed) else place.moved(array))
