@@ -1,6 +1,7 @@
 """Sums over rows of arrays of other libraries, all that a solver takes, are those of rows in memory."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from skce._rows.array_api.arrays import place_of
 from skce._rows.array_api.rows import DeviceRows
 from skce._solver.certificate import dual_bound, has_dual_bound
 from skce._solver.conjugate_gradients import _curvature_product as curvature_product
+from skce._solver.conjugate_gradients import least_residual_step, newton_step
 from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.exact import ExactCurvature
 from skce._solver.curvature.factorisation import relative_eigenvectors
 from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature
 from skce._solver.curvature.weighted_diagonal import WeightedDiagonalCurvature
+from skce._solver.descent import Descent
 from skce._solver.far_rows import change_of_far_rows, far_rows
 from skce._solver.objective import LinearObjective
 from skce._solver.separation import dependent_columns
@@ -80,6 +83,14 @@ def assert_same(function, problems, rounding):
         assert type(result) is type(of_memory)
         atol = rounding * max(np.abs(of_memory).max(initial=0.0), 1e-300)
         np.testing.assert_allclose(result, of_memory, rtol=rounding, atol=atol)
+
+
+def on_accelerator(problems, monkeypatch):
+    """The same problems, with products in float64, as of an X on an accelerator."""
+    monkeypatch.setattr(DeviceRows, "is_on_accelerator", True)
+    # Of rows made anew, as others know already that they are not.
+    problems = [problem.in_float64() for problem in problems]
+    return [replace(problem, rows=replace(problem.rows)) for problem in problems]
 
 
 def test_what_is_known_of_the_columns(problems, rounding):
@@ -172,6 +183,25 @@ def test_curvatures_where_X_is(kind, problems, points, transfers):
     np.testing.assert_allclose(curvature.decrements(slope_there), curvature.decrements(slope), rtol=1e-12)
 
 
+def test_conjugate_gradients_where_X_is(problems, points, transfers, monkeypatch):
+    fetched, _ = transfers
+    monkeypatch.setattr("skce._rows.array_api.rows.LONG_VECTOR", 1)
+    point, steps = points[0].reshape(problems[0].shape), []
+    if problems[0].is_centred:
+        point -= point.mean(axis=1, keepdims=True)
+    for problem in on_accelerator(problems, monkeypatch):
+        descent = Descent.from_best_of([point.ravel()], LinearObjective(problem))
+        curvature = DiagonalCurvature(descent.objective, point.ravel(), Standardisation.of(problem))
+        del fetched[:]
+        step, gain = newton_step(descent, curvature, 1e-3)
+        assert sum(point.size in shape for shape in fetched) <= 1
+        of_residual = least_residual_step(descent, curvature, 1e-8) if has_dual_bound(problem) else None
+        steps.append((step, np.array(gain), np.zeros(1) if of_residual is None else of_residual))
+    for step, expected in zip(*steps, strict=True):
+        assert type(step) is np.ndarray
+        np.testing.assert_allclose(step, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
+
+
 def test_factorisations_where_X_is(problems, points, monkeypatch):
     point, gradient = points
 
@@ -179,8 +209,7 @@ def test_factorisations_where_X_is(problems, points, monkeypatch):
         curvature = KroneckerCurvature(LinearObjective(problem), point, Standardisation.of(problem))
         return (curvature.to_params(curvature.pull_back(gradient)),)
 
-    monkeypatch.setattr(DeviceRows, "is_on_accelerator", True)
-    assert_same(product, [problem.in_float64() for problem in problems], 1e-8)
+    assert_same(product, on_accelerator(problems, monkeypatch), 1e-8)
 
 
 def test_moments_that_have_no_factor_get_a_ridge(xp):

@@ -268,6 +268,11 @@ def _diag(place, array, k=0):
     return np.where(place.wrapped(place.xp.eye(len(array), dtype=place.xp.bool, device=place.device)), array, 0.0)
 
 
+@answers(np.linalg.norm)
+def _norm(place, vector):
+    return np.sqrt(np.vdot(vector, vector))
+
+
 @answers(np.linalg.cholesky)
 def _cholesky(place, matrix):
     try:

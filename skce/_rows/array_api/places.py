@@ -77,13 +77,14 @@ class Place:
         return self.wrapped(self.moved(array))
 
     def with_arrays_of(self, value):
-        """An array of NumPy lifted, or a copy of an object whose arrays are, and those of its parts."""
+        """An array of NumPy lifted, or a copy of an object whose arrays are, all or those that it names."""
         if isinstance(value, np.ndarray):
             return self.lifted(value)
         if not type(value).__module__.startswith("skce.") or isinstance(value, Placed):
             return value
         copied = copy.copy(value)
-        vars(copied).update((name, self.with_arrays_of(part)) for name, part in vars(value).items())
+        names = getattr(value, "multiplied", tuple(vars(value)))
+        vars(copied).update((name, self.with_arrays_of(getattr(value, name))) for name in names)
         return copied
 
     def holds(self, dtype):
