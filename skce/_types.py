@@ -353,6 +353,10 @@ class Rows(Protocol):
         """Sums of what a program returns; ``width`` numbers are computed for a row, else as many as logits."""
         ...
 
+    def summed_where(self, params: Any, program: RowProgram) -> list[Any]:
+        """The same sums where the parameters are that a program is about."""
+        ...
+
     def summed_of_drawn(self, program: RowProgram, n_draws: int, width: int | None = None) -> tuple[float, list[Array]]:
         """The weight of all rows, and sums over a stratified sample of them."""
         ...
@@ -367,6 +371,10 @@ class Rows(Protocol):
 
     def where_large(self, matrix: Array) -> Any:
         """A matrix where large ones are factorised the sooner: as it is, or where X is."""
+        ...
+
+    def where_iterations_are(self, *values: Any) -> tuple[Any, ...]:
+        """Vectors, and curvatures that multiply them, where iterations of L-BFGS are: as they are, or where X is."""
         ...
 
     def targets_in_memory(self) -> Any:

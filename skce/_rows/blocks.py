@@ -152,6 +152,10 @@ class RowBlocks:
         """A matrix where large ones are factorised: here."""
         return matrix
 
+    def where_iterations_are(self, *values):
+        """Vectors, and curvatures that multiply them, where iterations are: here."""
+        return values
+
     def targets_in_memory(self):
         """The targets."""
         return self.targets
@@ -206,6 +210,10 @@ class RowBlocks:
             terms = program(self.block(slices[0]))
             return [np.asarray(term, dtype=np.float64) for term in terms]
         return self._summed_in_shares(program, slices)
+
+    def summed_where(self, params, program):
+        """Sums as above where the parameters are that ``program`` is about: here."""
+        return self.summed(program)
 
     def summed_of_drawn(self, program, n_draws, width=None):
         """The weight of all rows, and sums as above over ``n_draws`` of them, drawn in proportion to their weight."""

@@ -45,14 +45,16 @@ def least_residual_step(descent, curvature, target):
     if not target > 0:
         return None
     problem = descent.objective.problem
-    hessian = _curvature_product(problem, descent.best.params, problem.row_loss.dual_curvature)
-    weights = _weights_of_residual(problem, curvature)
-    residual = -weights * descent.best.gradient
-    start, step, looseness = residual, np.zeros_like(residual), [residual @ residual / 2]
+    curvature, params, gradient, weights = problem.rows.where_iterations_are(
+        curvature, descent.best.params, descent.best.gradient, _weights_of_residual(problem, curvature)
+    )
+    hessian = _curvature_product(problem, params, problem.row_loss.dual_curvature)
+    residual = -weights * gradient
+    start, step, looseness = residual, np.zeros_like(residual), [float(residual @ residual) / 2]
     if looseness[0] <= SHARE_OF_TARGET * target:
-        return step
+        return np.asarray(step)
     kept = deque(maxlen=max(NUMBERS_OF_MOVES // (2 * len(residual)), 1))
-    for move, curved, length, _ in _moves(descent, curvature, hessian):
+    for move, curved, length, _ in _moves(descent, gradient, curvature, hessian):
         curved = weights * curved
         for earlier, unit in kept:
             share = unit @ curved
@@ -64,11 +66,11 @@ def least_residual_step(descent, curvature, target):
         move, curved = kept[-1]
         share = curved @ residual
         step, residual = step + share * move, residual - share * curved
-        looseness.append(residual @ residual / 2)
+        looseness.append(float(residual @ residual) / 2)
         if looseness[-1] <= SHARE_OF_RESIDUAL * target:
-            return step
+            return np.asarray(step)
         if step @ ((start + residual) / weights) / 2 + looseness[-1] <= SHARE_OF_TARGET * target:
-            return step
+            return np.asarray(step)
         if _is_too_slow(looseness, SHARE_OF_RESIDUAL * target, descent.n_passes):
             return None
     return None
@@ -79,17 +81,20 @@ def newton_step(descent, curvature, target):
 
     That is inf where F is not convex, and the step one along which it is not.
     """
-    problem, gradient = descent.objective.problem, descent.best.gradient
+    problem = descent.objective.problem
+    curvature, params, gradient = problem.rows.where_iterations_are(
+        curvature, descent.best.params, descent.best.gradient
+    )
     hessian = (
-        _curvature_product(problem, descent.best.params, problem.row_loss.curvature)
+        _curvature_product(problem, params, problem.row_loss.curvature)
         if problem.row_loss.has_exact_curvature
-        else _gradient_difference(problem, descent.best)
+        else _gradient_difference(problem, params, gradient)
     )
     step, gain, lengths = np.zeros_like(gradient), 0.0, []
     squares = [2 * curvature.decrements(curvature.pull_back(gradient)).sum()]
-    for move, _, length, square in _moves(descent, curvature, hessian):
+    for move, _, length, square in _moves(descent, gradient, curvature, hessian):
         if length < 0:
-            return -np.sign(move @ gradient) * move, np.inf
+            return np.asarray(-np.sign(move @ gradient) * move), np.inf
         step += length * move
         gain += length * squares[-1] / 2
         lengths.append(length)
@@ -97,29 +102,29 @@ def newton_step(descent, curvature, target):
         if square <= SHARE_OF_SQUARE * squares[0] or len(lengths) >= MOST_ITERATIONS:
             left = square / 2 / _least_ratio(lengths, squares)
             if left <= SHARE_LEFT * max(gain, target) or len(lengths) >= MOST_ITERATIONS:
-                return step, gain + left
-    return step, gain
+                return np.asarray(step), gain + left
+    return np.asarray(step), gain
 
 
-def _moves(descent, curvature, hessian):
+def _moves(descent, gradient, curvature, hessian):
     """Yield, after each iteration, the move (p,), H times it, its length, and the square of what is left of the slope.
 
-    ``hessian`` is H as a function of a move, of length 1 in the coordinates, which takes a pass. Where F curves down
-    the length is negative, and the last.
+    They are where the ``gradient`` (p,) of the best point is. ``hessian`` is H as a function of a move, of length 1 in
+    the coordinates, which takes a pass. Where F curves down the length is negative, and the last.
     """
-    residual = -descent.best.gradient
+    residual = -gradient
     slope = direction = curvature.pull_back(residual)
-    square = slope @ slope
+    square = float(slope @ slope)
     while square > 0:
         move = curvature.to_params(direction)
-        norm = np.linalg.norm(direction)
+        norm = float(np.linalg.norm(direction))
         curved = norm * hessian(move / norm)
         descent.n_passes += 1
-        along = move @ curved
+        along = float(move @ curved)
         length = square / along if along > 0 else -1.0
         residual = residual - length * curved
         slope = curvature.pull_back(residual)
-        last, square = square, slope @ slope
+        last, square = square, float(slope @ slope)
         yield move, curved, length, square
         if length < 0:
             return
@@ -140,8 +145,8 @@ def _curvature_product(problem, params, curvature_of):
             moved = curvature.product(block.logits(coef_move, intercept_move))
             return block.pull_back(moved), moved.sum(axis=1)
 
-        by_coef, by_intercept = rows.summed(program)
-        curved = np.empty(problem.shape)
+        by_coef, by_intercept = rows.summed_where(move, program)
+        curved = np.empty_like(by_coef, order="C", shape=problem.shape)
         curved[:n_features] = by_coef / problem.total + problem.penalty.ridge * coef_move
         if problem.fit_intercept:
             curved[-1] = by_intercept / problem.total
@@ -150,10 +155,10 @@ def _curvature_product(problem, params, curvature_of):
     return product
 
 
-def _gradient_difference(problem, point):
-    """H as a function: the difference that a short move makes to the gradient of a Point."""
+def _gradient_difference(problem, params, gradient):
+    """H as a function: the difference that a short move makes to the gradient at some parameters."""
     objective = LinearObjective(problem)
-    return lambda move: (objective(point.params + DIFFERENCE * move)[1] - point.gradient) / DIFFERENCE
+    return lambda move: (objective(params + DIFFERENCE * move)[1] - gradient) / DIFFERENCE
 
 
 def _weights_of_residual(problem, curvature):

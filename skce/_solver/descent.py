@@ -99,6 +99,11 @@ class Descent:
             self.best = point
         return point
 
+    def keep_best_in_memory(self):
+        """Fetch the best point, if it is elsewhere."""
+        if not isinstance(self.best.params, np.ndarray):
+            self.best = Point(np.asarray(self.best.params), self.best.values, np.asarray(self.best.gradient))
+
     def go_back_to(self, point):
         """Take ``point`` for the best, and bound its gap."""
         if self.gap_bound is not None:

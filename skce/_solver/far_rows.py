@@ -1,6 +1,7 @@
 """Far rows: the few that a step moves so far that their loss is not quadratic along it, by themselves, in memory."""
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import scipy.sparse
@@ -96,7 +97,7 @@ def far_rows(problem, params, steps, least):
             moved = block.logits(*step)
             ranges.append(_ranges(moved, are_separate))
             departures.append(departures_of(block.logits(*point), moved, block.targets, block.at))
-        ranges, departures = np.max(ranges, axis=0), np.max(departures, axis=0)
+        ranges, departures = reduce(np.maximum, ranges), reduce(np.maximum, departures)
         most = max(int(share * len(ranges)), 1)
         far = np.flatnonzero((departures > least) & (ranges > FAR))
         if len(far) > most:

@@ -1,4 +1,4 @@
-"""L-BFGS, SciPy's, in the coordinates of a curvature: alone with ``scipy.optimize.minimize``.
+"""L-BFGS in the coordinates of a curvature: alone with ``scipy.optimize.minimize``, which runs it in memory.
 
 A stage minimises over displacements u from the best point known, in coordinates in which the curvature there is about
 the identity, so that half the squared norm of the gradient by u, the decrement, estimates F - min F. Where the
@@ -9,6 +9,7 @@ to confirm it, and of one that is not exact also the rate at which F still falls
 import numpy as np
 from scipy.optimize import minimize
 
+from skce._solver import two_loop
 from skce._solver.certificate import has_dual_bound
 from skce._solver.descent import ROUNDING_OF_ESTIMATE
 from skce._solver.problem import Iterate
@@ -41,22 +42,28 @@ MOST_LOOSENESS, LEAST_SHARE_OF_TARGET = 8.0, 0.03
 ITERATIONS_OF_RATE = 4
 
 
-def minimised_from_zero(value, gradient, size, after_iteration, **options):
-    """Minimise from zeros by L-BFGS-B, until ``after_iteration`` raises StopIteration: whether it got stuck.
+def minimised_from(zeros, value, gradient, after_iteration, *, maxiter, maxls):
+    """Minimise from zeros by L-BFGS, until ``after_iteration`` raises StopIteration: whether it got stuck.
 
-    ``gradient`` is asked for where ``value`` has just been. Functions keep what they have seen.
+    Of an array of NumPy by SciPy's, L-BFGS-B; of another one where it is. ``gradient`` is asked for where ``value`` has
+    just been. Functions keep what they have seen.
     """
+    n_corrections = next(corrections for most, corrections in CORRECTIONS.items() if len(zeros) < most)
+    if not isinstance(zeros, np.ndarray):
+        return two_loop.minimised_from(zeros, value, gradient, after_iteration, n_corrections, maxiter, maxls)
     result = minimize(
         value,
-        np.zeros(size),
+        zeros,
         method="L-BFGS-B",
         jac=gradient,
         callback=after_iteration,
         options={
-            "maxcor": next(corrections for most, corrections in CORRECTIONS.items() if size < most),
+            "maxcor": n_corrections,
             "gtol": 0.0,
             "ftol": 0.0,
-            **options,
+            "maxiter": maxiter,
+            "maxfun": 2 * maxls * maxiter,  # a search that fails is begun once more, without corrections
+            "maxls": maxls,
         },
     )
     return result.status == STATUS_OF_STUCK
@@ -95,25 +102,30 @@ class Stage:
         if unit**2 < np.finfo(float).tiny:
             self.is_stuck = True
             return None
+        rows = self.descent.objective.rows
+        curvature, start_params, slope = rows.where_iterations_are(self.curvature, self.start.params, self.slope)
+        self.latest = self.start, slope
 
         def value(displacement):
             if not displacement.any():
                 return self.start.value / unit**2
             self.watch.before_iteration(self._iterate())
-            params = self.curvature.to_params(displacement)
+            params = curvature.to_params(displacement)
             params *= unit
-            params += self.start.params
+            params += start_params
             point = self.descent.evaluated(params)
-            self.latest = point, self.curvature.pull_back(point.gradient)
+            self.latest = point, curvature.pull_back(point.gradient)
             return point.value / unit**2
 
         def gradient(displacement):
             # SciPy asks for the gradient where it has just asked for the value.
             return self.latest[1] / unit
 
-        self.is_stuck = minimised_from_zero(
-            value, gradient, len(self.slope), self._after_iteration, maxiter=max_iter, maxfun=50 * max_iter, maxls=50
-        )
+        try:
+            zeros = np.zeros_like(slope)
+            self.is_stuck = minimised_from(zeros, value, gradient, self._after_iteration, maxiter=max_iter, maxls=50)
+        finally:
+            self.descent.keep_best_in_memory()
         point, slope = self.latest
         if self.descent.best is self.start:
             self.descent.suboptimality = self.estimates[0]

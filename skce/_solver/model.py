@@ -11,7 +11,7 @@ minimises it, in the coordinates of its own curvature, which is computed anew af
 import numpy as np
 
 from skce._solver.curvature.exact import hessian_sums
-from skce._solver.lbfgs import minimised_from_zero
+from skce._solver.lbfgs import minimised_from
 
 # A model is minimised until its decrement is this share of what it promises: what is left of its gradient loosens the
 # certificate. On logs of connections a tighter one saves passes, 70 instead of 92 with 1e-3.
@@ -128,10 +128,10 @@ def _minimise_in(factors, lowest, length):
         if lowest.is_minimum(factors):
             raise StopIteration
 
-    minimised_from_zero(
+    minimised_from(
+        np.zeros(slope.size),
         value,
         lambda coordinates: slope_of_latest / unit,
-        slope.size,
         after_iteration,
         maxiter=ITERATIONS,
         maxls=EVALUATIONS_OF_SEARCH,

@@ -33,7 +33,7 @@ class LinearObjective:
 
     def __call__(self, params):
         """Values (n_problems,), whose sum is F, and gradient of F at ``params``."""
-        return self._value_gradient(params, self.rows.summed(self._loss_gradient_at(params)))
+        return self._value_gradient(params, self.rows.summed_where(params, self._loss_gradient_at(params)))
 
     def with_curvature_sums(self, params, function, width):
         """Values, gradient, and sums, divided by S, of what ``function`` makes of a block and its curvatures.
@@ -70,7 +70,7 @@ class LinearObjective:
         """Values and gradient at ``params``, of the sums over the rows."""
         problem, coef = self.problem, self.problem.split(params)[0]
         values, coef_gradient, intercept_gradient = sums
-        gradient = np.empty(self.shape)
+        gradient = np.empty_like(coef_gradient, order="C", shape=self.shape)
         by_coef = gradient[: len(coef)]
         np.divide(coef_gradient, self.total, out=by_coef)
         values = np.atleast_1d(values) / self.total
@@ -80,7 +80,7 @@ class LinearObjective:
             values += penalty.value(coef) if self.n_problems == 1 else penalty.value_by_output(coef)
         if problem.fit_intercept:
             gradient[-1] = intercept_gradient / self.total
-        return values, gradient.reshape(-1)
+        return np.asarray(values), gradient.reshape(-1)
 
     def is_without_coef(self, params):
         """Whether all coefficients are zero, so that every row has the same probabilities."""

@@ -156,7 +156,7 @@ class Iterate:
     @cached_property
     def coef_intercept(self) -> tuple[Array, Array]:
         """Coef (k, d) and intercept (k,) of the outputs that are optimised."""
-        return self.problem.centred(*self.problem.coef_intercept(self.params))
+        return self.problem.centred(*self.problem.coef_intercept(np.asarray(self.params)))
 
     @property
     def dtype(self) -> type:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import sklearn
 
-from skce._rows.array_api import functions, ufuncs
+from skce._rows.array_api import arrays, functions, places, ufuncs
 from tests.problems import SKLEARN_VERSION
 
 collect_ignore_glob = [] if os.environ.get("SCIPY_ARRAY_API") and SKLEARN_VERSION >= (1, 9) else ["test_*.py"]
@@ -43,6 +43,35 @@ def rounding(dtype):
 def _dispatch():
     with sklearn.config_context(array_api_dispatch=True):
         yield
+
+
+@pytest.fixture
+def transfers(monkeypatch):
+    """Shapes of the arrays that come to the host, and that go where X is, in lists; numbers have none."""
+    fetched, moved = [], []
+    to_host, to_place = arrays.on_host, places.Place.moved
+    to_number = {name: getattr(arrays.DeviceArray, name) for name in ("__bool__", "__int__", "__float__")}
+
+    def recorded_of_host(array):
+        fetched.append(tuple(array.shape))
+        return to_host(array)
+
+    def recorded_of_place(place, array):
+        moved.append(np.shape(array))
+        return to_place(place, array)
+
+    def recorded_number(convert):
+        def recorded(array):
+            fetched.append(())
+            return convert(array)
+
+        return recorded
+
+    monkeypatch.setattr(arrays, "on_host", recorded_of_host)
+    monkeypatch.setattr(places.Place, "moved", recorded_of_place)
+    for name, convert in to_number.items():
+        monkeypatch.setattr(arrays.DeviceArray, name, recorded_number(convert))
+    return fetched, moved
 
 
 @pytest.fixture

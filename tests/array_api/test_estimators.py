@@ -14,7 +14,9 @@ from sklearn.preprocessing import StandardScaler
 
 from skce import OneVsAllClassifier, SoftmaxRegressor, regularization_path, to_numpy, with_prior
 from skce._namespaces import is_foreign, namespace_and_device, on_host
+from skce._rows.array_api import rows
 from skce._rows.array_api.rows import DeviceRows
+from skce._solver import two_loop
 from skce.losses import Poly1Loss
 from skce.metrics import neg_binary_log_loss_scorer, neg_log_loss_scorer
 from tests.array_api.conftest import LIBRARIES
@@ -132,6 +134,45 @@ def test_as_on_an_accelerator(xp, dtype, monkeypatch):
     assert model.loss_ == pytest.approx(of_numpy.loss_, rel=1e-8)
     assert model.n_passes_ == pytest.approx(of_numpy.n_passes_, rel=0.1)
     assert model.is_certified_
+
+
+@pytest.mark.usefixtures("nothing_on_the_host")
+@pytest.mark.parametrize("case", CASES)
+def test_iterations_where_X_is(case, xp, dtype, monkeypatch):
+    estimator, X, y = CASES[case]
+    X = X.astype(dtype)
+    model, of_host = clone(estimator), clone(estimator)
+    monkeypatch.setattr(DeviceRows, "is_on_accelerator", True)
+    of_host.fit(xp.asarray(X), y)
+    monkeypatch.setattr(rows, "LONG_VECTOR", 1)
+    model.fit(xp.asarray(X), y)
+    assert model.loss_ == pytest.approx(of_host.loss_, rel=1e-7)
+    assert model.n_passes_ == pytest.approx(of_host.n_passes_, rel=0.2)
+    assert model.is_certified_ == of_host.is_certified_
+
+
+def test_iterations_transfer_numbers_and_no_vectors(transfers, monkeypatch):
+    xp = pytest.importorskip("array_api_strict")
+    X, y = DIGITS
+    fetched, moved = transfers
+    n_evaluations = 0
+
+    def recorded(zeros, value, gradient, *options):
+        def counted(displacement):
+            nonlocal n_evaluations
+            n_evaluations += 1
+            return value(displacement)
+
+        del fetched[:], moved[:]
+        is_stuck = minimised_there(zeros, counted, gradient, *options)
+        assert not any(np.prod(shape) > 200 for shape in fetched + moved)
+        return is_stuck
+
+    minimised_there = two_loop.minimised_from
+    monkeypatch.setattr(rows, "LONG_VECTOR", 65 * 9)
+    monkeypatch.setattr(two_loop, "minimised_from", recorded)
+    SoftmaxRegressor().fit(xp.asarray(X, device=xp.Device("device1")), y)
+    assert n_evaluations > 20
 
 
 def test_labels_that_are_strings_are_predicted_by_numpy(iris):

@@ -1,6 +1,7 @@
 """Sums over rows of arrays of other libraries, all that a solver takes, are those of rows in memory."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from skce._rows.array_api.arrays import place_of
 from skce._rows.array_api.rows import DeviceRows
 from skce._solver.certificate import dual_bound, has_dual_bound
 from skce._solver.conjugate_gradients import _curvature_product as curvature_product
+from skce._solver.conjugate_gradients import least_residual_step, newton_step
 from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.exact import ExactCurvature
 from skce._solver.curvature.factorisation import relative_eigenvectors
 from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature
 from skce._solver.curvature.weighted_diagonal import WeightedDiagonalCurvature
+from skce._solver.descent import Descent
 from skce._solver.far_rows import change_of_far_rows, far_rows
 from skce._solver.objective import LinearObjective
 from skce._solver.separation import dependent_columns
@@ -82,6 +85,14 @@ def assert_same(function, problems, rounding):
         np.testing.assert_allclose(result, of_memory, rtol=rounding, atol=atol)
 
 
+def on_accelerator(problems, monkeypatch):
+    """The same problems, with products in float64, as of an X on an accelerator."""
+    monkeypatch.setattr(DeviceRows, "is_on_accelerator", True)
+    # Of rows made anew, as others know already that they are not.
+    problems = [problem.in_float64() for problem in problems]
+    return [replace(problem, rows=replace(problem.rows)) for problem in problems]
+
+
 def test_what_is_known_of_the_columns(problems, rounding):
     assert_same(lambda problem: (problem.moments.mean, problem.moments.spread), problems, rounding)
     for problem in problems:
@@ -95,6 +106,47 @@ def test_objectives(problems, points, rounding):
         return *objective(points[0]), objective.separated_problems(points[0]).astype(float)
 
     assert_same(sums, problems, rounding)
+
+
+def test_objectives_of_parameters_where_X_is(problems, points, rounding, transfers):
+    here, there = problems
+    fetched, moved = transfers
+    params = there.rows.X.place.lifted(points[0])
+    del fetched[:], moved[:]
+    values, gradient = LinearObjective(there)(params)
+    # Of rows nothing goes to and fro, and of the parameters and the gradient neither.
+    assert all(np.prod(shape) <= 2 * max(D, K) for shape in fetched + moved)
+    assert isinstance(values, np.ndarray)
+    for result, expected in zip((values, np.asarray(gradient)), LinearObjective(here)(points[0]), strict=True):
+        np.testing.assert_allclose(result, expected, rtol=rounding, atol=rounding * np.abs(expected).max())
+
+
+def test_evaluations_transfer_sums_alone(problems, points, transfers):
+    problem = problems[1]
+    params = points[0]
+    objective = LinearObjective(problem)
+    objective(params)
+    fetched, moved = transfers
+    del fetched[:], moved[:]
+    objective(params)
+    assert not any(N in shape for shape in fetched + moved)
+    assert sum(shape != () for shape in fetched) == 1
+
+
+def test_no_sum_transfers_rows(problems, points, transfers):
+    problem, (point, step) = problems[1], points
+    objective, standardisation = LinearObjective(problem), Standardisation.of(problem)
+    fetched, moved = transfers
+    del fetched[:], moved[:]
+    for kind in ExactCurvature, KroneckerCurvature, DiagonalCurvature:
+        kind(objective, point, standardisation)
+    if has_dual_bound(problem):
+        dual_bound(problem, point, step)
+    if problem.row_loss.has_exact_curvature:
+        curvature_product(problem, point, problem.row_loss.dual_curvature)(step)
+    change_of_far_rows(problem, point, step)
+    objective.separated_problems(point)
+    assert not any(N in shape for shape in fetched + moved)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +165,43 @@ def test_curvatures(kind, problems, points, rounding):
     assert_same(product, problems, max(rounding, 1e-10))
 
 
+@pytest.mark.parametrize("kind", [ExactCurvature, KroneckerCurvature, RowSpaceCurvature, DiagonalCurvature])
+def test_curvatures_where_X_is(kind, problems, points, transfers):
+    problem, (point, gradient) = problems[1], points
+    fetched, moved = transfers
+    curvature = kind(LinearObjective(problem), point, Standardisation.of(problem))
+    slope = curvature.pull_back(gradient)
+    curvature_there, gradient_there = map(problem.rows.X.place.with_arrays_of, (curvature, gradient))
+    del fetched[:], moved[:]
+    slope_there = curvature_there.pull_back(gradient_there)
+    params_there = curvature_there.to_params(slope_there)
+    assert not fetched
+    assert not any(moved)
+    np.testing.assert_allclose(np.asarray(slope_there), slope, rtol=1e-12, atol=1e-12 * np.abs(slope).max())
+    params = curvature.to_params(slope)
+    np.testing.assert_allclose(np.asarray(params_there), params, rtol=1e-12, atol=1e-12 * np.abs(params).max())
+    np.testing.assert_allclose(curvature.decrements(slope_there), curvature.decrements(slope), rtol=1e-12)
+
+
+def test_conjugate_gradients_where_X_is(problems, points, transfers, monkeypatch):
+    fetched, _ = transfers
+    monkeypatch.setattr("skce._rows.array_api.rows.LONG_VECTOR", 1)
+    point, steps = points[0].reshape(problems[0].shape), []
+    if problems[0].is_centred:
+        point -= point.mean(axis=1, keepdims=True)
+    for problem in on_accelerator(problems, monkeypatch):
+        descent = Descent.from_best_of([point.ravel()], LinearObjective(problem))
+        curvature = DiagonalCurvature(descent.objective, point.ravel(), Standardisation.of(problem))
+        del fetched[:]
+        step, gain = newton_step(descent, curvature, 1e-3)
+        assert sum(point.size in shape for shape in fetched) <= 1
+        of_residual = least_residual_step(descent, curvature, 1e-8) if has_dual_bound(problem) else None
+        steps.append((step, np.array(gain), np.zeros(1) if of_residual is None else of_residual))
+    for step, expected in zip(*steps, strict=True):
+        assert type(step) is np.ndarray
+        np.testing.assert_allclose(step, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
+
+
 def test_factorisations_where_X_is(problems, points, monkeypatch):
     point, gradient = points
 
@@ -120,8 +209,7 @@ def test_factorisations_where_X_is(problems, points, monkeypatch):
         curvature = KroneckerCurvature(LinearObjective(problem), point, Standardisation.of(problem))
         return (curvature.to_params(curvature.pull_back(gradient)),)
 
-    monkeypatch.setattr(DeviceRows, "is_on_accelerator", True)
-    assert_same(product, [problem.in_float64() for problem in problems], 1e-8)
+    assert_same(product, on_accelerator(problems, monkeypatch), 1e-8)
 
 
 def test_moments_that_have_no_factor_get_a_ridge(xp):

@@ -240,6 +240,16 @@ def _atleast_2d(place, array):
     return array if array.ndim > 1 else array.reshape(1, -1)
 
 
+@answers(np.sort)
+def _sort(place, array, axis=-1):
+    return place.wrapped(place.xp.sort(array.array, axis=axis))
+
+
+@answers(np.argpartition)
+def _argpartition(place, array, kth, axis=-1):
+    return place.wrapped(place.xp.argsort(array.array, axis=axis))  # which is one of those that are asked for
+
+
 @answers(np.take)
 def _take(place, array, indices, axis=None):
     array = place.wrapped(array.array if isinstance(array, Placed) else place.moved(array))
@@ -256,6 +266,11 @@ def _diag(place, array, k=0):
     if array.ndim == 2:
         return place.wrapped(place.xp.linalg.diagonal(array.array))
     return np.where(place.wrapped(place.xp.eye(len(array), dtype=place.xp.bool, device=place.device)), array, 0.0)
+
+
+@answers(np.linalg.norm)
+def _norm(place, vector):
+    return np.sqrt(np.vdot(vector, vector))
 
 
 @answers(np.linalg.cholesky)

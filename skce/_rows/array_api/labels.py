@@ -45,13 +45,23 @@ class PlacedCodes:
 
     def row_weight(self, at, sample_weight, class_weight):
         """Weight s_i w . y_i (m,) of some rows."""
-        return sample_weight[at] * np.take(class_weight, self.codes[at], axis=0)
+        # Lifted: NumPy would fetch the codes to take from an array of its own.
+        return sample_weight[at] * np.take(self.codes.place.lifted(class_weight), self.codes[at], axis=0)
 
     def weighted_block(self, at, sample_weight, class_weight):
         """The block s_i w_k y_ik (K, m)."""
         codes = self.codes[at]
         is_label = codes == np.arange(self.n_classes, dtype=codes.dtype)[:, None]
         return np.where(is_label, self.row_weight(at, sample_weight, class_weight), 0.0)
+
+
+@dataclass(frozen=True)
+class PlacedSoftLabels(SoftLabels):
+    """A distribution a row: ``probabilities`` (n, K), a DeviceArray."""
+
+    def weighted_block(self, at, sample_weight, class_weight):
+        """The block s_i w_k y_ik (K, m)."""
+        return (self.probabilities[at] * class_weight * sample_weight[at, None]).T
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,6 @@ def placed(labels, place):
     if isinstance(labels, HardLabels):
         return PlacedCodes(place.lifted(_codes(labels)), labels.n_classes)
     if isinstance(labels, SoftLabels):
-        return SoftLabels(place.lifted(labels.probabilities))
+        return PlacedSoftLabels(place.lifted(labels.probabilities))
     indicator = labels.indicator if isinstance(labels.indicator, np.ndarray) else labels.indicator.toarray()
     return PlacedIndicators(place.lifted(indicator.astype(np.int8)))

@@ -1,5 +1,6 @@
 """Places: where arrays of another library are, and how those of NumPy get there."""
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -74,6 +75,17 @@ class Place:
     def lifted(self, array):
         """The same with the face of NumPy's."""
         return self.wrapped(self.moved(array))
+
+    def with_arrays_of(self, value):
+        """An array of NumPy lifted, or a copy of an object whose arrays are, all or those that it names."""
+        if isinstance(value, np.ndarray):
+            return self.lifted(value)
+        if not type(value).__module__.startswith("skce.") or isinstance(value, Placed):
+            return value
+        copied = copy.copy(value)
+        names = getattr(value, "multiplied", tuple(vars(value)))
+        vars(copied).update((name, self.with_arrays_of(getattr(value, name))) for name in names)
+        return copied
 
     def holds(self, dtype):
         """Whether the library has a dtype of NumPy's."""

@@ -70,6 +70,10 @@ def applied(place, ufunc, method, inputs, options):
     name = ufunc.__name__
     if method == "__call__" and (name in OPERATORS or name in FUNCTIONS):
         return _called(place, name, inputs, out, **options)
+    if method == "outer":
+        first, second = inputs
+        first = first.reshape(*first.shape, *(1,) * second.ndim)
+        return applied(place, ufunc, "__call__", (first, second), options | ({} if out is None else {"out": out}))
     if method == "reduce" and name in REDUCTIONS and out is None:
         (array,) = inputs
         return _reduced(place, name, array, **options)

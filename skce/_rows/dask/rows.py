@@ -91,6 +91,10 @@ class DaskRows:
         """A matrix where large ones are factorised: here."""
         return matrix
 
+    def where_iterations_are(self, *values):
+        """Vectors, and curvatures that multiply them, where iterations are: here."""
+        return values
+
     def merged(self):
         """None: which columns a single row has would take a look at all parts together."""
         return None
@@ -142,6 +146,10 @@ class DaskRows:
     def summed(self, program, width=None):
         """Sums, one for each entry of the tuple that ``program`` returns for a Block."""
         return self._over_parts(_parts.Sum(program, width, self.shift, self.dtype), _parts.added)
+
+    def summed_where(self, params, program):
+        """Sums as above where the parameters are that ``program`` is about: here."""
+        return self.summed(program)
 
     def summed_of_drawn(self, program, n_draws, width=None):
         """The weight of all rows, and sums over ``n_draws`` of them, drawn in proportion to their weight."""

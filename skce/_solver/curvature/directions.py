@@ -182,5 +182,5 @@ def ridge_of(problem, standardisation):
 def half_squared_norms(gradient, axis):
     """Half the squared norms, one for each problem, of a gradient by the coordinates."""
     if axis is None or gradient.shape[1 - axis] == 1:
-        return np.array([np.vdot(gradient, gradient) / 2])
-    return np.add.reduce(gradient * gradient, axis=axis) / 2
+        return np.array([float(np.vdot(gradient, gradient)) / 2])
+    return np.asarray(np.add.reduce(gradient * gradient, axis=axis)) / 2

@@ -37,6 +37,9 @@ class ExactCurvature:
 
     is_exact = True
 
+    # What changes of variables take of it, where they are not in memory.
+    multiplied = ("maps",)
+
     def __init__(self, objective, params, standardisation, sums=None):
         problem = objective.problem
         self.standardisation = standardisation
