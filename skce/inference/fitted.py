@@ -22,6 +22,9 @@ from skce.inference.optimum import Optimum, optimum_of
 # How rows of the table are called that stand for the intercept.
 INTERCEPT = "intercept"
 
+# Attributes that tell one fit from another.
+COEFFICIENTS = "coef_", "intercept_"
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -35,6 +38,21 @@ class Fitted:
     def link(self) -> Link:
         """What kind of problem was fitted."""
         return self.classifier._fitted_link
+
+    def check_is_fit_of(self, other: "Fitted") -> None:
+        """Raise unless this, of which a covariance is, is the same fit as another."""
+        ours, theirs = self.classifier, other.classifier
+        if _columns_and_classes(ours) != _columns_and_classes(theirs):
+            of_covariance, of_model = (
+                f"features {one.names}, classes {listed(one.classifier.classes_)}" for one in (self, other)
+            )
+            raise ValueError(f"covariance is of another fit: {of_covariance}; the model has {of_model}.")
+        is_same_link = type(self.link) is type(other.link)
+        if not is_same_link or not all(np.array_equal(getattr(ours, a), getattr(theirs, a)) for a in COEFFICIENTS):
+            raise ValueError(
+                "covariance is of another fit to the same features and classes: its model has other coefficients. Pass "
+                "the covariance of this model, or the X and y that it was fitted to."
+            )
 
     def in_memory(self) -> "Fitted":
         """The same with X in the host's memory, where it is an array of another library."""
@@ -99,6 +117,12 @@ def fitted(model: Any, X: Any) -> Fitted:
             raise TypeError(f"model must be a SoftmaxRegressor, a OneVsAllClassifier or end in one, got {model!r}.")
         check_is_fitted(model)
     return Fitted(to_numpy(model), X, _checked_names(model, X, names))
+
+
+def _columns_and_classes(classifier):
+    """The names of a classifier's columns, their number where it has none, and its classes."""
+    columns = getattr(classifier, "feature_names_in_", None)
+    return classifier.n_features_in_ if columns is None else list(columns), listed(classifier.classes_)
 
 
 def _checked_names(classifier, X, names):

@@ -179,7 +179,7 @@ def margins(
     one = fitted(model, X)
     check_predicts_itself(one)
     options = {"groups": groups, "small_sample": small_sample, "weights": weights}
-    estimates = estimates_for(model, X, y, sample_weight, covariance, options)
+    estimates = estimates_for(one, model, X, y, sample_weight, covariance, options)
     kind = SigmoidEffects if one.link.are_separate else SoftmaxEffects
     effects = kind(estimates.about_mean)
     with one.problem(y, sample_weight) as problem:

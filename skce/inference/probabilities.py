@@ -117,7 +117,7 @@ def probability_intervals(
         raise InvalidParameterError("X_new must be in memory, but is on Dask; X_new.compute() fetches it.")
     new = fitted(model, X_new).in_memory()
     options = {"groups": groups, "small_sample": small_sample, "weights": weights}
-    estimates = estimates_for(model, X, y, sample_weight, covariance, options)
+    estimates = estimates_for(new, model, X, y, sample_weight, covariance, options)
     check_predicts_itself(new)
     features = checked_features(new.classifier, new.X, reset=False)
     classes = new.classifier.classes_
@@ -136,13 +136,16 @@ def probability_intervals(
     return ProbabilityIntervals(probabilities, lower, upper, classes)
 
 
-def estimates_for(model: Any, X: Any, y: Any, sample_weight: Any, covariance: Any, options: dict) -> Estimates:
-    """Estimates that ``covariance`` has, if it is one, or those of a kind of it."""
+def estimates_for(
+    one: Fitted, model: Any, X: Any, y: Any, sample_weight: Any, covariance: Any, options: dict
+) -> Estimates:
+    """Estimates that ``covariance`` has, if it is one of the fit that ``one`` is, or those of a kind of it."""
     if isinstance(covariance, Summary):
         covariance = covariance.covariance
     if isinstance(covariance, Covariance):
         if options["groups"] is not None or options["small_sample"] or options["weights"] is not None:
             raise InvalidParameterError("groups, small_sample and weights are for a covariance that is not given.")
+        covariance._estimates.fitted.check_is_fit_of(one)
         return covariance._estimates
     if X is None or y is None:
         raise InvalidParameterError(
