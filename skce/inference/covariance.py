@@ -21,7 +21,8 @@ class Covariance:
     matrix : ndarray of shape (n_coef, n_coef)
         The covariance; NaN for coefficients that have no estimate.
     coef : ndarray of shape (n_contrasts, n_columns)
-        Coefficients of each class, or contrast of two, the intercept first; infinite where there is no estimate.
+        Coefficients of each class, or contrast of two, the intercept first; infinite, or NaN where not even their sign
+        is determined, if there is no finite estimate.
     contrasts : list of str
         What the rows of ``coef`` are: classes, "b against a", or labels.
     features : list of str

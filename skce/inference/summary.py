@@ -16,6 +16,7 @@ from skce.inference.tables import html_pairs, html_table, number, probability, t
 
 # Names of the columns of a frame.
 COLUMNS = ["coef", "std_err", "z", "p", "lower", "upper", "odds_ratio", "odds_ratio_lower", "odds_ratio_upper"]
+ENDS = [4, 5, 7, 8]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -197,16 +198,17 @@ class Summary:
         names = ["mode", "std dev", "z", "P(other sign)"] if is_posterior else ["coef", "std err", "z", "P>|z|"]
         columns = [*names, *ends, "odds ratio", *ends]
         for row, contrast in enumerate(self.contrasts):
-            values = [getattr(self, name)[row] for name in COLUMNS]
+            values = np.array([getattr(self, name)[row] for name in COLUMNS])
+            values[ENDS] = np.where(np.isnan(values[1]), np.nan, values[ENDS])
             cells = [
                 [
-                    number(one[0]),
-                    number(one[1]),
-                    number(one[2], 2),
-                    probability(one[3]),
-                    *map(number, one[4:]),
+                    "not determined" if np.isnan(coef) else number(coef),
+                    number(std_err),
+                    number(z, 2),
+                    probability(p),
+                    *map(number, others),
                 ]
-                for one in zip(*values, strict=True)
+                for coef, std_err, z, p, *others in values.T
             ]
             yield contrast, columns, self.features, cells
 

@@ -28,17 +28,17 @@ def constraints(X, y, n_classes):
     return np.array(rows), np.array(of_rows)
 
 
-def strict_by_brute_force(A):
-    """Which constraints some v makes strict: any ray of the cone is where all but one dimension are tight."""
-    strict = np.zeros(len(A), dtype=bool)
+def rays_by_brute_force(A):
+    """Rays (m, q) of the cone A v >= 0, which has no line: each is where all but one dimension are tight."""
+    rays = [np.zeros(A.shape[1])]
     for chosen in itertools.combinations(range(len(A)), A.shape[1] - 1):
         _, values, vectors = np.linalg.svd(A[list(chosen)])
         if values[-1] < 1e-9:
             continue
         for ray in (vectors[-1], -vectors[-1]):
             if (A @ ray >= -1e-9).all():
-                strict |= A @ ray > 1e-9
-    return strict
+                rays.append(ray)
+    return np.array(rays)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -55,7 +55,8 @@ def test_random_problems_by_brute_force(seed):
         A, of_rows = constraints(X, y, n_classes)
         if len(np.unique(y)) == n_classes and np.linalg.matrix_rank(A) == A.shape[1]:
             break
-    strict = strict_by_brute_force(A)
+    rays = rays_by_brute_force(A)
+    strict = (rays @ A.T > 1e-9).any(axis=0)
     ours = separation(X, y)
     assert ours.kind == ("complete" if strict.all() else "quasi-complete" if strict.any() else "none")
     expected = np.zeros(n_samples, dtype=bool)
@@ -67,9 +68,13 @@ def test_random_problems_by_brute_force(seed):
     against_first = np.kron(np.eye(n_classes) - 1 / n_classes, np.eye(n_columns))[:, n_columns:]
     if n_classes == 2:
         against_first = np.eye(n_columns)
-    for coef, is_infinite in zip(against_first, np.isinf(ours.infinite).ravel(), strict=True):
+    for coef, infinite in zip(against_first, ours.infinite.ravel(), strict=True):
         with_coef = np.linalg.matrix_rank(np.vstack([seen, coef]), tol=1e-9)
-        assert is_infinite == (with_coef > (np.linalg.matrix_rank(seen, tol=1e-9) if len(seen) else 0))
+        assert (infinite != 0) == (with_coef > (np.linalg.matrix_rank(seen, tol=1e-9) if len(seen) else 0))
+        if infinite != 0:
+            # It is infinite where no way to the supremum has it go the other way, and else goes nowhere by itself.
+            has_sign = [(sign * (rays @ coef) >= -1e-9).all() for sign in (1, -1)]
+            assert infinite == np.inf if has_sign[0] else infinite == -np.inf if has_sign[1] else np.isnan(infinite)
 
 
 def test_iris():
@@ -125,6 +130,14 @@ def test_a_perfect_dummy_is_named_and_the_rest_of_the_table_is_that_of_the_other
     assert np.isnan(table.std_err[0, 2])
     assert "inf" in str(table)
     assert "Classes are separated" in str(table)
+    assert "not determined " not in str(table)
+    line = next(line for line in str(table).splitlines() if line.startswith("flag "))
+    assert line.split()[1:] == ["inf", "-", "-", "-", "-", "-", "inf", "-", "-"]
+    # The column counts, as it does where its coefficient is as large as steps make it.
+    theirs = sm.GLM(y, sm.add_constant(X), family=sm.families.Binomial()).fit(maxiter=60)
+    assert table.aic == pytest.approx(theirs.aic, rel=1e-8)
+    assert (table.df_model, table.df_residual) == (theirs.df_model, theirs.df_resid)
+    assert table.bic == pytest.approx(theirs.aic + 3 * (np.log(200) - 2), rel=1e-8)
     assert np.isinf(table.to_frame().loc[("1 against 0", "flag"), "coef"])
     assert wald_test(table, "x").df == 1
     with pytest.raises(ValueError, match="no finite estimate"):
@@ -138,7 +151,7 @@ def test_classes_that_overlap_have_finite_contrasts():
     with pytest.warns(ConvergenceWarning, match="separable"):
         model = SoftmaxRegressor(C=np.inf).fit(X, y)
     table = summary(model, X, y, reference=1)
-    assert np.isinf(table.coef[0]).all()
+    assert not np.isfinite(table.coef[0]).any()
     rest = sm.Logit(y[y > 0] - 1, sm.add_constant(X[y > 0])).fit(method="newton", maxiter=100, disp=0)
     np.testing.assert_allclose(table.coef[1], rest.params, rtol=1e-6)
     np.testing.assert_allclose(table.std_err[1], rest.bse, rtol=1e-6)
@@ -148,16 +161,34 @@ def test_complete_separation_has_no_estimates_at_all():
     X, y = load_iris(return_X_y=True)
     X, y = X[y < 2], y[y < 2]
     table = summary(SoftmaxRegressor(C=np.inf).fit(X, y), X, y)
-    assert np.isinf(table.coef).all()
+    assert not np.isfinite(table.coef).any()
+    assert (table.df_model, table.df_residual) == (4, 95)
+    assert table.aic == pytest.approx(10, abs=1e-10)
     assert np.isnan(table.std_err).all()
     assert table.log_likelihood == pytest.approx(0, abs=1e-12)
     assert influence(SoftmaxRegressor(C=np.inf).fit(X, y), X, y).cooks_distance == pytest.approx(0, abs=1e-12)
 
 
+def test_columns_that_can_stand_in_for_each_other_are_not_determined(rng):
+    # Either of two copies with noise separates, so that neither has to; what they are against does.
+    x = np.append(rng.uniform(1, 2, size=30), rng.uniform(-2, -1, size=30))
+    X = pd.DataFrame({"one": x, "other": x + rng.uniform(-0.1, 0.1, size=60), "noise": rng.normal(size=60)})
+    table = summary(SoftmaxRegressor(C=np.inf).fit(X, x > 0), X, x > 0)
+    assert np.isnan(table.coef).all()
+    assert str(table).count("not determined  ") == 4
+    assert (table.lower == -np.inf).all()
+    assert (table.upper == np.inf).all()
+    alone = summary(SoftmaxRegressor(C=np.inf).fit(X[["one"]], x > 0), X[["one"]], x > 0)
+    assert np.isnan(alone.coef[0, 0])
+    assert alone.coef[0, 1] == np.inf
+    with pytest.raises(ValueError, match="no finite estimate"):
+        wald_test(table, "noise")
+
+
 def test_units_of_columns_do_not_matter():
     X, y = load_iris(return_X_y=True)
     scaled = separation(X * [1e6, 1e-6, 1, 1] + [0, 0, 1e5, 0], y)
-    np.testing.assert_array_equal(np.isinf(scaled.infinite[:, 1:]), np.isinf(separation(X, y).infinite[:, 1:]))
+    np.testing.assert_array_equal(scaled.infinite[:, 1:], separation(X, y).infinite[:, 1:])
 
 
 def test_bad_input(rng):
