@@ -93,7 +93,7 @@ def covariance(
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
     *,
-    covariance: CovarianceKind = "hessian",
+    covariance: CovarianceKind | None = None,
     groups: ArrayLike | None = None,
     reference: Any = None,
     small_sample: bool = False,
@@ -112,11 +112,12 @@ def covariance(
         A SoftmaxRegressor or OneVsAllClassifier, or a pipeline or search that ends in one.
     X, y, sample_weight
         What the model was fitted to; X as the model, a pipeline say, takes it.
-    covariance : {"hessian", "sandwich", "cluster", "laplace"}, default="hessian"
+    covariance : {"hessian", "sandwich", "cluster", "laplace"}, default=None
         "hessian" is right for the likelihood of labels, a weight counting copies of a row. "sandwich" is right for
         weights of a sampling design or of importance, class weights, soft labels, smoothing, and losses other than
         cross-entropy; "cluster" where rows of a group depend on each other. "laplace" is H^-1 as the covariance of a
-        posterior, whose prior is the penalty.
+        posterior, whose prior is the penalty. None is "hessian", or "sandwich" where the loss is not a likelihood of
+        the labels: of losses other than cross-entropy, smoothing and class weights.
     groups : array-like of shape (n_samples,), default=None
         The cluster of each row, for "cluster" and only there.
     reference : class label, default=None

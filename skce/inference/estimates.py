@@ -11,6 +11,7 @@ Parameters are theta (k, p), a row for each output, the intercept first. Those o
 classes, and so does their covariance: contrasts of two classes, and all that is predicted, do not depend on that.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -25,7 +26,7 @@ from skce._solver.separation import LEAST_COEF
 from skce._types import Array, ArrayLike, Link
 from skce.inference.fitted import INTERCEPT, Fitted
 from skce.inference.infinite import Infinite, infinite_of
-from skce.inference.notes import notes_of
+from skce.inference.notes import few_clusters, notes_of
 from skce.inference.scores import products_of_clusters, products_of_scores
 from skce.losses import CrossEntropy
 
@@ -136,12 +137,15 @@ def estimates_of(
     y: ArrayLike,
     sample_weight: ArrayLike | None,
     *,
-    covariance: CovarianceKind = "hessian",
+    covariance: CovarianceKind | None = None,
     groups: ArrayLike | None = None,
     small_sample: bool = False,
     weights: WeightsMean | None = None,
 ) -> Estimates:
     """The Estimates of a Fitted whose y and weights are those of its fit."""
+    if covariance is None:
+        is_weighted_by_class = fitted.classifier.class_weight is not None
+        covariance = "hessian" if fitted.is_likelihood and not is_weighted_by_class else "sandwich"
     weights = _checked_options(fitted, covariance, groups, small_sample, weights)
     codes, n_clusters = _clusters(groups, fitted.X)
     with fitted.problem(y, sample_weight) as problem:
@@ -157,6 +161,8 @@ def estimates_of(
                 middle = middle * (n_clusters / (n_clusters - 1) * (n - 1) / (n - _n_parameters(optimum)))
         targets = problem.rows.targets
         figures = _figures(fitted, optimum, n)
+        if n_clusters and n_clusters <= figures["n_parameters"]:
+            warnings.warn(few_clusters(n_clusters, figures["n_parameters"]), UserWarning, stacklevel=3)
         figures |= {"n_rows": n_rows, "n_clusters": n_clusters or None, "covariance": covariance, "weights": weights}
         infinite, unseen_about_mean = infinite_of(optimum)
         return Estimates(
@@ -262,6 +268,7 @@ def _figures(fitted, optimum, n):
         "df_model": effective - n_intercepts,
         "df_residual": n - effective,
         "is_certified": bool(classifier.is_certified_),
+        "caution": fitted.caution(optimum),
         "gap": optimum.missed,
         "log_likelihood": np.nan,
         "null_log_likelihood": np.nan,

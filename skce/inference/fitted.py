@@ -1,5 +1,6 @@
 """The fitted classifier that a model is, or that it ends in, with what it sees of X, and the names of what it sees."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -18,12 +19,17 @@ from skce.estimators.base import CrossEntropyClassifier
 from skce.estimators.portable import to_numpy
 from skce.estimators.training_set import TrainingSet, training_set_of
 from skce.inference.optimum import Optimum, optimum_of
+from skce.losses import CrossEntropy
 
 # How rows of the table are called that stand for the intercept.
 INTERCEPT = "intercept"
 
 # Attributes that tell one fit from another.
 COEFFICIENTS = "coef_", "intercept_"
+
+# Relative change of the loss at a fit's coefficients, from which data are not those of the fit, and what a certified
+# fit may be above its minimum. float32 leaves 1e-5.
+CHANGE_OF_LOSS, CHANGE_OF_MINIMUM = 1e-3, 1e-4
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,11 @@ class Fitted:
     classifier: CrossEntropyClassifier
     X: Any
     names: list[str]
+
+    @property
+    def is_likelihood(self) -> bool:
+        """Whether the loss is minus a log-likelihood of the labels, weights aside."""
+        return type(self.classifier._fitted_loss) is CrossEntropy and not self.classifier._fitted_smoothing
 
     @property
     def link(self) -> Link:
@@ -95,7 +106,24 @@ class Fitted:
     def optimum(self, problem: Problem) -> Optimum:
         """The Optimum of that problem."""
         outputs = problem.rows.targets.outputs
-        return optimum_of(problem, self.classifier.coef_[outputs], self.classifier.intercept_[outputs], self.names)
+        coef, intercept = self.classifier.coef_[outputs], self.classifier.intercept_[outputs]
+        optimum = optimum_of(problem, coef, intercept, self.names)
+        if caution := self.caution(optimum):
+            warnings.warn(caution, UserWarning, stacklevel=4)
+        return optimum
+
+    def caution(self, optimum: Optimum) -> str:
+        """What is to be said if X, y, weights or parameters are not those of the fit, as its loss tells; else empty."""
+        before, now = self.classifier.loss_, optimum.value_of_fit
+        is_other = abs(now - before) > CHANGE_OF_LOSS * max(abs(before), 1e-6)
+        allowed = max(CHANGE_OF_MINIMUM, 10 * self.classifier.tol)
+        if is_other or (self.classifier.is_certified_ and now - optimum.value > allowed * abs(optimum.value)):
+            return (
+                "X, y, weights, parameters or the prior are not those of the fit: the loss at the model's coefficients "
+                f"is {now:.6g} here, was {before:.6g} when it was fitted, and is {optimum.value:.6g} at those of a fit "
+                "to what is given here. All that is said is of these coefficients, which are not the model's."
+            )
+        return ""
 
 
 def fitted(model: Any, X: Any) -> Fitted:

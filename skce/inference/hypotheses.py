@@ -113,6 +113,8 @@ def wald_test(fit: Covariance | Summary, hypothesis: Any, value: Any = 0.0) -> C
     is_free = values > LEAST_VARIANCE * values[-1]
     components = vectors.T @ difference
     if np.abs(components[~is_free]).max(initial=0) > 1e-6 * max(np.abs(components).max(), 1.0):
+        if covariance.kind == "cluster":
+            raise ValueError(f"{name} is about more coefficients than the clusters, which are too few, can tell apart.")
         raise ValueError(f"{name} contradicts itself: what it says of some coefficients follows from others otherwise.")
     statistic = float((components[is_free] ** 2 / values[is_free]).sum())
     return _chi_squared(statistic, int(is_free.sum()), name)

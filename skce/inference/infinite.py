@@ -2,7 +2,7 @@
 
 The log-likelihood comes to its supremum along all directions that raise every constraint a_i of a Recession without
 bound, among the ``unseen`` ones. A coefficient f grows along all of them exactly if f is a sum of the a_i with weights
-of at least 0: then it is infinite. If neither f nor -f is one, the likelihood comes to its supremum with f at any value.
+of at least 0: then it is infinite. If neither f nor -f is one, the likelihood comes to its supremum with any f.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,12 @@ class Infinite:
 
     unseen: Array
     recessions: Sequence[Recession]
+
+    @property
+    def takes_part(self) -> Array:
+        """Whether a parameter (k, p) of theta has no finite estimate."""
+        sizes = np.abs(self.unseen).max(axis=0, initial=0)
+        return sizes > LEAST_COEF * sizes.max()
 
     def signs(self, contrasts: Array) -> Array:
         """Signs (c, p) of the coefficients of ``contrasts`` (c, k): 0 of finite ones, NaN where none is determined."""

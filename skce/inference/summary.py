@@ -215,21 +215,23 @@ class Summary:
     def __str__(self) -> str:
         blocks = [text_table(*block) for block in self._blocks()]
         width = max(len(line) for block in blocks for line in block)
-        lines = ["=" * width, *text_pairs(self._header(), width), "=" * width]
+        caution = self._figures["caution"]
+        lines = [*textwrap.wrap(caution, width), "=" * width, *text_pairs(self._header(), width), "=" * width]
         for block in blocks:
             lines += [*block, ""]
         lines[-1] = "=" * width
-        for note in self.notes:
+        for note in self.notes[bool(caution) :]:
             lines += textwrap.wrap(note, width)
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        lines = html_pairs(self._header())
+        caution = self._figures["caution"]
+        lines = [f"<p><b>{caution}</b></p>"] * bool(caution) + html_pairs(self._header())
         for block in self._blocks():
             lines += html_table(*block)
-        return "\n".join([*lines, *(f"<p>{note}</p>" for note in self.notes)])
+        return "\n".join([*lines, *(f"<p>{note}</p>" for note in self.notes[bool(caution) :])])
 
 
 def _exponential(values):
@@ -244,7 +246,7 @@ def summary(
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
     *,
-    covariance: CovarianceKind = "hessian",
+    covariance: CovarianceKind | None = None,
     groups: ArrayLike | None = None,
     reference: Any = None,
     confidence: float = 0.95,
@@ -263,8 +265,9 @@ def summary(
         A SoftmaxRegressor or OneVsAllClassifier, or a pipeline or search that ends in one.
     X, y, sample_weight
         What the model was fitted to; X as the model, a pipeline say, takes it. Also on Dask.
-    covariance : {"hessian", "sandwich", "cluster", "laplace"}, default="hessian"
-        Of what errors are taken; see :func:`covariance`.
+    covariance : {"hessian", "sandwich", "cluster", "laplace"}, default=None
+        Of what errors are taken; see :func:`covariance`. None is "hessian", or "sandwich" where the loss is not a
+        likelihood of the labels: of losses other than cross-entropy, smoothing and class weights.
     groups : array-like of shape (n_samples,), default=None
         The cluster of each row, for "cluster" and only there.
     reference : class label, default=None

@@ -10,7 +10,7 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
-from skce.inference import influence, separation, summary, wald_test
+from skce.inference import influence, margins, probability_intervals, separation, summary, wald_test
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -166,7 +166,55 @@ def test_complete_separation_has_no_estimates_at_all():
     assert table.aic == pytest.approx(10, abs=1e-10)
     assert np.isnan(table.std_err).all()
     assert table.log_likelihood == pytest.approx(0, abs=1e-12)
-    assert influence(SoftmaxRegressor(C=np.inf).fit(X, y), X, y).cooks_distance == pytest.approx(0, abs=1e-12)
+    with pytest.warns(UserWarning, match="Classes are separated"):
+        of_rows = influence(SoftmaxRegressor(C=np.inf).fit(X, y), X, y)
+    assert of_rows.cooks_distance == pytest.approx(0, abs=1e-12)
+    assert np.isnan(of_rows.coef_change([0])).all()
+    effects = margins(SoftmaxRegressor(C=np.inf).fit(X, y), X, y)
+    assert np.isnan([effects.effect, effects.std_err, effects.z]).all()
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_what_depends_on_an_infinite_coefficient_has_no_error_and_the_rest_that_of_other_rows(fit_intercept, rng):
+    x, flag = rng.normal(size=200), (rng.uniform(size=200) < 0.1).astype(float)
+    y = np.where(flag == 1, 1, rng.uniform(size=200) < 1 / (1 + np.exp(-x))).astype(int)
+    X, rest = np.column_stack([x, flag]), flag == 0
+    model = SoftmaxRegressor(C=np.inf, fit_intercept=fit_intercept).fit(X, y)
+    alone = SoftmaxRegressor(C=np.inf, fit_intercept=fit_intercept).fit(X[rest, :1], y[rest])
+    ours, theirs = margins(model, X, y), margins(alone, X[rest, :1], y[rest])
+    assert np.isnan(ours.effect[:, 1]).all()
+    assert np.isnan(ours.std_err[:, 1]).all()
+    # Separated rows are sure: their slopes are 0.
+    np.testing.assert_allclose(ours.effect[:, 0], theirs.effect[:, 0] * rest.mean(), rtol=1e-6)
+    np.testing.assert_allclose(ours.std_err[:, 0], theirs.std_err[:, 0] * rest.mean(), rtol=1e-6)
+    assert "Classes are separated" in str(ours)
+    assert "Classes are separated" in ours._repr_html_()
+    assert np.isnan(margins(model, X, y, at="mean").std_err).all()
+    ours, theirs = probability_intervals(model, X, X, y), probability_intervals(alone, X[:, :1], X[rest, :1], y[rest])
+    np.testing.assert_allclose(ours.lower[rest], theirs.lower[rest], rtol=1e-6)
+    np.testing.assert_allclose(ours.upper[rest], theirs.upper[rest], rtol=1e-6)
+    assert ours.lower[~rest] == pytest.approx(0, abs=1e-300)
+    assert ours.upper[~rest] == pytest.approx(1)
+    assert "Classes are separated" in repr(ours)
+    with pytest.warns(UserWarning, match="Classes are separated"):
+        ours = influence(model, X, y)
+    theirs = influence(alone, X[rest, :1], y[rest])
+    np.testing.assert_allclose(ours.leverage[rest], theirs.leverage, rtol=1e-6)
+    changes = ours.coef_change(np.flatnonzero(rest)[:3])
+    np.testing.assert_allclose(changes[..., :-1], theirs.coef_change([0, 1, 2]), rtol=1e-6, atol=1e-12)
+    assert np.isnan(changes[..., -1]).all()
+    assert "Classes are separated" in repr(ours)
+
+
+def test_intervals_of_classes_that_overlap_beside_one_that_is_separated():
+    X, y = load_iris(return_X_y=True)
+    ours = probability_intervals(SoftmaxRegressor(C=np.inf).fit(X, y), X, X, y)
+    rest = SoftmaxRegressor(C=np.inf).fit(X[y > 0], y[y > 0])
+    theirs = probability_intervals(rest, X, X[y > 0], y[y > 0])
+    np.testing.assert_allclose(ours.lower[:, 0], 0, atol=1e-300)
+    np.testing.assert_allclose(ours.upper[:, 0], 1)
+    for end in ("probabilities", "lower", "upper"):
+        np.testing.assert_allclose(getattr(ours, end)[y > 0, 1], getattr(theirs, end)[y > 0, 0], rtol=1e-5, atol=1e-12)
 
 
 def test_columns_that_can_stand_in_for_each_other_are_not_determined(rng):
