@@ -1,8 +1,10 @@
 """Sample weights: one a row, checked."""
 
+from numbers import Number
+
 import numpy as np
 
-from skce._checks import check_not_masked
+from skce._checks import InvalidParameterError, check_not_masked
 from skce._compat import sample_weight_array
 from skce._labels.arrays import floats
 
@@ -12,6 +14,7 @@ def checked_sample_weight(sample_weight, X):
     if sample_weight is None:
         return np.broadcast_to(1.0, X.shape[0])  # as long as X, which may be larger than memory, but one number
     check_not_masked("sample_weight", sample_weight)
+    check_one_a_row(sample_weight, X.shape[0])
     try:
         sample_weight = sample_weight_array(sample_weight, X)
     except ValueError as error:
@@ -24,6 +27,14 @@ def checked_sample_weight(sample_weight, X):
     if not np.isfinite(total):
         raise ValueError("sample_weight must have a finite sum: it overflows.")
     return sample_weight
+
+
+def check_one_a_row(sample_weight, n_rows):
+    """Raise if sample weights are a number: it would change nothing, and was meant for another parameter."""
+    if isinstance(sample_weight, str | Number) or getattr(sample_weight, "ndim", None) == 0:
+        raise InvalidParameterError(
+            f"sample_weight must hold one number for each of the {n_rows} rows, got {sample_weight!r}."
+        )
 
 
 def _with_place(error, weights):

@@ -34,6 +34,13 @@ LARGEST_COEF = 1e5
 # Of the largest, the coefficient of a column that takes part.
 LEAST_COEF = 1e-6
 
+# How far a constraint of length 1 may fall below 0, the solver's tolerance; and how far a coefficient of length 1 has
+# to fall for that not to have done it.
+LEAST_VIOLATION, LEAST_FALL = 1e-7, 1e-5
+
+# Numbers of the programs' constraints after which no more signs are sought: some seconds.
+MOST_NUMBERS_OF_SIGNS = 2**23
+
 # Of the largest singular value of standardised columns, the least that counts: those of columns that depend on each
 # other are 1e-15, of one that differs from another in its sixth digit 1e-6.
 LEAST_SINGULAR_VALUE = 1e-10
@@ -52,13 +59,15 @@ class Recession:
     """How one problem separates, in its reduced parameters: coefficients (p, k) of standardised columns by direction.
 
     ``direction`` (p, k) separates the rows (n,) of which ``is_separated`` says so, ``is_complete`` all of them from all
-    outcomes that they do not have; ``unseen`` (r, p, k) is an orthonormal basis of what the others do not see.
+    outcomes that they do not have; ``unseen`` (r, p, k) is an orthonormal basis of what the others do not see, and
+    ``constraints`` (c, r) by it are those that ``direction`` makes strict.
     """
 
     direction: np.ndarray
     unseen: np.ndarray
     is_separated: np.ndarray
     is_complete: bool
+    constraints: np.ndarray
 
 
 def is_program_small(problem):
@@ -150,9 +159,12 @@ def _recession(columns, has_mass, reduction, vectors):
     is_strict = result.x[n_outcomes * n_columns :] > 1 / 2
     if not is_strict.any():
         return None
-    left = scipy.sparse.vstack([larger[np.flatnonzero(~is_strict)], equal]).toarray()
-    left = left.reshape(len(left), n_outcomes, n_columns)
-    unseen = _null_space(np.einsum("rop,ko->rpk", left, vectors).reshape(len(left), n_columns * len(vectors)))
+
+    def by_direction(constraints):
+        constraints = constraints.toarray().reshape(-1, n_outcomes, n_columns)
+        return np.einsum("rop,ko->rpk", constraints, vectors).reshape(len(constraints), n_columns * len(vectors))
+
+    unseen = _null_space(by_direction(scipy.sparse.vstack([larger[np.flatnonzero(~is_strict)], equal])))
     unseen = unseen.reshape(len(unseen), n_columns, len(vectors))
     without_rows = _null_space(columns.T)
     # What no row sees at all is not separated, but undetermined.
@@ -164,7 +176,62 @@ def _recession(columns, has_mass, reduction, vectors):
     is_separated = np.zeros(n_rows, dtype=bool)
     is_separated[rows_of_larger[is_strict]] = True
     is_complete = bool(is_strict.all()) and not equal.shape[0]
-    return Recession(direction, flat.reshape(len(flat), n_columns, len(vectors)), is_separated, is_complete)
+    constraints = by_direction(larger[np.flatnonzero(is_strict)]) @ flat.T
+    unseen = flat.reshape(len(flat), n_columns, len(vectors))
+    return Recession(direction, unseen, is_separated, is_complete, constraints)
+
+
+def signs_of(recession, functionals):
+    """Signs (m,) that ``functionals`` (m, r) of the unseen space have wherever all constraints are met; NaN for both.
+
+    NaN as well for those that are left when the programs have taken long.
+    """
+    constraints = recession.constraints / np.linalg.norm(recession.constraints, axis=1, keepdims=True)
+    functionals = functionals / np.linalg.norm(functionals, axis=1, keepdims=True)
+    inside = recession.unseen.reshape(len(recession.unseen), -1) @ recession.direction.ravel()
+    inside = inside / np.abs(inside).max()
+    values = functionals @ inside
+    signs = np.sign(values)
+    if functionals.shape[1] == 1:
+        return signs
+    # Around a point that meets them by so much, all directions meet them.
+    signs[np.abs(values) <= (constraints @ inside).min()] = np.nan
+    is_sought = ~np.isnan(signs)
+    is_active, numbers = np.zeros(len(constraints), dtype=bool), 0
+    while is_sought.any() and numbers < MOST_NUMBERS_OF_SIGNS:
+        one = int(np.argmax(is_sought))
+        is_sought[one] = False
+        low, numbers_of_one = _low(signs[one] * functionals[one], constraints, inside, is_active)
+        numbers += numbers_of_one
+        has_other = (signs * (functionals @ low) < -LEAST_FALL) & ~np.isnan(signs)
+        signs[has_other] = np.nan
+        is_sought &= ~has_other
+    signs[is_sought] = np.nan
+    return signs
+
+
+def _low(functional, constraints, inside, is_active):
+    """A point of [-1, 1]^r that meets constraints (c, r), where a functional (r,) is low: negative, or the lowest.
+
+    ``inside`` meets all of them strictly. Programs are of few constraints, of which those that were missed become
+    active: of all of many rows they take ten times longer. Mostly a point on the way to what the first finds will do.
+    Returned as well is how many numbers the constraints of the programs had.
+    """
+    heights, numbers = constraints @ inside, 0
+    while True:
+        active = constraints[is_active]
+        numbers += active.size
+        point = linprog(functional, A_ub=-active, b_ub=np.zeros(len(active)), bounds=(-1, 1), method="highs").x
+        values = constraints @ point
+        is_missed = (values < -LEAST_VIOLATION) & ~is_active
+        if not is_missed.any():
+            return point, numbers
+        share = (heights[is_missed] / (heights[is_missed] - values[is_missed])).min()
+        on_the_way = inside + share * (point - inside)
+        if functional @ on_the_way < -LEAST_FALL:
+            return on_the_way, numbers
+        missed = np.flatnonzero(is_missed)
+        is_active[missed[np.argsort(values[missed])[: len(functional)]]] = True
 
 
 def _null_space(matrix):

@@ -283,8 +283,9 @@ class CoefficientDisplay:
         """Points of the chosen features with whiskers, in the order of the table, the first on top."""
         chosen = np.sort(chosen)[::-1]
         for place, feature in enumerate(chosen):
-            if np.isinf(coef[feature]):
-                panel.annotate("infinite" if coef[feature] > 0 else "minus infinite", (0, place), fontsize="small")
+            if not np.isfinite(coef[feature]):
+                what = "not determined" if np.isnan(coef[feature]) else "infinite"
+                panel.annotate("minus infinite" if coef[feature] == -np.inf else what, (0, place), fontsize="small")
                 continue
             colour = COLOURS[0] if coef[feature] >= 0 else COLOURS[1]
             reach = [[coef[feature] - lower[feature]], [upper[feature] - coef[feature]]]

@@ -21,7 +21,8 @@ class Covariance:
     matrix : ndarray of shape (n_coef, n_coef)
         The covariance; NaN for coefficients that have no estimate.
     coef : ndarray of shape (n_contrasts, n_columns)
-        Coefficients of each class, or contrast of two, the intercept first; infinite where there is no estimate.
+        Coefficients of each class, or contrast of two, the intercept first; infinite, or NaN where not even their sign
+        is determined, if there is no finite estimate.
     contrasts : list of str
         What the rows of ``coef`` are: classes, "b against a", or labels.
     features : list of str
@@ -92,7 +93,7 @@ def covariance(
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
     *,
-    covariance: CovarianceKind = "hessian",
+    covariance: CovarianceKind | None = None,
     groups: ArrayLike | None = None,
     reference: Any = None,
     small_sample: bool = False,
@@ -111,11 +112,12 @@ def covariance(
         A SoftmaxRegressor or OneVsAllClassifier, or a pipeline or search that ends in one.
     X, y, sample_weight
         What the model was fitted to; X as the model, a pipeline say, takes it.
-    covariance : {"hessian", "sandwich", "cluster", "laplace"}, default="hessian"
+    covariance : {"hessian", "sandwich", "cluster", "laplace"}, default=None
         "hessian" is right for the likelihood of labels, a weight counting copies of a row. "sandwich" is right for
         weights of a sampling design or of importance, class weights, soft labels, smoothing, and losses other than
         cross-entropy; "cluster" where rows of a group depend on each other. "laplace" is H^-1 as the covariance of a
-        posterior, whose prior is the penalty.
+        posterior, whose prior is the penalty. None is "hessian", or "sandwich" where the loss is not a likelihood of
+        the labels: of losses other than cross-entropy, smoothing and class weights.
     groups : array-like of shape (n_samples,), default=None
         The cluster of each row, for "cluster" and only there.
     reference : class label, default=None

@@ -11,6 +11,7 @@ Parameters are theta (k, p), a row for each output, the intercept first. Those o
 classes, and so does their covariance: contrasts of two classes, and all that is predicted, do not depend on that.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -21,25 +22,23 @@ from scipy.special import xlogy
 from skce._checks import InvalidParameterError, check_boolean
 from skce._labels.places import listed, places_of
 from skce._rows.lazy import in_memory, is_lazy
+from skce._solver.separation import LEAST_COEF
 from skce._types import Array, ArrayLike, Link
 from skce.inference.fitted import INTERCEPT, Fitted
-from skce.inference.optimum import ENOUGH
+from skce.inference.infinite import Infinite, infinite_of
+from skce.inference.notes import few_clusters, notes_of
 from skce.inference.scores import products_of_clusters, products_of_scores
 from skce.losses import CrossEntropy
 
 CovarianceKind: TypeAlias = Literal["hessian", "sandwich", "cluster", "laplace"]
 WeightsMean: TypeAlias = Literal["frequency", "probability"]
 
-# Relative change of the loss at a fit's coefficients, from which data are not those of the fit. float32 leaves 1e-5.
-CHANGE_OF_LOSS = 1e-3
-
-# Of the largest, the component of a coefficient along which rows are separated.
-LEAST_UNSEEN = 1e-7
-
 
 @dataclass(frozen=True, eq=False)
 class About:
-    """Parameters ``theta`` (k, p) of X minus its ``mean`` (d,), and their ``covariance`` (k p, k p).
+    """Parameters ``theta`` (k, p) of X minus its ``mean`` (d,), their ``covariance`` (k p, k p), and what is infinite.
+
+    ``unseen`` (r, k, p) are the directions along which parameters have no finite estimate.
 
     Errors of what is predicted from columns that are far from zero would be lost in those of the intercept there.
     """
@@ -47,6 +46,7 @@ class About:
     mean: Array
     theta: Array
     covariance: Array
+    unseen: Array
     has_intercept: bool
 
     def design(self, X: Any) -> Array:
@@ -57,14 +57,19 @@ class About:
         np.subtract(dense, self.mean, out=design[:, int(self.has_intercept) :])
         return design
 
+    def unseen_logits(self, design: Array) -> Array:
+        """Logits (r, k, m) of rows of a design (m, p) along what is infinite, 0 where they do not depend on it."""
+        logits = np.einsum("rkp,mp->rkm", self.unseen, design)
+        sizes = np.einsum("rkp,mp->rkm", np.abs(self.unseen), np.abs(design))
+        return np.where(np.abs(logits) > LEAST_COEF * sizes, logits, 0.0)
+
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
     """What is known at the optimum of a fit.
 
     ``theta`` (k, p) with rows ``outputs`` and columns ``features``, their ``covariance`` (k p, k p), and the same
-    ``about_mean`` for what is predicted; ``unseen`` (r, k, p) and ``direction`` (k, p) of what is infinite. ``figures``
-    are those above a table, by their names.
+    ``about_mean`` for what is predicted; and what is ``infinite``. ``figures`` are those above a table, by their names.
     """
 
     fitted: Fitted
@@ -74,8 +79,7 @@ class Estimates:
     theta: Array
     covariance: Array
     about_mean: "About"
-    unseen: Array
-    direction: Array
+    infinite: Infinite
     figures: dict[str, Any]
     notes: list[str]
 
@@ -87,10 +91,10 @@ class Estimates:
     @property
     def is_infinite(self) -> bool:
         """Whether any parameter has no estimate."""
-        return len(self.unseen) > 0
+        return len(self.infinite.unseen) > 0
 
     def combined(self, contrasts: Array) -> tuple[Array, Array]:
-        """Values (c, p), infinite where there is no estimate, and covariance (c p, c p) of ``contrasts`` (c, k)."""
+        """Values (c, p), infinite or NaN without an estimate, and covariance (c p, c p) of ``contrasts`` (c, k)."""
         n_contrasts, n_outputs = contrasts.shape
         values = contrasts @ self.theta
         n_columns = values.shape[1]
@@ -99,9 +103,9 @@ class Estimates:
         covariance = np.einsum("dL,ciLj->cidj", contrasts, covariance, optimize=True)
         covariance = covariance.reshape(n_contrasts * n_columns, -1)
         if self.is_infinite:
-            unseen = np.abs(np.einsum("ck,rkp->rcp", contrasts, self.unseen)).max(axis=0)
-            is_infinite = unseen > LEAST_UNSEEN * np.abs(self.unseen).max()
-            values = np.where(is_infinite, np.copysign(np.inf, contrasts @ self.direction), values)
+            signs = self.infinite.signs(contrasts)
+            is_infinite = signs != 0
+            values[is_infinite] = signs[is_infinite] * np.inf
             covariance[is_infinite.ravel()] = covariance[:, is_infinite.ravel()] = np.nan
         return values, covariance
 
@@ -133,12 +137,15 @@ def estimates_of(
     y: ArrayLike,
     sample_weight: ArrayLike | None,
     *,
-    covariance: CovarianceKind = "hessian",
+    covariance: CovarianceKind | None = None,
     groups: ArrayLike | None = None,
     small_sample: bool = False,
     weights: WeightsMean | None = None,
 ) -> Estimates:
     """The Estimates of a Fitted whose y and weights are those of its fit."""
+    if covariance is None:
+        is_weighted_by_class = fitted.classifier.class_weight is not None
+        covariance = "hessian" if fitted.is_likelihood and not is_weighted_by_class else "sandwich"
     weights = _checked_options(fitted, covariance, groups, small_sample, weights)
     codes, n_clusters = _clusters(groups, fitted.X)
     with fitted.problem(y, sample_weight) as problem:
@@ -151,11 +158,13 @@ def estimates_of(
         elif covariance == "cluster":
             middle = products_of_clusters(optimum, codes, n_clusters)
             if small_sample:
-                middle = middle * (n_clusters / (n_clusters - 1) * (n - 1) / (n - len(optimum.maps)))
+                middle = middle * (n_clusters / (n_clusters - 1) * (n - 1) / (n - _n_parameters(optimum)))
         targets = problem.rows.targets
         figures = _figures(fitted, optimum, n)
+        if n_clusters and n_clusters <= figures["n_parameters"]:
+            warnings.warn(few_clusters(n_clusters, figures["n_parameters"]), UserWarning, stacklevel=3)
         figures |= {"n_rows": n_rows, "n_clusters": n_clusters or None, "covariance": covariance, "weights": weights}
-        unseen, direction = _infinite(optimum)
+        infinite, unseen_about_mean = infinite_of(optimum)
         return Estimates(
             fitted,
             covariance,
@@ -167,12 +176,12 @@ def estimates_of(
                 optimum.mean,
                 optimum.theta(optimum.params, optimum.mean),
                 optimum.covariance(middle, optimum.mean),
+                unseen_about_mean,
                 problem.fit_intercept,
             ),
-            unseen,
-            direction,
+            infinite,
             figures,
-            _notes(fitted, optimum, figures, is_weighted=sample_weight is not None),
+            notes_of(fitted, optimum, figures, is_weighted=sample_weight is not None),
         )
 
 
@@ -234,10 +243,15 @@ def _observations(problem):
     return int(n_rows), float(n_weighted)
 
 
+def _n_parameters(optimum):
+    """Parameters that the rows determine, those included that they send to infinity."""
+    return len(optimum.maps) + sum(len(one.unseen) for one in optimum.recessions or [] if one is not None)
+
+
 def _figures(fitted, optimum, n):
     """What is above a table: likelihoods, criteria, degrees of freedom, and how the fit ended."""
     problem, classifier = optimum.problem, fitted.classifier
-    n_parameters = len(optimum.maps)
+    n_parameters = _n_parameters(optimum)
     effective = float(n_parameters)
     if not problem.penalty.is_zero:
         # A penalised direction counts by the share of its curvature that the rows have.
@@ -250,9 +264,11 @@ def _figures(fitted, optimum, n):
         "C": float(classifier.C),
         "n": n,
         "n_parameters": n_parameters,
+        "is_separated": any(optimum.recessions or []),
         "df_model": effective - n_intercepts,
         "df_residual": n - effective,
         "is_certified": bool(classifier.is_certified_),
+        "caution": fitted.caution(optimum),
         "gap": optimum.missed,
         "log_likelihood": np.nan,
         "null_log_likelihood": np.nan,
@@ -278,73 +294,3 @@ def _null_log_likelihood(targets):
     """The log-likelihood of the best intercepts alone."""
     mass = targets.mass[:, targets.outputs] if targets.mass.ndim == 2 else targets.mass
     return float(xlogy(mass, mass / mass.sum(axis=0)).sum())
-
-
-def _infinite(optimum):
-    """Directions (r, k, p) of theta that rows which are not separated do not see, and the one (k, p) that separates."""
-    problem, curvature = optimum.problem, optimum.curvature
-    n_columns, n_outputs = problem.shape
-    recessions = optimum.recessions or [None]
-    if not any(recessions):
-        return np.zeros((0, n_outputs, n_columns)), np.zeros((n_outputs, n_columns))
-
-    def theta(reduced, output):
-        by_class = reduced
-        if problem.are_separate:
-            by_class = np.zeros((*reduced.shape[:-1], n_outputs))
-            by_class[..., output] = reduced[..., 0]
-        else:
-            by_class = curvature.classes.expanded(reduced)
-        flat = curvature.standardisation.to_params(by_class.copy())
-        return optimum.theta(flat.reshape(*flat.shape[:-2], -1))
-
-    found = [(output, one) for output, one in enumerate(recessions) if one is not None]
-    # In units in which a column's spread is 1, so that what is small can be told from rounding.
-    scale = np.append(np.ones(int(problem.fit_intercept)), curvature.standardisation.scale)
-    unseen = np.concatenate([theta(one.unseen, output) for output, one in found])
-    return scale * unseen, scale * sum(theta(one.direction, output) for output, one in found)
-
-
-def _notes(fitted, optimum, figures, *, is_weighted):
-    """What has to be said below a table for its numbers to be read right."""
-    classifier, problem = fitted.classifier, optimum.problem
-    kind, notes = figures["covariance"], []
-    change = abs(optimum.value_of_fit - classifier.loss_)
-    if change > CHANGE_OF_LOSS * max(abs(classifier.loss_), 1e-6):
-        notes.append(
-            f"The loss at the model's coefficients is {optimum.value_of_fit:.6g}, but was {classifier.loss_:.6g} when "
-            "it was fitted: X, y, weights, parameters or the prior are not those of the fit. The table is of what is "
-            "given here."
-        )
-    if optimum.missed > ENOUGH:
-        distance = np.sqrt(2 * optimum.missed)
-        notes.append(
-            f"Estimates are up to {distance:.1g} standard errors from their optimum, which steps did not reach."
-        )
-    if any(optimum.recessions or []):
-        notes.append(
-            "Classes are separated (see skce.inference.separation): estimates that are infinite do not exist, and the "
-            "others are those of the limit."
-        )
-    elif optimum.recessions is None:
-        notes.append("It was not found out whether classes are separated: the linear program would be too large.")
-    if kind == "laplace":
-        prior = f"normal of variance C = {classifier.C:g} for coefficients" if np.isfinite(classifier.C) else "flat"
-        notes.append(
-            f"Laplace's approximation of a posterior (prior: {prior}, flat for intercepts): mode, spread and credible "
-            "intervals; P is the posterior probability of the other sign."
-        )
-    elif not problem.penalty.is_zero:
-        notes.append(
-            f"C = {classifier.C:g} is finite: estimates are penalised, shrunken towards 0. Errors and intervals are "
-            "about what the penalised fit estimates, not about what it shrank."
-        )
-    is_likelihood = type(classifier._fitted_loss) is CrossEntropy and not classifier._fitted_smoothing
-    if kind == "hessian" and not is_likelihood:
-        notes.append("The loss is not a likelihood of the labels: covariance='sandwich' has the right errors.")
-    elif kind == "hessian" and (is_weighted or classifier.class_weight is not None):
-        notes.append(
-            "Weights count as frequencies, copies of a row. If they are of importance, of classes or of a sampling "
-            "design, covariance='sandwich' has the right errors."
-        )
-    return notes

@@ -1,5 +1,6 @@
 """The fitted classifier that a model is, or that it ends in, with what it sees of X, and the names of what it sees."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -18,9 +19,17 @@ from skce.estimators.base import CrossEntropyClassifier
 from skce.estimators.portable import to_numpy
 from skce.estimators.training_set import TrainingSet, training_set_of
 from skce.inference.optimum import Optimum, optimum_of
+from skce.losses import CrossEntropy
 
 # How rows of the table are called that stand for the intercept.
 INTERCEPT = "intercept"
+
+# Attributes that tell one fit from another.
+COEFFICIENTS = "coef_", "intercept_"
+
+# Relative change of the loss at a fit's coefficients, from which data are not those of the fit, and what a certified
+# fit may be above its minimum. float32 leaves 1e-5.
+CHANGE_OF_LOSS, CHANGE_OF_MINIMUM = 1e-3, 1e-4
 
 
 @dataclass(frozen=True)
@@ -32,9 +41,29 @@ class Fitted:
     names: list[str]
 
     @property
+    def is_likelihood(self) -> bool:
+        """Whether the loss is minus a log-likelihood of the labels, weights aside."""
+        return type(self.classifier._fitted_loss) is CrossEntropy and not self.classifier._fitted_smoothing
+
+    @property
     def link(self) -> Link:
         """What kind of problem was fitted."""
         return self.classifier._fitted_link
+
+    def check_is_fit_of(self, other: "Fitted") -> None:
+        """Raise unless this, of which a covariance is, is the same fit as another."""
+        ours, theirs = self.classifier, other.classifier
+        if _columns_and_classes(ours) != _columns_and_classes(theirs):
+            of_covariance, of_model = (
+                f"features {one.names}, classes {listed(one.classifier.classes_)}" for one in (self, other)
+            )
+            raise ValueError(f"covariance is of another fit: {of_covariance}; the model has {of_model}.")
+        is_same_link = type(self.link) is type(other.link)
+        if not is_same_link or not all(np.array_equal(getattr(ours, a), getattr(theirs, a)) for a in COEFFICIENTS):
+            raise ValueError(
+                "covariance is of another fit to the same features and classes: its model has other coefficients. Pass "
+                "the covariance of this model, or the X and y that it was fitted to."
+            )
 
     def in_memory(self) -> "Fitted":
         """The same with X in the host's memory, where it is an array of another library."""
@@ -77,7 +106,24 @@ class Fitted:
     def optimum(self, problem: Problem) -> Optimum:
         """The Optimum of that problem."""
         outputs = problem.rows.targets.outputs
-        return optimum_of(problem, self.classifier.coef_[outputs], self.classifier.intercept_[outputs], self.names)
+        coef, intercept = self.classifier.coef_[outputs], self.classifier.intercept_[outputs]
+        optimum = optimum_of(problem, coef, intercept, self.names)
+        if caution := self.caution(optimum):
+            warnings.warn(caution, UserWarning, stacklevel=4)
+        return optimum
+
+    def caution(self, optimum: Optimum) -> str:
+        """What is to be said if X, y, weights or parameters are not those of the fit, as its loss tells; else empty."""
+        before, now = self.classifier.loss_, optimum.value_of_fit
+        is_other = abs(now - before) > CHANGE_OF_LOSS * max(abs(before), 1e-6)
+        allowed = max(CHANGE_OF_MINIMUM, 10 * self.classifier.tol)
+        if is_other or (self.classifier.is_certified_ and now - optimum.value > allowed * abs(optimum.value)):
+            return (
+                "X, y, weights, parameters or the prior are not those of the fit: the loss at the model's coefficients "
+                f"is {now:.6g} here, was {before:.6g} when it was fitted, and is {optimum.value:.6g} at those of a fit "
+                "to what is given here. All that is said is of these coefficients, which are not the model's."
+            )
+        return ""
 
 
 def fitted(model: Any, X: Any) -> Fitted:
@@ -99,6 +145,12 @@ def fitted(model: Any, X: Any) -> Fitted:
             raise TypeError(f"model must be a SoftmaxRegressor, a OneVsAllClassifier or end in one, got {model!r}.")
         check_is_fitted(model)
     return Fitted(to_numpy(model), X, _checked_names(model, X, names))
+
+
+def _columns_and_classes(classifier):
+    """The names of a classifier's columns, their number where it has none, and its classes."""
+    columns = getattr(classifier, "feature_names_in_", None)
+    return classifier.n_features_in_ if columns is None else list(columns), listed(classifier.classes_)
 
 
 def _checked_names(classifier, X, names):

@@ -12,6 +12,7 @@ from skce._types import Array, ArrayLike
 from skce.inference.covariance import Covariance
 from skce.inference.estimates import estimates_of
 from skce.inference.fitted import fitted, places_of_names
+from skce.inference.notes import SEPARATED
 from skce.inference.summary import Summary
 from skce.losses import CrossEntropy
 
@@ -20,6 +21,11 @@ LEAST_VARIANCE = 1e-9
 
 # What a larger model's log-likelihood may be below a smaller one's, by rounding.
 ROUNDING_OF_RATIO = 1e-8
+
+SEPARATED_RATIO = (
+    f"{SEPARATED}: infinite coefficients count as parameters. The ratio exists, but is chi-squared only roughly, and "
+    "mostly p is too large."
+)
 
 
 @dataclass(frozen=True)
@@ -36,15 +42,19 @@ class ChiSquaredTest:
         Probability of a statistic of at least this size under the hypothesis.
     hypothesis : str
         What was tested.
+    note : str
+        What has to be known for p to be read right; empty if nothing has.
     """
 
     statistic: float
     df: int
     p: float
     hypothesis: str
+    note: str = ""
 
     def __str__(self) -> str:
-        return f"{self.hypothesis}: chi2({self.df}) = {self.statistic:.4f}, p = {self.p:.4g}"
+        line = f"{self.hypothesis}: chi2({self.df}) = {self.statistic:.4f}, p = {self.p:.4g}"
+        return f"{line}\n{self.note}" if self.note else line
 
 
 def wald_test(fit: Covariance | Summary, hypothesis: Any, value: Any = 0.0) -> ChiSquaredTest:
@@ -103,6 +113,8 @@ def wald_test(fit: Covariance | Summary, hypothesis: Any, value: Any = 0.0) -> C
     is_free = values > LEAST_VARIANCE * values[-1]
     components = vectors.T @ difference
     if np.abs(components[~is_free]).max(initial=0) > 1e-6 * max(np.abs(components).max(), 1.0):
+        if covariance.kind == "cluster":
+            raise ValueError(f"{name} is about more coefficients than the clusters, which are too few, can tell apart.")
         raise ValueError(f"{name} contradicts itself: what it says of some coefficients follows from others otherwise.")
     statistic = float((components[is_free] ** 2 / values[is_free]).sum())
     return _chi_squared(statistic, int(is_free.sum()), name)
@@ -113,7 +125,8 @@ def likelihood_ratio_test(
 ) -> ChiSquaredTest:
     """Test a smaller model against a larger one that contains it, by the ratio of their likelihoods.
 
-    The statistic is twice the difference of the log-likelihoods, and its degrees of freedom that of the parameters.
+    The statistic is twice the difference of the log-likelihoods, and its degrees of freedom that of the parameters,
+    those included that separation sends to infinity: the test then is a rough one, which ``note`` says.
 
     Parameters
     ----------
@@ -160,12 +173,13 @@ def likelihood_ratio_test(
             f"{large_figures['n_parameters']} parameters and log-likelihoods of {small_figures['log_likelihood']:.6g} "
             f"and {large_figures['log_likelihood']:.6g}."
         )
-    return _chi_squared(2 * max(log_ratio, 0.0), df, "Likelihood ratio")
+    is_rough = large_figures["is_separated"] or small_figures["is_separated"]
+    return _chi_squared(2 * max(log_ratio, 0.0), df, "Likelihood ratio", SEPARATED_RATIO if is_rough else "")
 
 
-def _chi_squared(statistic, df, hypothesis):
+def _chi_squared(statistic, df, hypothesis, note=""):
     """The ChiSquaredTest of a statistic."""
-    return ChiSquaredTest(float(statistic), df, float(chdtrc(df, statistic)), hypothesis)
+    return ChiSquaredTest(float(statistic), df, float(chdtrc(df, statistic)), hypothesis, note)
 
 
 def _matrix_of(covariance: Covariance, hypothesis: Any) -> tuple[Array, str]:

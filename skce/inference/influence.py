@@ -3,6 +3,7 @@
 The formula is that of ``skce._solver.leave_one_out``; here rows that move far are refitted where that is asked for.
 """
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,10 +14,17 @@ from skce._rows.lazy import is_lazy
 from skce._solver.leave_one_out import NewtonWithout, Spreads, dense_rows
 from skce._types import Array, ArrayLike
 from skce.inference.fitted import INTERCEPT, fitted
+from skce.inference.infinite import infinite_of
+from skce.inference.notes import SEPARATED
 from skce.inference.optimum import Optimum, polished
 
 # Of a residual that a row's leverage leaves no room for, the least variance, as a share of what it would be without.
 LEAST_VARIANCE = 1e-12
+
+WITHOUT_INFLUENCE = (
+    "separated rows are sure, and have no influence as long as one is left that separates as they do; of coefficients "
+    "without a finite estimate there is no change. Fit with a finite C to have all of it."
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,6 +48,8 @@ class Influence:
         Classes, of two the second, or labels.
     features : list of str
         What the columns of ``coef_change`` are.
+    notes : list of str
+        What has to be known for the numbers to be read right.
     """
 
     leverage: Array
@@ -49,6 +59,7 @@ class Influence:
     is_refitted: Array
     outputs: list[str]
     features: list[str]
+    notes: list[str]
     _optimum: Optimum
     _pulls: Array
     _refits: dict[int, Array]
@@ -64,7 +75,8 @@ class Influence:
         Returns
         -------
         ndarray of shape (n_rows, n_outputs, n_columns)
-            Columns are ``features``, the intercept first. Those of three classes or more sum to zero over them.
+            Columns are ``features``, the intercept first. Those of three classes or more sum to zero over them. NaN for
+            coefficients that have no finite estimate.
         """
         rows, optimum = np.atleast_1d(np.asarray(rows, dtype=int)), self._optimum
         problem = optimum.problem
@@ -73,7 +85,7 @@ class Influence:
         for place, row in enumerate(rows.tolist()):
             if row in self._refits:
                 flat[place] = self._refits[row]
-        return optimum.theta(flat)
+        return np.where(infinite_of(optimum)[0].takes_part, np.nan, optimum.theta(flat))
 
     def largest(self, n_rows: int = 10) -> Array:
         """Return the rows of the largest Cook's distances, the largest first.
@@ -101,7 +113,8 @@ class Influence:
         return pd.DataFrame(by_row)
 
     def __repr__(self) -> str:
-        return f"Influence({len(self.leverage)} rows, outputs={self.outputs}, largest={self.largest(3).tolist()})"
+        line = f"Influence({len(self.leverage)} rows, outputs={self.outputs}, largest={self.largest(3).tolist()})"
+        return "\n".join([line, *self.notes])
 
 
 def influence(
@@ -167,6 +180,9 @@ def influence(
         )
     with one.problem(y, sample_weight) as problem:
         optimum = one.optimum(problem)
+        notes = [f"{SEPARATED}: {WITHOUT_INFLUENCE}"] if any(optimum.recessions or []) else []
+        if notes:
+            warnings.warn(notes[0], UserWarning, stacklevel=2)
         leverage, cooks, residuals, change, pulls = _of_rows(optimum)
         refits = {}
         if refit_above is not None:
@@ -183,6 +199,7 @@ def influence(
         np.isin(np.arange(len(leverage)), list(refits)),
         [str(label) for label in labels],
         [INTERCEPT] * problem.fit_intercept + one.names,
+        notes,
         optimum,
         pulls.T,
         refits,

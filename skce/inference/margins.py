@@ -1,5 +1,6 @@
 """Margins: what a feature does to the probabilities of the classes, on average or at the mean, with errors."""
 
+import textwrap
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,9 +14,15 @@ from skce.inference.covariance import Covariance, quantile_of
 from skce.inference.effects import SigmoidEffects, SoftmaxEffects
 from skce.inference.estimates import CovarianceKind, WeightsMean
 from skce.inference.fitted import fitted, places_of_names
+from skce.inference.notes import SEPARATED
 from skce.inference.probabilities import check_predicts_itself, estimates_for
 from skce.inference.summary import Summary
 from skce.inference.tables import html_table, number, probability, text_table
+
+WITHOUT_EFFECT = (
+    "features whose coefficients have no finite estimate have no effect that could be told, nor has any feature at "
+    "means that such coefficients decide about. Others are those of the limit, in which separated rows are sure."
+)
 
 COLUMNS = ["effect", "std_err", "z", "p", "lower", "upper"]
 
@@ -28,7 +35,7 @@ class Margins:
     ----------
     effect, std_err, z, p, lower, upper : ndarray of shape (n_classes, n_features)
         The change of the probability of a class, its standard error by the delta method, their ratio, its two-sided
-        p-value by the normal distribution, and the interval.
+        p-value by the normal distribution, and the interval; NaN where classes are separated and there is no effect.
     classes : list of str
         What the rows are: classes, of two the second, or labels.
     features : list of str
@@ -39,6 +46,8 @@ class Margins:
         Where effects were taken.
     confidence : float
         That of the intervals.
+    notes : list of str
+        What has to be known for the numbers to be read right.
     """
 
     effect: Array
@@ -48,6 +57,7 @@ class Margins:
     is_difference: Array
     at: str
     confidence: float
+    notes: list[str] = field(default_factory=list)
     z: Array = field(init=False)
     p: Array = field(init=False)
     lower: Array = field(init=False)
@@ -89,12 +99,15 @@ class Margins:
         lines = [f"Marginal effects, {where}", ""]
         for block in self._blocks():
             lines += [*text_table(*block), ""]
+        for note in self.notes:
+            lines += [*textwrap.wrap(note, 100), ""]
         return "\n".join(lines[:-1])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return "\n".join(line for block in self._blocks() for line in html_table(*block))
+        lines = [line for block in self._blocks() for line in html_table(*block)]
+        return "\n".join([*lines, *(f"<p>{note}</p>" for note in self.notes)])
 
 
 def margins(
@@ -105,7 +118,7 @@ def margins(
     *,
     at: Literal["overall", "mean"] = "overall",
     indicators: Any = "auto",
-    covariance: CovarianceKind | Covariance | Summary = "hessian",
+    covariance: CovarianceKind | Covariance | Summary | None = None,
     groups: ArrayLike | None = None,
     confidence: float = 0.95,
     small_sample: bool = False,
@@ -127,7 +140,7 @@ def margins(
         Whether to average effects over the rows, or to take them at the means of all features.
     indicators : "auto", None, str, int or list of these, default="auto"
         Features whose effect is a difference: those that hold zeros and ones alone, none, or those that are named.
-    covariance : {"hessian", "sandwich", "cluster", "laplace"}, Covariance or Summary, default="hessian"
+    covariance : {"hessian", "sandwich", "cluster", "laplace"}, Covariance or Summary, default=None
         Of what errors are taken, or a covariance that has been computed; see :func:`covariance`.
     groups, small_sample, weights
         As for :func:`covariance`.
@@ -179,21 +192,33 @@ def margins(
     one = fitted(model, X)
     check_predicts_itself(one)
     options = {"groups": groups, "small_sample": small_sample, "weights": weights}
-    estimates = estimates_for(model, X, y, sample_weight, covariance, options)
+    estimates = estimates_for(one, model, X, y, sample_weight, covariance, options)
     kind = SigmoidEffects if one.link.are_separate else SoftmaxEffects
     effects = kind(estimates.about_mean)
     with one.problem(y, sample_weight) as problem:
         rows = problem.rows.multiplied_in(np.float64)
         is_difference = _is_difference(indicators, one.names, rows)
-        summed = _summed_over(rows) if at == "overall" else _at(_mean(rows))
+        point = None if at == "overall" else _mean(rows)
+        summed = _summed_over(rows) if point is None else _at(point)
         slopes, derivative = effects.slopes(summed(effects.slope_sums, effects.width))
         for feature in np.flatnonzero(is_difference):
             slopes[:, feature], derivative[:, feature] = summed(effects.difference_sums, effects.width, feature)
     gradient = derivative.reshape(slopes.size, -1)
     variance = np.einsum("ep,ep->e", gradient @ estimates.about_mean.covariance, gradient)
     std_err = np.sqrt(np.maximum(variance, 0)).reshape(slopes.shape)
+    has_none = _has_no_effect(estimates, point)
+    slopes[:, has_none] = std_err[:, has_none] = np.nan
+    notes = [f"{SEPARATED}: {WITHOUT_EFFECT}"] if estimates.is_infinite else []
     labels = [str(output) for output in estimates.outputs]
-    return Margins(slopes, std_err, labels, one.names, is_difference, at, float(confidence))
+    return Margins(slopes, std_err, labels, one.names, is_difference, at, float(confidence), notes)
+
+
+def _has_no_effect(estimates, point):
+    """Whether the effect of each feature (d,) depends on coefficients without a finite estimate; of all at a point."""
+    about = estimates.about_mean
+    if point is not None and about.unseen_logits(about.design(point[None])).any():
+        return np.ones(len(point), dtype=bool)
+    return estimates.infinite.takes_part[:, int(about.has_intercept) :].any(axis=0)
 
 
 def _is_difference(indicators, names, rows):

@@ -1,5 +1,6 @@
 """Intervals of predicted probabilities: the delta method, on the logit scale of each class's own probability."""
 
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,32 +14,63 @@ from skce._rows.blocks import rows_of
 from skce._rows.lazy import is_lazy
 from skce._rows.memory import checked_features
 from skce._slices import ELEMENTS_PER_BLOCK, row_slices
+from skce._solver.separation import LEAST_COEF
 from skce._types import Array, ArrayLike
 from skce.inference.covariance import Covariance, quantile_of
 from skce.inference.estimates import CovarianceKind, Estimates, WeightsMean, estimates_of
 from skce.inference.fitted import Fitted, fitted
+from skce.inference.notes import SEPARATED
 from skce.inference.summary import Summary
+from skce.inference.tables import text_table
+
+WITHOUT_INTERVAL = (
+    "intervals from 0 to 1 are of probabilities that depend on coefficients without a finite estimate; others are "
+    "those of the limit."
+)
+
+# Rows that are printed.
+ROWS_SHOWN = 10
 
 # The nearest that an end of an interval comes to 0 or 1, of which a probability is strictly between.
 LEAST, MOST = np.finfo(float).tiny, 1 - np.finfo(float).epsneg
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ProbabilityIntervals:
     """Probabilities with intervals, made by :func:`probability_intervals`.
 
     Attributes
     ----------
     probabilities, lower, upper : ndarray of shape (n_samples, n_classes)
-        At the optimum of the fit, and the ends of their intervals, all in (0, 1).
+        At the optimum of the fit, and the ends of their intervals, all in (0, 1); from 0 to 1 where classes are
+        separated and the probability depends on coefficients that have no finite estimate.
     classes : ndarray of shape (n_classes,)
         Classes, or labels.
+    confidence : float
+        That of the intervals.
+    notes : list of str
+        What has to be known for the numbers to be read right.
     """
 
     probabilities: Array
     lower: Array
     upper: Array
     classes: Array
+    confidence: float
+    notes: list[str]
+
+    def __repr__(self) -> str:
+        shown = min(len(self.probabilities), ROWS_SHOWN)
+        names = [str(label) for label in self.classes]
+        cells = [
+            [f"{q:.3f} [{low:.3f}, {high:.3f}]" for q, low, high in zip(*of_row, strict=True)]
+            for of_row in zip(self.probabilities[:shown], self.lower[:shown], self.upper[:shown], strict=True)
+        ]
+        lines = text_table("row", names, [str(row) for row in range(shown)], cells)
+        more = len(self.probabilities) - shown
+        lines += [f"... and {more} rows more"] * (more > 0)
+        lines = [f"Probabilities and their intervals of {100 * self.confidence:g} %", *lines]
+        return "\n".join(lines + [line for note in self.notes for line in textwrap.wrap(note, 100)])
 
     def to_frame(self) -> Any:
         """The three side by side as a pandas DataFrame, a row for each sample."""
@@ -56,7 +88,7 @@ def probability_intervals(
     y: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     *,
-    covariance: CovarianceKind | Covariance | Summary = "hessian",
+    covariance: CovarianceKind | Covariance | Summary | None = None,
     groups: ArrayLike | None = None,
     confidence: float = 0.95,
     small_sample: bool = False,
@@ -75,7 +107,7 @@ def probability_intervals(
         Samples to predict.
     X, y, sample_weight
         What the model was fitted to; not needed where ``covariance`` is one that has been computed.
-    covariance : {"hessian", "sandwich", "cluster", "laplace"}, Covariance or Summary, default="hessian"
+    covariance : {"hessian", "sandwich", "cluster", "laplace"}, Covariance or Summary, default=None
         Of what errors are taken; see :func:`covariance`.
     groups, small_sample, weights
         As for :func:`covariance`.
@@ -117,7 +149,7 @@ def probability_intervals(
         raise InvalidParameterError("X_new must be in memory, but is on Dask; X_new.compute() fetches it.")
     new = fitted(model, X_new).in_memory()
     options = {"groups": groups, "small_sample": small_sample, "weights": weights}
-    estimates = estimates_for(model, X, y, sample_weight, covariance, options)
+    estimates = estimates_for(new, model, X, y, sample_weight, covariance, options)
     check_predicts_itself(new)
     features = checked_features(new.classifier, new.X, reset=False)
     classes = new.classifier.classes_
@@ -130,19 +162,24 @@ def probability_intervals(
         design = about.design(rows_of(features, at))
         logits, derivative = _logits_derivative(new.link, about.theta @ design.T)
         error = _standard_errors(about.covariance, design, derivative)
+        error[_depends_on(about.unseen_logits(design), derivative)] = np.inf
         columns = np.arange(len(classes)) if len(logits) == len(classes) else outputs
-        for target, shift in ((probabilities, 0.0), (lower, -reach), (upper, reach)):
-            target[at, columns] = np.clip(sigmoid(logits + shift * error)[1], LEAST, MOST).T
-    return ProbabilityIntervals(probabilities, lower, upper, classes)
+        for target, shift in ((probabilities, 0.0), (lower, -reach * error), (upper, reach * error)):
+            target[at, columns] = np.clip(sigmoid(logits + shift)[1], LEAST, MOST).T
+    notes = [f"{SEPARATED}: {WITHOUT_INTERVAL}"] if estimates.is_infinite else []
+    return ProbabilityIntervals(probabilities, lower, upper, classes, float(confidence), notes)
 
 
-def estimates_for(model: Any, X: Any, y: Any, sample_weight: Any, covariance: Any, options: dict) -> Estimates:
-    """Estimates that ``covariance`` has, if it is one, or those of a kind of it."""
+def estimates_for(
+    one: Fitted, model: Any, X: Any, y: Any, sample_weight: Any, covariance: Any, options: dict
+) -> Estimates:
+    """Estimates that ``covariance`` has, if it is one of the fit that ``one`` is, or those of a kind of it."""
     if isinstance(covariance, Summary):
         covariance = covariance.covariance
     if isinstance(covariance, Covariance):
         if options["groups"] is not None or options["small_sample"] or options["weights"] is not None:
             raise InvalidParameterError("groups, small_sample and weights are for a covariance that is not given.")
+        covariance._estimates.fitted.check_is_fit_of(one)
         return covariance._estimates
     if X is None or y is None:
         raise InvalidParameterError(
@@ -178,6 +215,13 @@ def _logits_derivative(link, logits):
     places = np.arange(n_outputs)
     derivative[places, places] = np.broadcast_to(slopes, q.shape)
     return log_q - np.log(rest), derivative
+
+
+def _depends_on(moves, derivative):
+    """Whether logits (K, m) change with any of ``moves`` (r, k, m) of those of the fit, given their derivatives."""
+    changes = np.abs(np.einsum("ckm,rkm->rcm", derivative, moves))
+    sizes = np.einsum("ckm,rkm->rcm", np.abs(derivative), np.abs(moves))
+    return (changes > LEAST_COEF * sizes).any(axis=0)
 
 
 def _standard_errors(covariance, design, derivative):

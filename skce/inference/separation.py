@@ -9,12 +9,13 @@ from skce._checks import InvalidParameterError, check_boolean
 from skce._namespaces import on_host
 from skce._rows.lazy import is_lazy
 from skce._solver.curvature.directions import class_directions
-from skce._solver.separation import LEAST_COEF, is_program_small, recessions_of, separation_of
+from skce._solver.separation import is_program_small, recessions_of, separation_of
 from skce._solver.standardisation import Standardisation
 from skce._types import Array, ArrayLike
 from skce.estimators.softmax import SoftmaxRegressor
 from skce.estimators.training_set import TrainingSet
 from skce.inference.fitted import INTERCEPT
+from skce.inference.infinite import Infinite
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,9 +30,10 @@ class Separation:
     columns, classes : list of str
         Names of few columns that do, and of the classes that they tell from others; empty if none do.
     infinite : ndarray of shape (n_outputs, n_columns)
-        Plus or minus infinity for coefficients that have no estimate without a penalty, 0 for those that have one. Rows
-        are ``outputs``; coefficients are those of the second of two classes, or sum to zero over more; of two such
-        rows, differences have an estimate where these are infinite in the same way.
+        For coefficients without a finite estimate where there is no penalty: plus or minus infinity if the likelihood
+        comes to its supremum with them there alone, and NaN if it does with any value (or if to find out would take
+        minutes); 0 for those that have one. Rows are ``outputs``; coefficients are those of the second of two classes,
+        or sum to zero over more; of two such rows, differences may have an estimate where these have none.
     rows : ndarray of bool of shape (n_samples,)
         Which rows are told from some class that they do not have.
     outputs, features : list of str
@@ -58,7 +60,7 @@ class Separation:
         return (
             f"{self.kind.capitalize()} separation, {along}, of {', '.join(self.classes)} from other classes\n"
             f"{np.count_nonzero(self.rows)} of {len(self.rows)} rows are separated\n"
-            f"{np.count_nonzero(self.infinite)} of {self.infinite.size} coefficients have no estimate"
+            f"{np.count_nonzero(self.infinite)} of {self.infinite.size} coefficients have no finite estimate"
         )
 
     __repr__ = __str__
@@ -106,7 +108,7 @@ def separation(
     >>> separation(X, y)
     Quasi-complete separation, along petal length (cm), of 0 from other classes
     150 of 150 rows are separated
-    15 of 15 coefficients have no estimate
+    15 of 15 coefficients have no finite estimate
     >>> separation(X[y > 0], y[y > 0])
     No separation: all coefficients have estimates.
     """
@@ -146,7 +148,7 @@ def separation(
 
 
 def _infinite(problem, recession):
-    """Which coefficients (k, p), the intercept first, are infinite, with their sign, and 0 where they are not."""
+    """Which coefficients (k, p), the intercept first, are infinite, with their sign; NaN of none, 0 of finite ones."""
     standardisation, classes = Standardisation.of(problem), class_directions(problem)
 
     def theta(reduced):
@@ -158,5 +160,8 @@ def _infinite(problem, recession):
             intercept = intercept - (problem.rows.shift @ params[..., :n_features, :])[..., None, :]
         return np.swapaxes(np.concatenate([intercept, coef], axis=-2), -1, -2)
 
-    sizes = np.abs(theta(recession.unseen)).max(axis=0)
-    return np.where(sizes > LEAST_COEF * sizes.max(), np.copysign(np.inf, theta(recession.direction)), 0.0)
+    unseen = theta(recession.unseen)
+    signs = Infinite(unseen, [recession]).signs(np.eye(unseen.shape[1]))
+    infinite = np.zeros_like(signs)
+    infinite[signs != 0] = signs[signs != 0] * np.inf
+    return infinite

@@ -16,6 +16,7 @@ from skce.inference.tables import html_pairs, html_table, number, probability, t
 
 # Names of the columns of a frame.
 COLUMNS = ["coef", "std_err", "z", "p", "lower", "upper", "odds_ratio", "odds_ratio_lower", "odds_ratio_upper"]
+ENDS = [4, 5, 7, 8]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -197,37 +198,40 @@ class Summary:
         names = ["mode", "std dev", "z", "P(other sign)"] if is_posterior else ["coef", "std err", "z", "P>|z|"]
         columns = [*names, *ends, "odds ratio", *ends]
         for row, contrast in enumerate(self.contrasts):
-            values = [getattr(self, name)[row] for name in COLUMNS]
+            values = np.array([getattr(self, name)[row] for name in COLUMNS])
+            values[ENDS] = np.where(np.isnan(values[1]), np.nan, values[ENDS])
             cells = [
                 [
-                    number(one[0]),
-                    number(one[1]),
-                    number(one[2], 2),
-                    probability(one[3]),
-                    *map(number, one[4:]),
+                    "not determined" if np.isnan(coef) else number(coef),
+                    number(std_err),
+                    number(z, 2),
+                    probability(p),
+                    *map(number, others),
                 ]
-                for one in zip(*values, strict=True)
+                for coef, std_err, z, p, *others in values.T
             ]
             yield contrast, columns, self.features, cells
 
     def __str__(self) -> str:
         blocks = [text_table(*block) for block in self._blocks()]
         width = max(len(line) for block in blocks for line in block)
-        lines = ["=" * width, *text_pairs(self._header(), width), "=" * width]
+        caution = self._figures["caution"]
+        lines = [*textwrap.wrap(caution, width), "=" * width, *text_pairs(self._header(), width), "=" * width]
         for block in blocks:
             lines += [*block, ""]
         lines[-1] = "=" * width
-        for note in self.notes:
+        for note in self.notes[bool(caution) :]:
             lines += textwrap.wrap(note, width)
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        lines = html_pairs(self._header())
+        caution = self._figures["caution"]
+        lines = [f"<p><b>{caution}</b></p>"] * bool(caution) + html_pairs(self._header())
         for block in self._blocks():
             lines += html_table(*block)
-        return "\n".join([*lines, *(f"<p>{note}</p>" for note in self.notes)])
+        return "\n".join([*lines, *(f"<p>{note}</p>" for note in self.notes[bool(caution) :])])
 
 
 def _exponential(values):
@@ -242,7 +246,7 @@ def summary(
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
     *,
-    covariance: CovarianceKind = "hessian",
+    covariance: CovarianceKind | None = None,
     groups: ArrayLike | None = None,
     reference: Any = None,
     confidence: float = 0.95,
@@ -261,8 +265,9 @@ def summary(
         A SoftmaxRegressor or OneVsAllClassifier, or a pipeline or search that ends in one.
     X, y, sample_weight
         What the model was fitted to; X as the model, a pipeline say, takes it. Also on Dask.
-    covariance : {"hessian", "sandwich", "cluster", "laplace"}, default="hessian"
-        Of what errors are taken; see :func:`covariance`.
+    covariance : {"hessian", "sandwich", "cluster", "laplace"}, default=None
+        Of what errors are taken; see :func:`covariance`. None is "hessian", or "sandwich" where the loss is not a
+        likelihood of the labels: of losses other than cross-entropy, smoothing and class weights.
     groups : array-like of shape (n_samples,), default=None
         The cluster of each row, for "cluster" and only there.
     reference : class label, default=None

@@ -72,13 +72,19 @@ class TestWhiskers:
                 CoefficientDisplay.from_summary(table, contrasts=contrasts)
 
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-    def test_what_has_no_estimate_is_said_to_be_infinite(self):
+    def test_what_has_no_estimate_is_said_to_have_none(self):
         X, y = load_iris(return_X_y=True, as_frame=True)
         table = summary(SoftmaxRegressor(C=np.inf).fit(X, y), X, y, reference=1)
         display = CoefficientDisplay.from_summary(table)
         notes = [text.get_text() for text in display.axes_[0].texts]
-        assert sorted(notes) == ["infinite", "minus infinite", "minus infinite", "minus infinite"]
+        assert notes == ["not determined"] * 4  # any two of petals and sepals separate
         assert not display.axes_[1].texts
+        for sign, note in ((1, "infinite"), (-1, "minus infinite")):
+            one = sign * X[["petal length (cm)"]]
+            table = summary(SoftmaxRegressor(C=np.inf).fit(one, y == 2), one, y == 2)
+            assert not np.isinf(table.coef).any()
+            table = summary(SoftmaxRegressor(C=np.inf).fit(one, y != 0), one, y != 0)
+            assert [text.get_text() for text in CoefficientDisplay.from_summary(table).axes_[0].texts] == [note]
 
     def test_on_given_axes_and_bad_input(self, iris, plt):
         table = summary(*iris)

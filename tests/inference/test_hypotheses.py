@@ -1,8 +1,10 @@
 """Wald's test against statsmodels and by hand; the likelihood ratio against twice the difference."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
+import statsmodels.api as sm
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 
@@ -70,6 +72,22 @@ def test_the_likelihood_ratio(name):
     chosen = make_column_transformer(("passthrough", list(fewer.columns)))
     pipeline = make_pipeline(chosen, SoftmaxRegressor(C=np.inf)).fit(X, y)
     assert likelihood_ratio_test(pipeline, large, X, y).statistic == pytest.approx(statistic, rel=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_column_that_separates_is_one_parameter_of_the_likelihood_ratio(rng):
+    x, flag = rng.normal(size=200), rng.uniform(size=200) < 0.1
+    y = (flag | (rng.uniform(size=200) < 1 / (1 + np.exp(-x)))).astype(int)
+    X = pd.DataFrame({"x": x, "flag": flag.astype(float)})
+    small, large = SoftmaxRegressor(C=np.inf).fit(X[["x"]], y), SoftmaxRegressor(C=np.inf).fit(X, y)
+    of_all = [
+        sm.GLM(y, sm.add_constant(X[c]), family=sm.families.Binomial()).fit(maxiter=60) for c in (["x"], X.columns)
+    ]
+    test = likelihood_ratio_test(small, large, X, y)
+    assert test.df == 1
+    assert test.statistic == pytest.approx(2 * (of_all[1].llf - of_all[0].llf), rel=1e-6)
+    assert "only roughly" in str(test)
+    assert likelihood_ratio_test(SoftmaxRegressor(C=np.inf).fit(X[["flag"]], y), large, X, y).df == 1
 
 
 def test_models_that_have_no_likelihood_ratio():

@@ -1,7 +1,11 @@
 """Intervals of probabilities: against statsmodels' for two classes, and derivatives by differences for more."""
 
+import copy
+import pickle
+
 import dask.array as da
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 import scipy.stats
@@ -9,7 +13,7 @@ import statsmodels.api as sm
 from scipy.special import expit, logit
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
-from skce.inference import covariance, probability_intervals
+from skce.inference import covariance, margins, probability_intervals, summary
 from tests.inference.problems import statsmodels_fit, statsmodels_set
 from tests.inference.test_margins import by_differences, probabilities
 from tests.problems import overlapping
@@ -80,3 +84,49 @@ def test_bad_input(rng):
         probability_intervals(model, da.from_array(X), X, y)
     with pytest.raises(ValueError, match="features"):
         probability_intervals(model, X[:, :2], X, y)
+
+
+class TestCovarianceOfAnotherFit:
+    @pytest.fixture
+    def data(self, rng):
+        X, y = overlapping(rng)
+        return pd.DataFrame(X).add_prefix("f"), y
+
+    @pytest.mark.parametrize("made_by", [covariance, summary])
+    @pytest.mark.parametrize(
+        ("others", "message"),
+        [
+            (lambda X, y: (X, np.where(y == 2, 7, y)), r"features \['f0', .*classes \[0, 1, 7\]; the model has feat"),
+            (lambda X, y: (X[["f0", "f1"]], y), r"features \['f0', 'f1'\], classes"),
+            (lambda X, y: (X.add_prefix("g"), y), r"features \['gf0'.*the model has features \['f0'"),
+            (lambda X, y: (X[::2], y[::2]), "same features and classes: its model has other coefficients"),
+        ],
+    )
+    def test_is_an_error(self, data, made_by, others, message):
+        X, y = data
+        model = SoftmaxRegressor().fit(X, y)
+        other_X, other_y = others(X, y)
+        other = made_by(SoftmaxRegressor().fit(other_X, other_y), other_X, other_y)
+        with pytest.raises(ValueError, match=f"covariance is of another fit.*{message}"):
+            probability_intervals(model, X, covariance=other)
+        with pytest.raises(ValueError, match="covariance is of another fit"):
+            margins(model, X, y, covariance=other)
+
+    def test_is_an_error_after_the_model_was_fitted_again(self, data):
+        X, y = data
+        model = SoftmaxRegressor().fit(X, y)
+        before = summary(model, X, y)
+        probability_intervals(model, X, covariance=before)
+        model.fit(X[::2], y[::2])
+        with pytest.raises(ValueError, match="other coefficients"):
+            probability_intervals(model, X, covariance=before)
+
+    def test_a_copy_or_a_pickle_of_the_model_or_of_the_table_is_the_same_fit(self, data):
+        X, y = data
+        model = SoftmaxRegressor().fit(X, y)
+        table = summary(model, X, y)
+        ours = probability_intervals(model, X, covariance=table)
+        theirs = probability_intervals(copy.deepcopy(model), X, covariance=pickle.loads(pickle.dumps(table)))
+        np.testing.assert_array_equal(theirs.upper, ours.upper)
+        without_names = SoftmaxRegressor().fit(X.to_numpy(), y)
+        probability_intervals(without_names, X.to_numpy(), covariance=covariance(without_names, X.to_numpy(), y))

@@ -10,7 +10,7 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
-from skce.inference import influence, separation, summary, wald_test
+from skce.inference import influence, margins, probability_intervals, separation, summary, wald_test
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -28,17 +28,17 @@ def constraints(X, y, n_classes):
     return np.array(rows), np.array(of_rows)
 
 
-def strict_by_brute_force(A):
-    """Which constraints some v makes strict: any ray of the cone is where all but one dimension are tight."""
-    strict = np.zeros(len(A), dtype=bool)
+def rays_by_brute_force(A):
+    """Rays (m, q) of the cone A v >= 0, which has no line: each is where all but one dimension are tight."""
+    rays = [np.zeros(A.shape[1])]
     for chosen in itertools.combinations(range(len(A)), A.shape[1] - 1):
         _, values, vectors = np.linalg.svd(A[list(chosen)])
         if values[-1] < 1e-9:
             continue
         for ray in (vectors[-1], -vectors[-1]):
             if (A @ ray >= -1e-9).all():
-                strict |= A @ ray > 1e-9
-    return strict
+                rays.append(ray)
+    return np.array(rays)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -55,7 +55,8 @@ def test_random_problems_by_brute_force(seed):
         A, of_rows = constraints(X, y, n_classes)
         if len(np.unique(y)) == n_classes and np.linalg.matrix_rank(A) == A.shape[1]:
             break
-    strict = strict_by_brute_force(A)
+    rays = rays_by_brute_force(A)
+    strict = (rays @ A.T > 1e-9).any(axis=0)
     ours = separation(X, y)
     assert ours.kind == ("complete" if strict.all() else "quasi-complete" if strict.any() else "none")
     expected = np.zeros(n_samples, dtype=bool)
@@ -67,9 +68,13 @@ def test_random_problems_by_brute_force(seed):
     against_first = np.kron(np.eye(n_classes) - 1 / n_classes, np.eye(n_columns))[:, n_columns:]
     if n_classes == 2:
         against_first = np.eye(n_columns)
-    for coef, is_infinite in zip(against_first, np.isinf(ours.infinite).ravel(), strict=True):
+    for coef, infinite in zip(against_first, ours.infinite.ravel(), strict=True):
         with_coef = np.linalg.matrix_rank(np.vstack([seen, coef]), tol=1e-9)
-        assert is_infinite == (with_coef > (np.linalg.matrix_rank(seen, tol=1e-9) if len(seen) else 0))
+        assert (infinite != 0) == (with_coef > (np.linalg.matrix_rank(seen, tol=1e-9) if len(seen) else 0))
+        if infinite != 0:
+            # It is infinite where no way to the supremum has it go the other way, and else goes nowhere by itself.
+            has_sign = [(sign * (rays @ coef) >= -1e-9).all() for sign in (1, -1)]
+            assert infinite == np.inf if has_sign[0] else infinite == -np.inf if has_sign[1] else np.isnan(infinite)
 
 
 def test_iris():
@@ -125,6 +130,14 @@ def test_a_perfect_dummy_is_named_and_the_rest_of_the_table_is_that_of_the_other
     assert np.isnan(table.std_err[0, 2])
     assert "inf" in str(table)
     assert "Classes are separated" in str(table)
+    assert "not determined " not in str(table)
+    line = next(line for line in str(table).splitlines() if line.startswith("flag "))
+    assert line.split()[1:] == ["inf", "-", "-", "-", "-", "-", "inf", "-", "-"]
+    # The column counts, as it does where its coefficient is as large as steps make it.
+    theirs = sm.GLM(y, sm.add_constant(X), family=sm.families.Binomial()).fit(maxiter=60)
+    assert table.aic == pytest.approx(theirs.aic, rel=1e-8)
+    assert (table.df_model, table.df_residual) == (theirs.df_model, theirs.df_resid)
+    assert table.bic == pytest.approx(theirs.aic + 3 * (np.log(200) - 2), rel=1e-8)
     assert np.isinf(table.to_frame().loc[("1 against 0", "flag"), "coef"])
     assert wald_test(table, "x").df == 1
     with pytest.raises(ValueError, match="no finite estimate"):
@@ -138,7 +151,7 @@ def test_classes_that_overlap_have_finite_contrasts():
     with pytest.warns(ConvergenceWarning, match="separable"):
         model = SoftmaxRegressor(C=np.inf).fit(X, y)
     table = summary(model, X, y, reference=1)
-    assert np.isinf(table.coef[0]).all()
+    assert not np.isfinite(table.coef[0]).any()
     rest = sm.Logit(y[y > 0] - 1, sm.add_constant(X[y > 0])).fit(method="newton", maxiter=100, disp=0)
     np.testing.assert_allclose(table.coef[1], rest.params, rtol=1e-6)
     np.testing.assert_allclose(table.std_err[1], rest.bse, rtol=1e-6)
@@ -148,16 +161,82 @@ def test_complete_separation_has_no_estimates_at_all():
     X, y = load_iris(return_X_y=True)
     X, y = X[y < 2], y[y < 2]
     table = summary(SoftmaxRegressor(C=np.inf).fit(X, y), X, y)
-    assert np.isinf(table.coef).all()
+    assert not np.isfinite(table.coef).any()
+    assert (table.df_model, table.df_residual) == (4, 95)
+    assert table.aic == pytest.approx(10, abs=1e-10)
     assert np.isnan(table.std_err).all()
     assert table.log_likelihood == pytest.approx(0, abs=1e-12)
-    assert influence(SoftmaxRegressor(C=np.inf).fit(X, y), X, y).cooks_distance == pytest.approx(0, abs=1e-12)
+    with pytest.warns(UserWarning, match="Classes are separated"):
+        of_rows = influence(SoftmaxRegressor(C=np.inf).fit(X, y), X, y)
+    assert of_rows.cooks_distance == pytest.approx(0, abs=1e-12)
+    assert np.isnan(of_rows.coef_change([0])).all()
+    effects = margins(SoftmaxRegressor(C=np.inf).fit(X, y), X, y)
+    assert np.isnan([effects.effect, effects.std_err, effects.z]).all()
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_what_depends_on_an_infinite_coefficient_has_no_error_and_the_rest_that_of_other_rows(fit_intercept, rng):
+    x, flag = rng.normal(size=200), (rng.uniform(size=200) < 0.1).astype(float)
+    y = np.where(flag == 1, 1, rng.uniform(size=200) < 1 / (1 + np.exp(-x))).astype(int)
+    X, rest = np.column_stack([x, flag]), flag == 0
+    model = SoftmaxRegressor(C=np.inf, fit_intercept=fit_intercept).fit(X, y)
+    alone = SoftmaxRegressor(C=np.inf, fit_intercept=fit_intercept).fit(X[rest, :1], y[rest])
+    ours, theirs = margins(model, X, y), margins(alone, X[rest, :1], y[rest])
+    assert np.isnan(ours.effect[:, 1]).all()
+    assert np.isnan(ours.std_err[:, 1]).all()
+    # Separated rows are sure: their slopes are 0.
+    np.testing.assert_allclose(ours.effect[:, 0], theirs.effect[:, 0] * rest.mean(), rtol=1e-6)
+    np.testing.assert_allclose(ours.std_err[:, 0], theirs.std_err[:, 0] * rest.mean(), rtol=1e-6)
+    assert "Classes are separated" in str(ours)
+    assert "Classes are separated" in ours._repr_html_()
+    assert np.isnan(margins(model, X, y, at="mean").std_err).all()
+    ours, theirs = probability_intervals(model, X, X, y), probability_intervals(alone, X[:, :1], X[rest, :1], y[rest])
+    np.testing.assert_allclose(ours.lower[rest], theirs.lower[rest], rtol=1e-6)
+    np.testing.assert_allclose(ours.upper[rest], theirs.upper[rest], rtol=1e-6)
+    assert ours.lower[~rest] == pytest.approx(0, abs=1e-300)
+    assert ours.upper[~rest] == pytest.approx(1)
+    assert "Classes are separated" in repr(ours)
+    with pytest.warns(UserWarning, match="Classes are separated"):
+        ours = influence(model, X, y)
+    theirs = influence(alone, X[rest, :1], y[rest])
+    np.testing.assert_allclose(ours.leverage[rest], theirs.leverage, rtol=1e-6)
+    changes = ours.coef_change(np.flatnonzero(rest)[:3])
+    np.testing.assert_allclose(changes[..., :-1], theirs.coef_change([0, 1, 2]), rtol=1e-6, atol=1e-12)
+    assert np.isnan(changes[..., -1]).all()
+    assert "Classes are separated" in repr(ours)
+
+
+def test_intervals_of_classes_that_overlap_beside_one_that_is_separated():
+    X, y = load_iris(return_X_y=True)
+    ours = probability_intervals(SoftmaxRegressor(C=np.inf).fit(X, y), X, X, y)
+    rest = SoftmaxRegressor(C=np.inf).fit(X[y > 0], y[y > 0])
+    theirs = probability_intervals(rest, X, X[y > 0], y[y > 0])
+    np.testing.assert_allclose(ours.lower[:, 0], 0, atol=1e-300)
+    np.testing.assert_allclose(ours.upper[:, 0], 1)
+    for end in ("probabilities", "lower", "upper"):
+        np.testing.assert_allclose(getattr(ours, end)[y > 0, 1], getattr(theirs, end)[y > 0, 0], rtol=1e-5, atol=1e-12)
+
+
+def test_columns_that_can_stand_in_for_each_other_are_not_determined(rng):
+    # Either of two copies with noise separates, so that neither has to; what they are against does.
+    x = np.append(rng.uniform(1, 2, size=30), rng.uniform(-2, -1, size=30))
+    X = pd.DataFrame({"one": x, "other": x + rng.uniform(-0.1, 0.1, size=60), "noise": rng.normal(size=60)})
+    table = summary(SoftmaxRegressor(C=np.inf).fit(X, x > 0), X, x > 0)
+    assert np.isnan(table.coef).all()
+    assert str(table).count("not determined  ") == 4
+    assert (table.lower == -np.inf).all()
+    assert (table.upper == np.inf).all()
+    alone = summary(SoftmaxRegressor(C=np.inf).fit(X[["one"]], x > 0), X[["one"]], x > 0)
+    assert np.isnan(alone.coef[0, 0])
+    assert alone.coef[0, 1] == np.inf
+    with pytest.raises(ValueError, match="no finite estimate"):
+        wald_test(table, "noise")
 
 
 def test_units_of_columns_do_not_matter():
     X, y = load_iris(return_X_y=True)
     scaled = separation(X * [1e6, 1e-6, 1, 1] + [0, 0, 1e5, 0], y)
-    np.testing.assert_array_equal(np.isinf(scaled.infinite[:, 1:]), np.isinf(separation(X, y).infinite[:, 1:]))
+    np.testing.assert_array_equal(scaled.infinite[:, 1:], separation(X, y).infinite[:, 1:])
 
 
 def test_bad_input(rng):

@@ -1,5 +1,8 @@
 """Tables against statsmodels', covariances against loops, laws of weights and labels, and what is said of bad input."""
 
+import copy
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
-from skce.inference import covariance, summary
+from skce.inference import covariance, influence, leave_one_out, margins, summary, wald_test
+from skce.inference.fitted import fitted
 from skce.losses import FocalLoss, GeneralizedCrossEntropy, Poly1Loss
 from tests.inference.problems import SETS, statsmodels_fit, statsmodels_set
 from tests.problems import overlapping
@@ -49,6 +53,7 @@ class TestStatsmodels:
         ]:
             assert ours_is == pytest.approx(theirs_is, rel=1e-6)
 
+    @pytest.mark.filterwarnings("ignore:9 clusters for")
     @pytest.mark.parametrize("small_sample", [False, True])
     def test_sandwich_and_cluster(self, name, small_sample):
         X, y = statsmodels_set(name)
@@ -217,7 +222,7 @@ class TestLosses:
     def test_the_hessian_is_the_second_derivative_of_the_objective(self, loss, n_classes, rng):
         X, y = overlapping(rng, n_samples=60, n_classes=n_classes)
         model = SoftmaxRegressor(C=1.0, loss=loss, label_smoothing=0.1, tol=1e-12).fit(X, y)
-        ours = covariance(model, X, y)
+        ours = covariance(model, X, y, covariance="hessian")
         design = np.column_stack([np.ones(len(y)), X])
         smooth = 0.9 * np.eye(n_classes)[y] + 0.1 / n_classes
 
@@ -266,7 +271,28 @@ class TestLosses:
         table = summary(SoftmaxRegressor(loss="focal").fit(X, y), X, y, covariance="sandwich")
         assert np.isnan([table.log_likelihood, table.aic, table.bic, table.pseudo_r2]).all()
         assert "Log-likelihood" not in str(table)
-        assert any("not a likelihood" in note for note in summary(SoftmaxRegressor(loss="focal").fit(X, y), X, y).notes)
+
+    @pytest.mark.parametrize(
+        "options",
+        [{"loss": "focal"}, {"label_smoothing": 0.1}, {"class_weight": "balanced"}],
+        ids=str,
+    )
+    def test_errors_are_those_of_the_sandwich_where_the_loss_is_no_likelihood(self, options, rng):
+        X, y = overlapping(rng)
+        model = SoftmaxRegressor(**options).fit(X, y)
+        sandwich = summary(model, X, y, covariance="sandwich")
+        for ours in (summary(model, X, y), covariance(model, X, y)):
+            np.testing.assert_array_equal(
+                ours.std_err if hasattr(ours, "std_err") else ours.standard_errors, sandwich.std_err
+            )
+        np.testing.assert_array_equal(margins(model, X, y).std_err, margins(model, X, y, covariance=sandwich).std_err)
+        assert "sandwich holds for any loss" in sandwich.notes[-1]
+        if "class_weight" not in options:
+            note = summary(model, X, y, covariance="hessian").notes[-1]
+            assert "not valid" in note
+            assert "covariance='sandwich'" in note
+        plain = SoftmaxRegressor().fit(X, y)
+        np.testing.assert_array_equal(summary(plain, X, y).std_err, summary(plain, X, y, covariance="hessian").std_err)
 
 
 class TestOptimum:
@@ -379,12 +405,47 @@ class TestBadInput:
 
     def test_other_data_than_those_of_the_fit_are_noted(self, data, rng):
         model, X, y = data
-        assert not any("not those of the fit" in note for note in summary(model, X, y).notes[:1])
-        table = summary(model, X, rng.permutation(y))
+        assert not any("not those of the fit" in note for note in summary(model, X, y).notes)
+        with pytest.warns(UserWarning, match="not those of the fit"):
+            table = summary(model, X, rng.permutation(y))
         assert "not those of the fit" in table.notes[0]
+        assert str(table).startswith("X, y, weights, parameters or the prior are not those of the fit")
+        assert str(table).count("not those of the fit") == 1
+        assert table._repr_html_().startswith("<p><b>X, y, weights")
         theirs = summary(SoftmaxRegressor().fit(X[:40], y[:40]), X[:40], y[:40])
-        ours = summary(model, X[:40], y[:40])
+        with pytest.warns(UserWarning, match="not those of the fit"):
+            ours = summary(model, X[:40], y[:40])
+        for function in (covariance, margins, influence, leave_one_out):
+            with pytest.warns(UserWarning, match="not those of the fit"):
+                function(model, X[:40], y[:40])
         np.testing.assert_allclose(ours.std_err, theirs.std_err, rtol=1e-6)
+
+    def test_other_data_of_the_same_loss_are_told_by_the_minimum(self, data):
+        # The loss at the model's coefficients is made that of the fit, as it may be by chance.
+        model, X, y = data
+        model = copy.copy(model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            of_mirrored = fitted(model, -X).problem(y, None)
+            with of_mirrored as problem:
+                model.loss_ = fitted(model, -X).optimum(problem).value_of_fit
+        assert model.is_certified_
+        with pytest.warns(UserWarning, match="not those of the fit"):
+            summary(model, -X, y)
+
+    def test_few_clusters(self, data, rng):
+        model, X, y = data
+        groups = np.arange(len(y))
+        for n_clusters, message in ((8, "8 clusters for 8"), (2, "2 clusters for 8 parameters: the rank")):
+            with pytest.warns(UserWarning, match=message):
+                table = summary(model, X, y, covariance="cluster", groups=groups % n_clusters)
+            assert message in table.notes[0]
+            assert np.linalg.matrix_rank(table.covariance.matrix, tol=1e-12) <= n_clusters
+        with pytest.raises(ValueError, match="clusters, which are too few"):
+            wald_test(table, ["x0", "x1"])
+        assert "few" in summary(model, X, y, covariance="cluster", groups=groups % 20).notes[0]
+        notes = summary(model, X, y, covariance="cluster", groups=groups % 45).notes
+        assert not any("clusters" in note for note in notes)
 
     @pytest.mark.parametrize(
         ("options", "message"),
