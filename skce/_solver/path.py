@@ -79,7 +79,7 @@ def minima_of_path(
         has_steps = has_hessian and of_ridge.row_loss.has_exact_curvature and has_dual_bound(of_ridge)
         if way.is_empty or not problem.shape[1]:
             solution = solver_for(of_ridge)(of_ridge, start, tol=tol, max_iter=max_iter, watch=Unwatched())
-            minimum = Minimum(of_ridge, solution, None)
+            minimum = Minimum(of_ridge, solution.unless_interrupted(), None)
         else:
             # What rounding leaves of a shift of all classes would grow fivefold with each extrapolation.
             params = problem.flat(*problem.centred(*problem.coef_intercept(way.leads_to(penalty.ridge))))
@@ -192,7 +192,7 @@ def _solution(descent):
 
 def _minimised(problem, starts, tol, max_iter, n_passes=0.0):
     """The Minimum as that of a single problem, from the best of ``starts``, before which there were passes."""
-    solution = minimised(problem, starts, tol=tol, max_iter=max_iter, watch=Unwatched())
+    solution = minimised(problem, starts, tol=tol, max_iter=max_iter, watch=Unwatched()).unless_interrupted()
     pass_curve = tuple(n_passes + some for some in solution.pass_curve)
     return Minimum(problem, replace(solution, pass_curve=pass_curve), None)
 

@@ -42,6 +42,12 @@ class Solution:
         """Whether the bound proves that the value is within ``tol`` of itself from the minimum."""
         return self.gap_bound is not None and bool(self.gap_bound <= tol * abs(self.value))
 
+    def unless_interrupted(self):
+        """The Solution itself; the interruption is raised again if there was one, where nobody goes on from there."""
+        if self.interruption is not None:
+            raise self.interruption
+        return self
+
     @property
     def n_iter(self):
         """Iterations taken: ``loss_curve`` holds the value at the start and after each of them."""

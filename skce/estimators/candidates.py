@@ -17,7 +17,7 @@ from skce._solver.curvature.ladder import is_hessian_affordable
 from skce._solver.leave_one_out import MOST_MISSED
 from skce._solver.left_out_path import LeftOutPath
 from skce._solver.objective import LinearObjective
-from skce._solver.path import Minimum, Unwatched
+from skce._solver.path import Minimum
 from skce._solver.path_of_part import is_part_of, minima_of_part
 from skce._solver.problem import Iterate, Problem
 from skce._solver.second_derivative import BySecondDerivative, exact_curvature
@@ -92,11 +92,11 @@ def fits_of(training_set: TrainingSet, problem: Problem, Cs: Array, start: Any =
         yield place, minimum
 
 
-def fit_of(training_set: TrainingSet, problem: Problem, C: float) -> tuple[Iterate, Solution]:
-    """Where the fit for one C ends, from no start, and its Solution."""
+def fit_of(training_set: TrainingSet, problem: Problem, C: float, watch: Any) -> tuple[Iterate, Solution]:
+    """Where the fit for one C ends, from no start and watched, and its Solution."""
     estimator, of_one = training_set.estimator, replace(problem, penalty=penalty_of(problem, C))
-    solution = solver_for(of_one)(of_one, None, tol=estimator.tol, max_iter=estimator.max_iter, watch=Unwatched())
-    return Iterate(of_one, solution.params), solution
+    solution = solver_for(of_one)(of_one, None, tol=estimator.tol, max_iter=estimator.max_iter, watch=watch)
+    return Iterate(of_one, solution.params), solution.unless_interrupted()
 
 
 def collected(minima: Iterator[tuple[int, Minimum]], n_values: int) -> Fits:
@@ -176,7 +176,7 @@ def scored_by_folds(
     results: Any = parallel(delayed(_scores_of_fold)(training_set, *fold, Cs, score, fits) for fold in folds)
     of_folds = np.array([scores for scores, _ in results])
     n_unconverged = sum(n_of_fold for _, n_of_fold in results) + (fits.n_unconverged if fits else 0)
-    errors = of_folds.std(axis=0, ddof=1) / np.sqrt(len(folds)) if len(folds) > 1 else np.zeros(len(Cs))
+    errors = of_folds.std(axis=0, ddof=1) / np.sqrt(len(folds)) if len(folds) > 1 else np.full(len(Cs), np.nan)
     return Scored(of_folds, errors, fits, n_unconverged)
 
 

@@ -1,7 +1,9 @@
 """What estimators that choose C have in common: leave-one-out or folds, the rule, and the fit at the C chosen."""
 
+import inspect
 import warnings
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
@@ -9,13 +11,15 @@ from sklearn import get_config
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
 from skce._checks import InvalidParameterError, check_boolean
+from skce._compat import with_callbacks
 from skce._labels.kinds_of_y import HardLabels
 from skce._namespaces import on_host
 from skce._rows.engines import engine_of
-from skce._rows.lazy import is_lazy
+from skce._rows.lazy import in_memory, is_lazy
 from skce._rows.refusals import warn_if_reordered
 from skce._solver.solution import warn_unless_converged
 from skce._types import Array, ArrayLike, ClassWeight, Loss, LossName, Posterior
@@ -31,6 +35,7 @@ from skce.estimators.candidates import (
 )
 from skce.estimators.parameters import unexpected_parameters_explained
 from skce.estimators.path import checked_Cs
+from skce.estimators.progress import Progress
 from skce.estimators.training_set import TrainingSet
 from skce.estimators.validation import check_parameters, unchanged_on_error
 from skce.losses import checked_loss
@@ -174,29 +179,35 @@ class ChoosesC(CrossEntropyClassifier):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "coef_")
 
+    @with_callbacks
     def _choose(self, X, y, sample_weight, params):
         """Set the fitted attributes: the Solution, labels of what was optimised, what is constant in a sentence."""
         Cs = checked_Cs(self.Cs)
-        routed: Any = process_routing(self, "fit", sample_weight=sample_weight, **params) if _is_routing() else None
+        routed = self._routed(sample_weight, params)
         estimator = self._estimator_of(float(Cs.min()))
         check_parameters(estimator)
+        progress = Progress(self, X, y, sample_weight)
         # Rows that are left out are computed by themselves, of a copy in the host's memory.
         training_set = TrainingSet.read(estimator, on_host(X) if self.cv is None else X, y, sample_weight)
+        like_X = partial(engine_of(X).attributes_like, X)
+        progress.attributes_of = lambda iterate: like_X(training_set.attributes(iterate))
         with training_set.problem() as problem:
             scored = self._scored(training_set, problem, Cs, routed)
             means = scored.of_folds.mean(axis=0)
+            self._check_scores(scored, Cs)
             chosen = place_chosen(Cs, means, scored.errors, self.rule)
             solution, attributes = None, {}
             if scored.fits is not None:
-                solution, attributes = self._fitted(training_set, problem, scored, Cs, chosen)
+                solution, attributes = self._fitted(training_set, problem, scored, Cs, chosen, progress)
         for name in OF_SOME_FITS:
             vars(self).pop(name, None)
         names = "n_features_in_", "feature_names_in_"
         attributes |= {"Cs_": Cs, "scores_": scored.of_folds, "scores_mean_": means, "scores_sem_": scored.errors}
         vars(self).update({name: getattr(estimator, name) for name in names if hasattr(estimator, name)})
-        vars(self).update(engine_of(X).attributes_like(X, attributes))
+        vars(self).update(like_X(attributes))
         self.C_ = float(Cs[chosen])
         self.validation_ = "folds" if scored.left_out is None else "leave-one-out"
+        progress.end()
         if scored.fits is None:
             return None, None, ""
         is_chosen_unconverged = scored.fits.solutions[chosen].reason not in CONVERGED
@@ -223,16 +234,31 @@ class ChoosesC(CrossEntropyClassifier):
             splitter = kind(min(FOLDS_INSTEAD, len(y)), shuffle=True, random_state=0)
         else:
             splitter = check_cv(self.cv, y if isinstance(labels, HardLabels) else None, classifier=True)
-        metadata = routed.splitter.split if routed and self.cv is not None else {}
+        metadata = {} if self.cv is None else routed.splitter.split
         folds = list(splitter.split(data.given_X, y, **metadata))
+        if self.rule == "1se" and len(folds) == 1:
+            raise InvalidParameterError(
+                "rule must be 'best' where cv is one split, which has no standard error, got '1se'."
+            )
         return scored_by_folds(training_set, folds, Cs, self._score_of(routed), fits, self.n_jobs)
 
-    def _fitted(self, training_set, problem, scored, Cs, chosen):
+    def _check_scores(self, scored, Cs):
+        """Raise if no C has a score, and warn if some have none."""
+        is_nan = np.isnan(scored.of_folds)
+        if not is_nan.any():
+            return
+        fold, place = np.argwhere(is_nan)[0].tolist()
+        where = f"scoring={self.scoring!r} gave NaN, for one in fold {fold} at C={Cs[place]:.3g}"
+        if is_nan.any(axis=0).all():
+            raise ValueError(f"{where}, and for no C a number in all folds.")
+        warnings.warn(f"{where}; values of C with NaN are not chosen.", UserWarning, stacklevel=4)
+
+    def _fitted(self, training_set, problem, scored, Cs, chosen, progress):
         """The Solution for the C that is chosen, and the attributes of the fits.
 
         It is the very model that the estimator of this C would be: from no start, to the same tol.
         """
-        iterate, solution = fit_of(training_set, problem, Cs[chosen])
+        iterate, solution = fit_of(training_set, problem, Cs[chosen], progress)
         paths = [training_set.attributes(of_C) for of_C in scored.fits.iterates]
         attributes = training_set.attributes(iterate) | attributes_of_solution(solution, self.tol)
         attributes["coefs_path_"] = np.array([of_C["coef_"] for of_C in paths])
@@ -248,15 +274,26 @@ class ChoosesC(CrossEntropyClassifier):
         names = self._of_one_C().get_params(deep=False)
         return self._of_one_C(C=C, **{name: parameters[name] for name in names if name in parameters})
 
+    def _routed(self, sample_weight, params):
+        """What goes to the splitter and the scorer, by metadata routing; without it, weights to a scorer that has them."""
+        if _is_routing():
+            return process_routing(self, "fit", sample_weight=sample_weight, **params)
+        weights = {}
+        if self.scoring is not None and sample_weight is not None:
+            scorer: Any = check_scoring(self, self.scoring)
+            if "sample_weight" in inspect.signature(scorer).parameters:
+                weights = {"sample_weight": in_memory(sample_weight)}
+        return Bunch(splitter=Bunch(split={}), scorer=Bunch(score=weights))
+
     def _score_of(self, routed):
         """The score of an estimator on the rows of a fold; None for minus the log loss, of rows by their weight."""
         if self.scoring is None:
             return None
         scorer: Any = check_scoring(self, self.scoring)
-        of_rows = routed.scorer.score if routed else {}
 
         def score(estimator, X, y, rows):
-            metadata = {name: np.asarray(value)[rows] for name, value in of_rows.items() if value is not None}
+            of_rows = routed.scorer.score.items()
+            metadata = {name: np.asarray(value)[rows] for name, value in of_rows if value is not None}
             return scorer(estimator, X, y, **metadata)
 
         return score

@@ -23,8 +23,8 @@ class SoftmaxRegressorCV(ChoosesC, SoftmaxRegressor):
         Where X is on Dask there are no folds, and None is all that is allowed.
         A number is so many folds, as scikit-learn makes them; otherwise what ``sklearn.model_selection`` takes.
     scoring : str or callable, default=None
-        What folds are scored by, higher is better. None is minus the log loss, in nats, of rows by ``sample_weight``;
-        of several labels the mean of theirs.
+        What folds are scored by, higher is better. None is minus the log loss, in nats; of several labels the mean of
+        theirs. Rows count by ``sample_weight``, with a scorer of yours if it takes that or routing says so.
     rule : {"best", "1se"}, default="best"
         Whether to choose the best score, or the strongest penalty that is within one standard error of it.
     refit : bool, default=True
@@ -182,8 +182,8 @@ class OneVsAllClassifierCV(ChoosesC, OneVsAllClassifier):
         Where X is on Dask there are no folds, and None is all that is allowed.
         A number is so many folds, as scikit-learn makes them; otherwise what ``sklearn.model_selection`` takes.
     scoring : str or callable, default=None
-        What folds are scored by, higher is better. None is minus the log loss, in nats, of rows by ``sample_weight``;
-        of several labels the mean of theirs.
+        What folds are scored by, higher is better. None is minus the log loss, in nats; of several labels the mean of
+        theirs. Rows count by ``sample_weight``, with a scorer of yours if it takes that or routing says so.
     rule : {"best", "1se"}, default="best"
         Whether to choose the best score, or the strongest penalty that is within one standard error of it.
     refit : bool, default=True

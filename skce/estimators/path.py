@@ -128,7 +128,7 @@ def regularization_path(
     (3, 3, 4)
     """
     Cs = checked_Cs(Cs)
-    if not isinstance(estimator, CrossEntropyClassifier):
+    if not isinstance(estimator, CrossEntropyClassifier) or "C" not in estimator.get_params(deep=False):
         raise TypeError(f"estimator must be a SoftmaxRegressor or a OneVsAllClassifier, got {estimator!r}.")
     engine_of(X).check(X)
     warn_if_reordered(X, y)

@@ -25,7 +25,7 @@ from skce._solver import path_of_part
 from skce._solver.objective import LinearObjective
 from skce.estimators import candidates
 from skce.inference import leave_one_out, summary
-from skce.losses import Poly1Loss
+from skce.losses import FocalLoss, Poly1Loss
 from skce.metrics import neg_log_loss_scorer
 from tests.checks import assert_all_passed
 from tests.problems import LOADERS, overlapping
@@ -255,8 +255,62 @@ def test_a_parameter_that_it_chooses_itself_is_explained():
         SoftmaxRegressorCV(C=1.0)
 
 
-def test_verbose_prints_a_line_for_each_C(capsys):
+def test_verbose_prints_a_line_for_each_C_and_those_of_the_fit(capsys):
     SoftmaxRegressorCV(Cs=[1.0, 0.1], verbose=1).fit(*load_iris(return_X_y=True))
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["skce, C=0.1", "skce, C=1"]
-    assert all(line.endswith("certified") for line in lines)
+    assert [line.split(":")[0] for line in lines] == ["skce, C=0.1", "skce, C=1", "skce, CrossEntropy()"]
+    assert all(line.endswith("certified") for line in lines[:2])
+
+
+@pytest.mark.parametrize("scoring", ["neg_log_loss", neg_log_loss_scorer])
+def test_folds_are_scored_by_weight_whatever_the_scorer(data, scoring):
+    X, y = data
+    weight = np.random.default_rng(0).exponential(size=len(y))
+    by_default, by_scorer = (
+        SoftmaxRegressorCV(Cs=CS, cv=3, scoring=given).fit(X, y, sample_weight=weight) for given in (None, scoring)
+    )
+    np.testing.assert_allclose(by_scorer.scores_, by_default.scores_, rtol=1e-9)
+    SoftmaxRegressorCV(Cs=CS, cv=3, scoring=lambda model, X, y: model.score(X, y)).fit(X, y, sample_weight=weight)
+
+
+def test_one_split_has_no_standard_error(data):
+    split = [(np.arange(0, len(data[1]), 2), np.arange(1, len(data[1]), 2))]
+    model = SoftmaxRegressorCV(Cs=CS, cv=split).fit(*data)
+    assert np.isnan(model.scores_sem_).all()
+    with pytest.raises(ValueError, match="rule must be 'best' where cv is one split"):
+        SoftmaxRegressorCV(Cs=CS, cv=split, rule="1se").fit(*data)
+
+
+def test_scores_that_are_nan_are_named(data):
+    def score(model, X, y):
+        return np.nan if model.C >= least else 0.0
+
+    least = CS[1]
+    with pytest.warns(UserWarning, match=r"gave NaN, for one in fold 0 at C=.*not chosen"):
+        model = SoftmaxRegressorCV(Cs=CS, cv=3, scoring=score).fit(*data)
+    assert model.C_ == CS[0]
+    least = 0.0
+    with pytest.raises(ValueError, match=r"scoring=.* gave NaN, .* for no C"):
+        SoftmaxRegressorCV(Cs=CS, cv=3, scoring=score).fit(*data)
+
+
+@pytest.mark.parametrize("cv", [None, 3])
+def test_an_interrupt_is_raised_and_leaves_the_estimator_as_it_was(data, cv):
+    class Interrupted(FocalLoss):
+        n_calls, is_convex = 0, True
+
+        def value(self, log_q, rest):
+            Interrupted.n_calls += 1
+            if Interrupted.n_calls == 5:
+                raise KeyboardInterrupt
+            return super().value(log_q, rest)
+
+    model = SoftmaxRegressorCV(Cs=CS, cv=cv, loss=Interrupted(gamma=0.0))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*data)
+    assert not hasattr(model, "C_")
+
+
+def test_a_path_of_what_chooses_C_itself_is_an_error(data):
+    with pytest.raises(TypeError, match="estimator must be a SoftmaxRegressor or a OneVsAllClassifier"):
+        regularization_path(SoftmaxRegressorCV(), *data)

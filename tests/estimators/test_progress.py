@@ -10,7 +10,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce import OneVsAllClassifier, SoftmaxRegressor, SoftmaxRegressorCV
 from skce._solver import newton
 from skce._solver.objective import LinearObjective
 from skce.estimators import progress
@@ -104,6 +104,15 @@ class TestCallbacks:
         np.testing.assert_array_equal(callback.fitted.coef_, model.coef_)
         if make_estimator is SoftmaxRegressor:
             np.testing.assert_allclose(callback.losses, model.loss_curve_[1:], rtol=1e-6)
+
+    @pytest.mark.parametrize("cv", [None, 3])
+    def test_see_the_fit_at_the_C_that_is_chosen(self, cv, rng, make_callback):
+        X, y = overlapping(rng)
+        callback = make_callback()
+        model = SoftmaxRegressorCV(Cs=[0.1, 1.0], cv=cv).set_callbacks(callback).fit(X, y)
+        assert callback.tasks == ["setup", "fit", *["iteration"] * model.n_iter_[0], "teardown"]
+        np.testing.assert_array_equal(callback.fitted.coef_, model.coef_)
+        assert len(callback.losses) == model.n_iter_[0]
 
     @pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
     def test_that_ask_to_stop_do(self, loss, rng, make_callback):
