@@ -134,8 +134,10 @@ def _dual_sums(rows, problem, point, step, far):
         divergence, excess, *others = at_once
         return divergence, block.pull_back(excess), *others
 
-    width = None if rows.is_sparse else NUMBERS_PER_LOGIT * problem.shape[1]
-    sums = rows.summed(program if row_loss.dual_sums is None else quick_program, width)
+    if row_loss.dual_sums is not None:
+        sums = rows.summed(quick_program)
+    else:
+        sums = rows.summed(program, None if rows.is_sparse else NUMBERS_PER_LOGIT * problem.shape[1])
     if far:
         moved, linearised = program(far.block, row_loss.moved_dual_point), program(far.block)
         sums = [total + more - less for total, more, less in zip(sums, moved, linearised, strict=True)]

@@ -13,7 +13,7 @@ import numpy as np
 
 from skce._solver.certificate import ROUNDING_OF_BOUND, ROUNDING_OF_GAIN, dual_bound
 from skce._solver.curvature.directions import sums_over_rows
-from skce._solver.curvature.exact import ExactCurvature, hessian_sums
+from skce._solver.curvature.exact import ExactCurvature, hessian_sums, single_hessian_sums
 from skce._solver.descent import TINY
 from skce._solver.problem import Iterate
 
@@ -25,8 +25,8 @@ LEAST_ROWS = 2**11
 MOST_SHARE = 0.125
 
 # Of one logit, so much of fewer rows, if that is so many for a parameter, and in all. Ten tables of indicators, 8000 x
-# 129 to 148, took 0.65 of the time of no samples, and with a third of all rows 0.75; 14 of Gaussian numbers or others of
-# indicators, 6,000 to 16,000 x 30 to 120, 0.46 to 0.95, but for one. Of ten digits it took 38 passes instead of 28.
+# 129 to 148, took 0.65 of the time of no samples, and with a third of all rows 0.75; 14 other ones, of Gaussian numbers
+# or of indicators, 6,000 to 16,000 x 30 to 120, 0.46 to 0.95, but for one. Of ten digits it took 38 passes, not 28.
 MOST_SHARE_OF_ONE_LOGIT = 0.25
 LEAST_OF_ONE_LOGIT = 12, 1500
 
@@ -38,6 +38,10 @@ ROWS_PER_CLASS = 20
 # as long.
 LEAST_GAIN = 0.1
 MOST_LEFT = 0.5
+
+# Least pivot, of a Hessian with a diagonal of ones, from which its products may be in float32: it has ten times the
+# digits that these leave, and those of a sample are fewer.
+LEAST_PIVOT_OF_SINGLE = 1e-4
 
 # Share of the tolerance that a certificate is expected to show where it is asked for, and how often it may be missed.
 SHARE_OF_EXPECTED = 0.5
@@ -78,6 +82,7 @@ class SampledNewtonStage:
         self.n_misses = 0
         self.secants = []
         self.curvature = None
+        self.hessian_sums = single_hessian_sums
 
     @property
     def is_promising(self):
@@ -163,10 +168,14 @@ class SampledNewtonStage:
         return max(self.tol, ROUNDING_OF_BOUND) * value
 
     def _curvature_at_best(self):
-        """The ExactCurvature of the drawn rows at the best point."""
+        """The ExactCurvature of the drawn rows at the best point, in float32 if that has digits enough."""
         descent = self.descent
-        function, width = hessian_sums(self.problem, self.standardisation)
+        function, width = self.hessian_sums(self.problem, self.standardisation)
         params = descent.best.params
         sweeps, sums = sums_over_rows(function, descent.objective, params, self.n_draws, width)
         descent.n_passes += sweeps
-        return ExactCurvature(descent.objective, params, self.standardisation, sums)
+        curvature = ExactCurvature(descent.objective, params, self.standardisation, sums)
+        if self.hessian_sums is hessian_sums or curvature.least_pivot >= LEAST_PIVOT_OF_SINGLE:
+            return curvature
+        self.hessian_sums = hessian_sums
+        return self._curvature_at_best()

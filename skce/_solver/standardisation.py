@@ -98,6 +98,16 @@ class Standardisation:
         columns[n_features:] = 1
         return columns
 
+    def single_columns_of(self, block):
+        """As ``columns_of``, of an array of NumPy in float32, row by row: for sums of products that may be rounded."""
+        if not isinstance(block, np.ndarray):
+            return self.columns_of(block)
+        n_features = len(self.mean)
+        rows = np.empty((len(block), n_features + self.fit_intercept), np.float32)
+        np.divide(block - self.mean, self.scale, out=rows[:, :n_features], casting="same_kind")
+        rows[:, n_features:] = 1
+        return rows.T
+
     def kept_columns_of(self, block):
         """As ``columns_of``, and not to be changed: those of an X in memory that is small are kept for the next step.
 

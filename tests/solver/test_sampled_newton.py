@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from skce import SoftmaxRegressor
-from skce._solver import minimisation
+from skce._solver import minimisation, sampled_newton
 from skce._solver.sampled_newton import SampledNewtonStage
 
 
@@ -82,3 +82,28 @@ def test_nothing_is_drawn_where_only_a_decrement_could_be_believed(reasons):
     X, y = gaussian(2)
     SoftmaxRegressor(C=np.inf).fit(X, y)
     assert reasons == []
+
+
+@pytest.mark.parametrize("distance", [1.0, 1e-4])
+def test_columns_that_are_nearly_the_same_have_their_hessian_in_float64(distance, reasons, monkeypatch):
+    sums = []
+
+    def counted(problem, standardisation, hessian_sums=sampled_newton.hessian_sums):
+        sums.append(hessian_sums)
+        return hessian_sums(problem, standardisation)
+
+    monkeypatch.setattr(sampled_newton, "hessian_sums", counted)
+    X, y = gaussian(2)
+    X = np.column_stack([X, X[:, 0] + distance * np.random.default_rng(2).standard_normal(len(X))])
+    model = SoftmaxRegressor(C=1e6).fit(X, y)
+    assert reasons == ["converged"]
+    assert model.is_certified_
+    assert bool(sums) == (distance < 1)
+
+
+def test_two_classes_of_fewer_rows_are_drawn_from_too(reasons):
+    X, y = gaussian(2, n_samples=8_000)
+    assert SoftmaxRegressor().fit(X, y).is_certified_
+    X, y = gaussian(3, n_samples=8_000)
+    assert SoftmaxRegressor().fit(X, y).is_certified_
+    assert reasons == ["converged"]

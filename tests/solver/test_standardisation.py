@@ -96,6 +96,7 @@ def test_columns_of_a_block(X):
     expected = np.vstack([((X - np.arange(4.0)) / [1, 2, 3, 4]).T, np.ones(20)])
     for block in (X, scipy.sparse.csr_array(X)):
         np.testing.assert_allclose(standardisation.columns_of(block), expected, rtol=1e-15)
+        np.testing.assert_allclose(standardisation.single_columns_of(block), expected, rtol=1e-6)
     assert standardisation_by(np.zeros(4), np.ones(4), False).columns_of(X).shape == (4, 20)
 
 

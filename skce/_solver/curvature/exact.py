@@ -103,9 +103,14 @@ class ExactCurvature:
         """The standardisation in whose columns this curvature, taken over the classes, is about the identity."""
         return self.standardisation.decorrelated(inverse_factor(self._by_class().sum(axis=0)).T)
 
+    @property
+    def least_pivot(self):
+        """Of the Hessians with a diagonal of ones, what is left of the row that the others all but determine."""
+        return min(factor.least_pivot for factor in self.cholesky_factors)
+
     def standardisation_of_next(self):
         """The standardisation in whose columns a Hessian near this one loses few digits to cancellation."""
-        least = min(factor.least_pivot for factor in self.cholesky_factors)
+        least = self.least_pivot
         is_anything_left = self.is_every_coef_penalised or least > PIVOT_OF_NOTHING
         return self.decorrelated() if least < LEAST_PIVOT and is_anything_left else self.standardisation
 
@@ -155,12 +160,21 @@ class ExactCurvature:
 
 def hessian_sums(problem, standardisation):
     """The function of a Block and its curvatures whose sums make H, and the numbers a row that it computes."""
+    return _sums_of_products(problem, standardisation.kept_columns_of)
+
+
+def single_hessian_sums(problem, standardisation):
+    """The same of products in float32, for an H that may be off by the eps of that: they take half of the time."""
+    return _sums_of_products(problem, standardisation.single_columns_of)
+
+
+def _sums_of_products(problem, columns_of):
+    """The function whose sums make H, of the columns (d, m) that ``columns_of`` makes of X (m, d), and its width."""
     first, second = class_directions(problem).pairs
 
     def sums(block, curvature):
-        return weighted_moments(
-            curvature.entries(first, second), standardisation.kept_columns_of(block.X)
-        ), curvature.total()
+        columns, entries = columns_of(block.X), curvature.entries(first, second)
+        return weighted_moments(entries.astype(columns.dtype, copy=False), columns), curvature.total()
 
     n_columns = problem.shape[0]
     return sums, min(n_columns // 2, len(first)) * n_columns // 4
