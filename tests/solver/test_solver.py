@@ -15,6 +15,7 @@ from skce._links.one_vs_all import OneVsAll
 from skce._links.softmax import Softmax
 from skce._rows.blocks import RowBlocks
 from skce._solver import lbfgs
+from skce._solver.curvature.by_class import ClassCurvature
 from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.exact import ExactCurvature
 from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature
@@ -279,7 +280,7 @@ class TestLadder:
 
     def test_what_does_not_fit_is_no_rung(self, rng):
         long = objective_of(rng.standard_normal((900, 800)), np.arange(900) % 3)
-        assert [rung.curvature for rung in rungs_for(long)] == [DiagonalCurvature, KroneckerCurvature]
+        assert [rung.curvature for rung in rungs_for(long)] == [DiagonalCurvature, KroneckerCurvature, ClassCurvature]
         wide = objective_of(rng.standard_normal((20, 800)), np.arange(20) % 3)
         assert [rung.curvature for rung in rungs_for(wide)] == [RowSpaceCurvature]
         wider = objective_of(scipy.sparse.eye(2000, 10_000, format="csr"), np.arange(2000) % 3)

@@ -6,6 +6,8 @@ products, and as much as 60 for each of its K exponentials.
 
 from dataclasses import dataclass
 
+from skce._rows.blocks import RowBlocks
+from skce._solver.curvature.by_class import ClassCurvature, rows_of_classes
 from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.exact import ROWS_OF_EXACT, ExactCurvature
 from skce._solver.curvature.kronecker import KroneckerCurvature, RowSpaceCurvature, rows_of_moment
@@ -23,6 +25,10 @@ WORK_PER_PRODUCT, WORK_PER_LOGIT = 4, 60
 
 # Multiplications, as timed for d = 617 and 649, of the eigenvectors of a matrix of size d: this times d^3.
 WORK_OF_EIGENVECTORS = 8
+
+# Those, as timed, of the curvature of a class: for each number of a row that it draws, half of whose products, in
+# float32, are never computed; and, times p^3, of a factor of size p.
+WORK_PER_GATHERED, WORK_OF_FACTOR = 20, 0.3
 
 # Evaluations that a first curvature may cost; a Kronecker one, which saves 24 and 75 of those of isolet and 50 and 150
 # of mfeat; and those that a change to a dearer one costs before it shows.
@@ -63,6 +69,16 @@ class Rung:
         return self.curvature(objective, point.params, standardisation, *gradient)
 
     @property
+    def is_by_class(self):
+        """Whether its curvature is a ClassCurvature."""
+        return self.curvature is ClassCurvature
+
+    @property
+    def cost_to_climb(self):
+        """The evaluations that it has to save: of an exact one few are left, of one by class about half."""
+        return 2 * self.cost if self.is_by_class else self.cost
+
+    @property
     def most_cost(self):
         """The evaluations that it may cost as the first."""
         return CHEAP_KRONECKER if self.curvature is KroneckerCurvature else CHEAP
@@ -89,6 +105,10 @@ def rungs_for(objective):
         work = min(n_rows, ROWS_OF_EXACT) * n_params**2 * n_pairs + n_factors * size**3
         cost = work / evaluation
         rungs.append(Rung(ExactCurvature, cost, 5))
+    elif len(rungs) > 1 and has_curvature_by_class(objective):
+        n_drawn = min(n_rows, rows_of_classes(objective.shape))
+        work = n_drawn * n_params * (n_params / 4 + WORK_PER_GATHERED) + WORK_OF_FACTOR * n_params**3
+        rungs.append(Rung(ClassCurvature, n_outputs * work / evaluation, 10))
     return rungs
 
 
@@ -96,6 +116,19 @@ def is_hessian_affordable(objective):
     """Whether an exact Hessian, or its blocks, are worth factorising."""
     n_factors, size = _factors_of(objective)
     return size <= LARGEST_FACTOR and n_factors * size**2 <= NUMBERS_OF_FACTORS
+
+
+def has_curvature_by_class(objective):
+    """Whether blocks of a softmax's Hessian, one for each class, fit in memory: those of rows that are there."""
+    n_params, n_outputs = objective.shape
+    rows = objective.rows
+    return (
+        objective.problem.is_centred
+        and type(rows) is RowBlocks
+        and not rows.is_sparse
+        and n_params <= LARGEST_FACTOR
+        and n_outputs * n_params**2 <= NUMBERS_OF_FACTORS
+    )
 
 
 def _factors_of(objective):
@@ -108,7 +141,9 @@ def _factors_of(objective):
 
 def first_rung(rungs, *, is_cold):
     """Index of the rung to start from; where all coefficients are zero, a Kronecker curvature is exact."""
-    affordable = [index for index, rung in enumerate(rungs) if rung.cost <= rung.most_cost]
+    affordable = [
+        index for index, rung in enumerate(rungs) if rung.cost <= rung.most_cost and not (is_cold and rung.is_by_class)
+    ]
     if is_cold and len(affordable) > 2 and rungs[1].cost < rungs[2].cost:
         return 1
     return max(affordable, default=0)
@@ -117,7 +152,7 @@ def first_rung(rungs, *, is_cold):
 def next_rung(rungs, index, iterations_left):
     """Index of the rung to go on from, where the one at ``index`` seems to need so many iterations more."""
     for higher in range(len(rungs) - 1, index, -1):
-        if iterations_left > EVALUATIONS_TO_CLIMB + rungs[higher].cost:
+        if iterations_left > EVALUATIONS_TO_CLIMB + rungs[higher].cost_to_climb:
             return higher
     return index
 

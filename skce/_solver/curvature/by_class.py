@@ -1,0 +1,172 @@
+"""Curvature class by class: of each the second moment of the columns, by rows as they curve in that class.
+
+Where classes are nearly separable, each is curved by rows of its own, those that it might be taken for: no product of a
+curvature by class and a moment by column is near that. MNIST at 0 to 255, after 300 passes: of what Newton's step gains
+four conjugate gradients find 99.7 % in these coordinates, and sixty find 23 % in those of the Kronecker product.
+"""
+
+import numpy as np
+import scipy.linalg
+
+from skce._solver.curvature.directions import (
+    half_squared_norms,
+    preconditioned_classes,
+    ridge_of,
+    sums_over_rows,
+)
+
+# Rows that are drawn for each class and column, or fewer: none twice; at most, for all classes together; and those from
+# which it is told how many that would be. A thousand classes take 110 passes with 2 for each column, 82 with 4, 69 with
+# 10, 59 with all rows; after 150 to 165 passes MNIST at 0 to 255 is 6, 2.2 and 0.5 thousandths above the minimum with
+# 40, 80 and all, which takes six times as long to compute.
+ROWS_PER_COLUMN = 80
+MOST_DRAWN = 2**20
+ROWS_OF_PILOT = 2**12
+
+# A row whose place is this share of it further on is drawn by a number that is as far on, modulo 1: numbers that are
+# as even as any over the rows, wherever they are summed.
+GOLDEN_SHARE = (np.sqrt(5) - 1) / 2
+
+# Least curvature of a column in a class, as a share of what it would be if all rows curved alike in that class.
+LEAST_OF_COLUMN = 1e-4
+
+# Least probability whose logarithm is taken.
+LEAST_PROBABILITY = 1e-300
+
+# Added to a diagonal of ones before it is factorised, in float32: the first that is enough.
+RIDGES = 1e-6 * 10.0 ** np.arange(7)
+
+# Rows whose products are summed at once; numbers of maps that are multiplied at once, in the cache.
+ROWS_AT_ONCE = 2**10
+NUMBERS_AT_ONCE = 2**17
+
+
+class ClassCurvature:
+    """Sum over the rows of m q_k (1 - q_k) x x^T + ridge, for each class k of a softmax, at ``params``.
+
+    Of many rows each class draws some, in proportion to their weight in that sum times their squared norm, so that
+    columns that few rows have are not missing. All is in float32: it is a change of variables, and any would be right.
+    """
+
+    is_exact = False
+
+    def __init__(self, objective, params, standardisation):
+        problem = objective.problem
+        self.standardisation = standardisation
+        self.classes = preconditioned_classes(problem)
+        self.shape = objective.shape
+        curvature_of = objective.curvature_at(params)
+        n_draws = rows_of_classes(objective.shape)
+
+        def pilot(block, curvature):
+            weights = weights_by_class(curvature, block)
+            return self.classes.summed(curvature), weights.sum(axis=1), weights @ _lengths(standardisation, block)
+
+        share, (self.by_class, weights, lengths) = sums_over_rows(pilot, objective, params, ROWS_OF_PILOT)
+        lengths *= problem.total / n_draws
+
+        def drawn(block):
+            weights = weights_by_class(curvature_of(block), block)
+            expected = weights * _lengths(standardisation, block)
+            expected /= np.maximum(lengths, np.finfo(float).tiny)[:, None]
+            first = block.at.start
+            places = np.arange(first, block.at.stop) * GOLDEN_SHARE
+            is_drawn = (places + np.arange(len(weights))[:, None] * GOLDEN_SHARE**2) % 1 < expected
+            classes, rows = np.nonzero(is_drawn)
+            roots = np.sqrt(weights[classes, rows] / np.minimum(expected[classes, rows], 1) / problem.total)
+            return classes.astype(np.int32), rows + first, roots.astype(np.float32)
+
+        classes, rows, roots = objective.rows.gathered(drawn)
+        self.sweeps = share + 1.0
+        order = np.argsort(classes, kind="stable")
+        ends = np.searchsorted(classes[order], np.arange(self.shape[1] + 1))
+        ridge = ridge_of(problem, standardisation)
+        known = np.append((standardisation.spread / standardisation.scale) ** 2, np.ones(int(problem.fit_intercept)))
+        self.maps = np.empty((self.shape[1], self.shape[0], self.shape[0]), dtype=np.float32)
+        for output, map_of_class in enumerate(self.maps):
+            at = order[ends[output] : ends[output + 1]]
+            moment = self._moment(objective.rows, rows[at], roots[at])
+            map_of_class[:] = _inverse_factor(moment, ridge, LEAST_OF_COLUMN * weights[output] * known)
+
+    def _moment(self, rows, drawn, roots):
+        """Sum (p, p) of the products of the columns of some rows times their ``roots`` (m,), squared."""
+        moment = np.zeros(2 * (self.shape[0],), dtype=np.float32)
+        for start in range(0, len(drawn), ROWS_AT_ONCE):
+            at = slice(start, start + ROWS_AT_ONCE)
+            columns = self.standardisation.columns_of(rows.block(drawn[at]).X).astype(np.float32)
+            columns *= roots[at]
+            moment += columns @ columns.T
+        return moment
+
+    def _slices(self):
+        """Slices of classes whose maps are multiplied at once."""
+        step = max(NUMBERS_AT_ONCE // self.shape[0] ** 2, 1)
+        return [slice(start, start + step) for start in range(0, self.shape[1], step)]
+
+    def to_params(self, coordinates):
+        """Displacement of the parameters for ``coordinates``, both flat."""
+        by_class = coordinates.reshape(self.shape[1], 1, -1)
+        matrix = np.empty(self.shape)
+        for at in self._slices():
+            matrix[:, at] = (by_class[at] @ self.maps[at].astype(np.float64))[:, 0].T
+        return self.standardisation.to_params(_centred(matrix)).reshape(-1)
+
+    def pull_back(self, gradient):
+        """Gradient by the coordinates, given that by the parameters, both flat."""
+        matrix = _centred(self.standardisation.pull_back(gradient.reshape(self.shape))).T[:, :, None]
+        by_class = np.empty(matrix.shape)
+        for at in self._slices():
+            np.matmul(self.maps[at].astype(np.float64), matrix[at], out=by_class[at])
+        return by_class.reshape(-1)
+
+    def decrements(self, gradient):
+        """Estimated F - min F, half the squared norm of its ``gradient`` by the coordinates (flat)."""
+        return half_squared_norms(gradient.reshape(self.shape[1], -1), axis=None)
+
+
+def rows_of_classes(shape):
+    """Rows that are drawn for each class, at most, given how many parameters it has, and how many classes there are."""
+    n_params, n_classes = shape
+    return max(min(ROWS_PER_COLUMN * n_params, MOST_DRAWN // n_classes), n_params)
+
+
+def weights_by_class(curvature, block):
+    """What the rows of a block curve in each class (K, m), once a step has moved them: m q (1 - q), with q nearer to t.
+
+    A row that is far on the wrong side curves nothing where it is. A step that takes it for flat goes as far as the
+    penalty lets it, which may be to where others are wrong. So q is moved by a share l / (2 (1 + l)^2) of the way to
+    the targets t, for the loss l of the row: nothing of what is right, and of what is far wrong 1 / (2 l), which is
+    about how the loss curves between there and where the row is as far on the right side.
+    """
+    targets = block.targets.block(block.at)
+    mass = targets.sum(axis=0)
+    targets = targets / np.where(mass > 0, mass, 1)
+    loss = -(targets * np.log(np.maximum(curvature.q, LEAST_PROBABILITY))).sum(axis=0)
+    share = loss / (2 * (1 + loss) ** 2)
+    q = curvature.q + share * (targets - curvature.q)
+    return curvature.mass * q * (1 - q)
+
+
+def _centred(by_output):
+    """Parameters, or a gradient by them, (p, K), minus the mean over the classes, in their place."""
+    by_output -= by_output.mean(axis=1, keepdims=True)
+    return by_output
+
+
+def _lengths(standardisation, block):
+    """Squared norms (m,) of the rows of a block in the columns, that of ones among them."""
+    return standardisation.squared_norms(block.X) + 1
+
+
+def _inverse_factor(moment, ridge, least):
+    """The inverse (p, p) of L, where L L^T is about ``moment`` (p, p) + ridge, in float32; both overwritten."""
+    diagonal = np.maximum(moment.diagonal(), least) + ridge
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0)).astype(np.float32)
+    moment /= scale
+    moment /= scale[:, None]
+    for of_diagonal in RIDGES:
+        np.fill_diagonal(moment, 1 + of_diagonal)
+        lower, info = scipy.linalg.lapack.spotrf(moment, lower=1, clean=1)
+        if info == 0:
+            return scipy.linalg.lapack.strtri(lower, lower=1, overwrite_c=1)[0] / scale
+    return np.diag(1 / scale)
