@@ -45,7 +45,9 @@ def least_residual_step(descent, curvature, target):
     if not target > 0:
         return None
     problem = descent.objective.problem
-    hessian = _curvature_product(problem, descent.best.params, problem.row_loss.dual_curvature)
+    # The proof is the bound of the step, in float64. For the step float32 is enough: of MNIST it takes half the time.
+    multiplied = descent.coarse_problem or problem.in_float64()
+    hessian = _curvature_product(multiplied, descent.best.params, problem.row_loss.dual_curvature)
     weights = _weights_of_residual(problem, curvature)
     residual = -weights * descent.best.gradient
     start, step, looseness = residual, np.zeros_like(residual), [residual @ residual / 2]
@@ -81,7 +83,7 @@ def newton_step(descent, curvature, target):
     """
     problem, gradient = descent.objective.problem, descent.best.gradient
     hessian = (
-        _curvature_product(problem, descent.best.params, problem.row_loss.curvature)
+        _curvature_product(problem.in_float64(), descent.best.params, problem.row_loss.curvature)
         if problem.row_loss.has_exact_curvature
         else _gradient_difference(problem, descent.best)
     )
@@ -128,9 +130,9 @@ def _moves(descent, curvature, hessian):
 
 def _curvature_product(problem, params, curvature_of):
     """H as a function: the curvature of each row, by the row loss, times the move of its logits."""
-    rows = problem.rows.multiplied_in(np.float64, problem.rows.shift)
+    rows = problem.rows
     coef, intercept = problem.split(params)
-    n_features = problem.rows.shape[1]
+    n_features = rows.shape[1]
 
     def product(move):
         coef_move, intercept_move = problem.split(move)
