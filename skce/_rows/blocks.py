@@ -133,7 +133,9 @@ class RowBlocks:
             return row_slices(n_rows, min(max(step, 1), -(-n_rows // self.workers.count)))
         elements = ELEMENTS_PER_BLOCK if self.workers.count == 1 else ELEMENTS_PER_THREADED_BLOCK
         step = elements // max(width or self.n_outputs, 1)
-        return row_slices(n_rows, max(min(step, NUMBERS_PER_DENSE_BLOCK // max(self.shape[1], 1)), ROWS_PER_BLOCK))
+        if not self.is_sparse:
+            step = min(step, NUMBERS_PER_DENSE_BLOCK // max(self.shape[1], 1))
+        return row_slices(n_rows, max(step, ROWS_PER_BLOCK))
 
     def multiplied_in(self, dtype, shift=None):
         """The same rows, with products in ``dtype`` and minus ``shift``."""
