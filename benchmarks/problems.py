@@ -35,7 +35,7 @@ OF_NEWS20 = {
 }
 HASHED_COLUMNS = 2**18
 
-# Of one_hot and many_classes in hard.py, in the folder of the data, the argument is the last part of the name.
+# Of one_hot, many_classes and connection_logs in hard.py, in the folder of the data, the name ends with the argument.
 GROUPS = {
     "two classes": [
         "spambase",
@@ -136,7 +136,7 @@ def problems_of_set(name, Cs, load):
         X, y = images / 255, y.astype(int)
     elif name in OF_NEWS20:
         X, y = words_of_news20(load, *OF_NEWS20[name])
-    elif name.startswith(("one-hot-", "many-classes-")):
+    elif name.startswith(("one-hot-", "many-classes-", "connection-logs-")):
         kind, _, number = name.rpartition("-")
         X, y = getattr(load.hard, kind.replace("-", "_"))(int(number))
     else:

@@ -30,6 +30,10 @@ ELEMENTS_PER_THREADED_BLOCK = 2**16
 # evaluations of 100,000 x 120 took 0.78 of their time; 2^17 took 0.80, and 2^20 0.86.
 NUMBERS_PER_DENSE_BLOCK = 2**19
 
+# Numbers of X (16 MB) up to which blocks that are not as it has them, in another dtype or shifted, are views of a
+# copy: to change a block takes longer than to read it, and float32 took 1.3 times the time of float64 on spambase.
+MOST_NUMBERS_CHANGED_AT_ONCE = 2**21
+
 # Stored numbers of a sparse block; more for many columns, as scipy's product allocates a dense (d, K) gradient.
 NUMBERS_PER_SPARSE_BLOCK = 2**19
 NUMBERS_PER_SPARSE_COLUMN = 32
@@ -129,7 +133,9 @@ class RowBlocks:
             return row_slices(n_rows, min(max(step, 1), -(-n_rows // self.workers.count)))
         elements = ELEMENTS_PER_BLOCK if self.workers.count == 1 else ELEMENTS_PER_THREADED_BLOCK
         step = elements // max(width or self.n_outputs, 1)
-        return row_slices(n_rows, max(min(step, NUMBERS_PER_DENSE_BLOCK // max(self.shape[1], 1)), ROWS_PER_BLOCK))
+        if not self.is_sparse:
+            step = min(step, NUMBERS_PER_DENSE_BLOCK // max(self.shape[1], 1))
+        return row_slices(n_rows, max(step, ROWS_PER_BLOCK))
 
     def multiplied_in(self, dtype, shift=None):
         """The same rows, with products in ``dtype`` and minus ``shift``."""
@@ -142,11 +148,23 @@ class RowBlocks:
         return Block(self.features(at), self.targets, at)
 
     def features(self, at):
-        """X (m, d) of a Block; where nothing has to change, a view."""
-        X = rows_of(self.X, at)
+        """X (m, d) of a Block; where nothing has to change, or X is small, a view."""
+        if self._small is not None:
+            return rows_of(self._small, at)
+        return self._changed(rows_of(self.X, at))
+
+    def _changed(self, X):
+        """Rows of X as they are multiplied; where nothing has to change, themselves."""
         if self.shift is not None:
             X = np.subtract(X, self.shift, dtype=np.float64)
         return X.astype(self.dtype, copy=False)
+
+    @cached_property
+    def _small(self):
+        """All rows as they are multiplied, where they are few enough; else None."""
+        if self.shape[0] * self.numbers_per_row > MOST_NUMBERS_CHANGED_AT_ONCE:
+            return None
+        return self._changed(self.X)
 
     def where_large(self, matrix):
         """A matrix where large ones are factorised: here."""

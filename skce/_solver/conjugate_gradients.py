@@ -48,7 +48,10 @@ def least_residual_step(descent, curvature, target):
     curvature, params, gradient, weights = problem.rows.where_iterations_are(
         curvature, descent.best.params, descent.best.gradient, _weights_of_residual(problem, curvature)
     )
-    hessian = _curvature_product(problem, params, problem.row_loss.dual_curvature)
+    # The proof is the bound of the step, in float64. For the step float32 is enough: of MNIST it takes half the time.
+    hessian = _curvature_product(
+        descent.coarse_problem or problem.in_float64(), params, problem.row_loss.dual_curvature
+    )
     residual = -weights * gradient
     start, step, looseness = residual, np.zeros_like(residual), [float(residual @ residual) / 2]
     if looseness[0] <= SHARE_OF_TARGET * target:
@@ -86,7 +89,7 @@ def newton_step(descent, curvature, target):
         curvature, descent.best.params, descent.best.gradient
     )
     hessian = (
-        _curvature_product(problem, params, problem.row_loss.curvature)
+        _curvature_product(problem.in_float64(), params, problem.row_loss.curvature)
         if problem.row_loss.has_exact_curvature
         else _gradient_difference(problem, params, gradient)
     )
@@ -133,9 +136,9 @@ def _moves(descent, gradient, curvature, hessian):
 
 def _curvature_product(problem, params, curvature_of):
     """H as a function: the curvature of each row, by the row loss, times the move of its logits."""
-    rows = problem.rows.multiplied_in(np.float64, problem.rows.shift)
+    rows = problem.rows
     coef, intercept = problem.split(params)
-    n_features = problem.rows.shape[1]
+    n_features = rows.shape[1]
 
     def product(move):
         coef_move, intercept_move = problem.split(move)

@@ -1,6 +1,7 @@
 """Descent: the best point of a minimisation so far, what it took, and how far from the minimum it may be."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +9,9 @@ TINY = np.finfo(float).tiny
 
 # An estimate that rounding may hide, in units of the resolution of F.
 ROUNDING_OF_ESTIMATE = 2.0**12
+
+# The suboptimality down to which products in float32 pay: from there rounding hides what steps gain.
+TOL_OF_FLOAT32 = 1e-4
 
 # Of several problems, the share of F that one has at least, where its own estimate is taken relative to that.
 LEAST_SHARE = 1e-8
@@ -35,7 +39,7 @@ class Point:
 class Descent:
     """What a minimisation of ``objective`` has come to: the best point known, and what it took."""
 
-    objective: object
+    objective: Any
     best: Point
     loss_curve: list
     pass_curve: list
@@ -47,6 +51,7 @@ class Descent:
     correction: float = 1.0
     n_stages: int = 0
     n_inner_passes: float = 0.0
+    coarse_problem: Any = None
 
     @classmethod
     def from_best_of(cls, starts, objective):
@@ -76,7 +81,8 @@ class Descent:
         )
 
     def go_on_in_float64(self):
-        """Evaluate the best point anew, with products in float64."""
+        """Evaluate the best point anew, with products in float64; the problem as it was is ``coarse_problem``."""
+        self.coarse_problem = self.objective.problem
         self.objective = self.objective.in_float64()
         self.best = Point(self.best.params, *self.objective(self.best.params))
         self.n_evaluations += 1

@@ -139,9 +139,9 @@ class Stage:
         """What F has fallen by."""
         return self.start.value - self.descent.best.value
 
-    def iterations_left(self):
+    def iterations_left(self, tol):
         """Iterations that it would take to come to ``tol`` at the rate of this stage."""
-        return _iterations_to(self.tol, self.estimates)
+        return _iterations_to(tol, self.estimates)
 
     def _after_iteration(self, intermediate_result):
         """Record an iterate, and stop the stage where there is nothing more to gain from its curvature."""

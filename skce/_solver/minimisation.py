@@ -18,7 +18,7 @@ from skce._solver.curvature.ladder import (
     next_rung,
     rungs_for,
 )
-from skce._solver.descent import ROUNDING_OF_ESTIMATE, TINY, Descent, Point
+from skce._solver.descent import ROUNDING_OF_ESTIMATE, TINY, TOL_OF_FLOAT32, Descent, Point
 from skce._solver.lbfgs import Stage
 from skce._solver.newton import NewtonStage
 from skce._solver.objective import LinearObjective
@@ -39,10 +39,9 @@ COST_OF_STAGE, COST_OF_INEXACT_STAGE, COST_OF_STAGE_BY_CLASS = 3.0, 10.0, 30.0
 # Loss below which an estimate is not believed without a certificate, and the gap that rounding may leave there.
 LEAST_LOSS, LEAST_GAP = 1e-9, 1e-15
 
-# Multiplications of an evaluation from which products in float32 pay, and the suboptimality down to which they do. Of
-# fewer, they saved no time on seven tables, and 58 % more passes on one whose loss ends at 1e-6.
+# Multiplications of an evaluation from which products in float32 pay. Of fewer, they saved no time on seven tables, and
+# took 58 % more passes on one whose loss ends at 1e-6.
 WORK_FOR_FLOAT32 = 3e7
-TOL_OF_FLOAT32 = 1e-4
 
 # How often what a stage believed may be found wrong; each time the next is asked for so much more.
 MOST_DOUBTS = 12
@@ -56,7 +55,8 @@ def minimised(problem, starts, *, tol, max_iter, watch):
     one; and the Descent after every stage. After ``max_iter`` iterations the last is the solution, whatever closing
     steps come to.
     """
-    if problem.rows.dtype == np.float32 and np.prod(problem.rows.shape) * problem.shape[1] < WORK_FOR_FLOAT32:
+    rows = problem.rows
+    if rows.dtype == np.float32 and rows.shape[0] * rows.numbers_per_row * problem.shape[1] < WORK_FOR_FLOAT32:
         problem = problem.in_float64()
     merged = problem.merged() if max_iter else problem  # after no iteration the start is the solution, as it is
     if merged is not problem:
@@ -99,9 +99,8 @@ class Plan:
         self.has_newton = self.has_hessian and has_cheap_hessian(self.rungs) and problem.rows.shape[0] <= ROWS_OF_EXACT
         self.begins_with_newton = self.has_newton and has_hessian_for_all_steps(self.rungs, objective) and not is_coarse
         has_certificate = self.has_hessian and objective.n_problems == 1 and has_dual_bound(problem)
-        is_sampled = has_certificate and not is_coarse
         # Rows of the first Hessians, if those are of a sample.
-        self.n_draws = rows_of_sample(objective, self.rungs[-1].cost) if is_sampled else None
+        self.n_draws = rows_of_sample(objective, self.rungs[-1].cost) if has_certificate else None
         self.objective = objective
 
     def begun(self, starts):
@@ -163,6 +162,10 @@ class Stages:
         if self.is_coarse and (reason == "converged" or (reason is None and self.stage.is_stuck)):
             descent.go_on_in_float64()
             self.last, reason = descent.best, None
+            # An exact curvature serves L-BFGS on; of another, what is left may be worth a dearer one.
+            if curvature.is_exact and not self.is_newton:
+                self.first_curvature = curvature
+            self.rung = next_rung(self.rungs, self.rung, SLOWING * self.stage.iterations_left(self.tol))
         elif reason == "stalled" and self.is_newton and descent.n_stages == 1:
             # From where most rows are saturated Newton's method finds no way, and L-BFGS does.
             self.is_newton, reason = False, None
@@ -227,7 +230,7 @@ class Stages:
         descent, stage = self.descent, self.stage
         # One stage in exact coordinates is quicker than as many steps of Newton's, where a Hessian costs something.
         self.is_newton = self.has_newton and curvature.is_exact
-        higher = next_rung(self.rungs, self.rung, SLOWING * stage.iterations_left())
+        higher = next_rung(self.rungs, self.rung, SLOWING * stage.iterations_left(self.tol))
         if higher == self.rung and not stage.gain > ROUNDING_OF_GAIN * abs(descent.best.value):
             if not self.has_hessian or descent.suboptimality <= ROUNDING_OF_ESTIMATE * descent.objective.resolution:
                 return "precision" if descent.is_at_rounding() else "stalled"

@@ -80,7 +80,7 @@ class NewtonStage:
         """What F has fallen by."""
         return self.start.value - self.descent.best.value
 
-    def iterations_left(self):
+    def iterations_left(self, tol):
         """As many as may be: there is no other curvature to go on to."""
         return np.inf
 

@@ -14,7 +14,7 @@ import numpy as np
 from skce._solver.certificate import ROUNDING_OF_BOUND, ROUNDING_OF_GAIN, dual_bound
 from skce._solver.curvature.directions import sums_over_rows
 from skce._solver.curvature.exact import ExactCurvature, hessian_sums, single_hessian_sums
-from skce._solver.descent import TINY
+from skce._solver.descent import TINY, TOL_OF_FLOAT32
 from skce._solver.problem import Iterate
 
 # Rows that are drawn for each parameter, at least and at most; in all, at least; and the most, as a share of all rows.
@@ -85,6 +85,11 @@ class SampledNewtonStage:
         self.hessian_sums = single_hessian_sums
 
     @property
+    def is_coarse(self):
+        """Whether products are in float32."""
+        return self.descent.objective.rows.dtype == np.float32
+
+    @property
     def is_promising(self):
         """Whether so few steps as may be are expected to leave little enough of the gradient: see above."""
         expected_left = EXPECTED_LEFT * self.descent.best.params.size / self.n_draws
@@ -104,10 +109,11 @@ class SampledNewtonStage:
         descent, last_promised = self.descent, np.inf
         self.curvature = self._curvature_at_best()
         for n_iter in range(max_iter + 1):
+            step, promised = self._step_and_promise()
+            if self.is_coarse and descent.suboptimality <= TOL_OF_FLOAT32:
+                descent.go_on_in_float64()
+                step, promised = self._step_and_promise()
             start = descent.best
-            step = self._step(start.gradient)
-            promised = -(start.gradient @ step) / 2
-            descent.suboptimality = descent.relative([promised])
             if n_iter:
                 left = promised / last_promised
                 n_steps = self._steps_to_certificate(promised, left)
@@ -135,6 +141,14 @@ class SampledNewtonStage:
             else:
                 self.secants.append((step, descent.best.gradient - start.gradient))
             last_promised = promised
+
+    def _step_and_promise(self):
+        """The step (p,) from the best point, and the gain that it promises, which is the estimate."""
+        gradient = self.descent.best.gradient
+        step = self._step(gradient)
+        promised = -(gradient @ step) / 2
+        self.descent.suboptimality = self.descent.relative([promised])
+        return step, promised
 
     def _step(self, gradient):
         """The step (p,) by the Hessian of the drawn rows, and by what it has missed of the steps before (BFGS)."""

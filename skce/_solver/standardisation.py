@@ -8,6 +8,7 @@ where 1/4 is the most that the variance of a probability can be. Without an inte
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ class Moments:
     mean: np.ndarray
     variance: np.ndarray
 
-    @property
+    @cached_property
     def spread(self) -> np.ndarray:
         """Root of the variance (d,)."""
         return np.sqrt(np.minimum(self.variance, np.finfo(float).max))

@@ -275,7 +275,7 @@ class ChoosesC(CrossEntropyClassifier):
         return self._of_one_C(C=C, **{name: parameters[name] for name in names if name in parameters})
 
     def _routed(self, sample_weight, params):
-        """What goes to the splitter and the scorer, by metadata routing; without it, weights to a scorer that has them."""
+        """What goes to splitter and scorer, by metadata routing; without it, weights to a scorer that takes them."""
         if _is_routing():
             return process_routing(self, "fit", sample_weight=sample_weight, **params)
         weights = {}

@@ -283,12 +283,12 @@ def test_one_split_has_no_standard_error(data):
 
 def test_scores_that_are_nan_are_named(data):
     def score(model, X, y):
-        return np.nan if model.C >= least else 0.0
+        return np.nan if least <= model.C else 0.0
 
     least = CS[1]
     with pytest.warns(UserWarning, match=r"gave NaN, for one in fold 0 at C=.*not chosen"):
         model = SoftmaxRegressorCV(Cs=CS, cv=3, scoring=score).fit(*data)
-    assert model.C_ == CS[0]
+    assert CS[0] == model.C_
     least = 0.0
     with pytest.raises(ValueError, match=r"scoring=.* gave NaN, .* for no C"):
         SoftmaxRegressorCV(Cs=CS, cv=3, scoring=score).fit(*data)

@@ -134,6 +134,21 @@ def test_threads_share_the_rows_of_a_sparse_matrix_evenly(X, targets):
     assert [some.stop - some.start for some in rows.usual_slices] == [4, 4, 4]
 
 
+@pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
+def test_small_rows_change_their_dtype_once(container, X, targets, monkeypatch):
+    rows = RowBlocks(container(X.astype(np.float32)), targets).multiplied_in(np.float64)
+
+    def numbers_of(at):
+        block = rows.features(at)
+        return block.data if scipy.sparse.issparse(block) else block
+
+    assert numbers_of(slice(0, 5)).dtype == np.float64
+    assert np.shares_memory(numbers_of(slice(0, 5)), numbers_of(slice(2, 9)))
+    monkeypatch.setattr(blocks, "MOST_NUMBERS_CHANGED_AT_ONCE", 11)
+    rows = RowBlocks(container(X.astype(np.float32)), targets).multiplied_in(np.float64)
+    assert not np.shares_memory(numbers_of(slice(0, 5)), numbers_of(slice(2, 9)))
+
+
 def test_a_shift_keeps_the_digits_of_the_spread_in_float32(rng):
     X = (rng.standard_normal((12, 2)) + np.array([1e5, 0])).astype(np.float32)
     shift = np.array([X[:, 0].mean(dtype=float), 0.0])

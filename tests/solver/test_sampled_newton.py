@@ -45,6 +45,19 @@ def test_a_sample_certifies_the_minimum(n_classes, tol, reasons):
     assert model.loss_ <= loss * (1 + tol + 1e-12)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_products_in_float32_lead_to_the_same_minimum_a_pass_later(n_classes, reasons, monkeypatch):
+    X, y = gaussian(n_classes)
+    X = X.astype(np.float32)
+    monkeypatch.setattr(minimisation, "WORK_FOR_FLOAT32", 0)
+    model = SoftmaxRegressor().fit(X, y)
+    double = SoftmaxRegressor().fit(X.astype(np.float64), y)
+    assert reasons == ["converged"] * 2
+    assert model.is_certified_
+    assert abs(model.loss_ - double.loss_) <= 1e-7 * double.loss_
+    assert model.n_passes_ <= double.n_passes_ + 1
+
+
 def test_weights_and_soft_labels_are_drawn_by_their_mass(reasons):
     X, y = gaussian(2)
     weight = np.random.default_rng(1).exponential(size=len(X)) ** 2
