@@ -34,15 +34,16 @@ NUMBERS_OF_VALUES = 2**24
 
 @dataclass(eq=False)
 class _Value:
-    """A Minimum, the rows ``far`` that the closed form is not enough for there, sums of losses of all, and refits.
+    """A Minimum, the rows ``far`` that the closed form is not enough for there, sums of losses of others, and refits.
 
-    ``displacements`` are those of rows that were refitted, by row.
+    ``displacements`` are those of rows that were refitted, by row; ``n_unended`` of them ran out of steps.
     """
 
     minimum: Any
     far: Array
     sums: Array
     displacements: dict[int, Array] = field(default_factory=dict)
+    n_unended: int = 0
 
     def closed_form(self, rows=None):
         """The ClosedForm of all rows, or of some."""
@@ -65,6 +66,7 @@ class _Value:
             near[warm] = reduced_of(problem, curvature, np.array([starts[row] for row in rows[warm].tolist()]))
         refits = refitted(problem, curvature, self.minimum.solution.params, rows, near, closed.spreads[at])
         self.displacements.update(zip(rows.tolist(), refits.displacements, strict=True))
+        self.n_unended += refits.n_unended
         closed.logits[:, at] = refits.logits
 
 
@@ -95,7 +97,8 @@ class LeftOutPath:
             else:
                 value.refit(closed, far, self.values[-1].displacements if self.values else {})
                 value.minimum = replace(minimum, curvature=None)
-        value.sums = self._sums(self.losses_of(minimum, logits, every_row), every_row)
+        others = np.delete(every_row, value.far)
+        value.sums = self._sums(self.losses_of(minimum, logits[:, others], others), others)
         self.values.append(value)
 
     def scores(self) -> tuple[Array, Array]:
@@ -108,6 +111,11 @@ class LeftOutPath:
         means = sums[:, 0] / total
         variances = sums[:, 2] - 2 * means * sums[:, 1] + means**2 * squares
         return means, np.sqrt(np.maximum(variances, 0)) / total
+
+    @property
+    def n_unended(self) -> int:
+        """How many refits were not near enough when their steps ran out."""
+        return sum(value.n_unended for value in self.values)
 
     def left_out(self, place: int, most_missed: float) -> LeftOut:
         """The LeftOut for a value, as that of a single fit, from the refits that there are."""
@@ -135,7 +143,6 @@ class LeftOutPath:
         """Put what refits and interpolation say of some rows in place of the closed form, where it is not enough."""
         closed = [value.closed_form(rows) for value in self.values]
         far = [np.flatnonzero(np.isin(rows, value.far)) for value in self.values]
-        before = [self._sums_at(*of_value, rows) for of_value in zip(self.values, closed, far, strict=True)]
         told: list[int] = []
         for stride in self._strides():
             nodes = [place for place in self._nodes(stride) if place not in told]
@@ -145,12 +152,9 @@ class LeftOutPath:
                     at = self._unsettled(place, told, closed, at, rows)
                 value.refit(closed[place], at, self._between(place), rows)
             told = sorted([*told, *nodes])
-        for value, of_value, at, sums in zip(self.values, closed, far, before, strict=True):
-            value.sums = value.sums + self._sums_at(value, of_value, at, rows) - sums
-
-    def _sums_at(self, value, closed, at, rows):
-        """The sums over some places of a ClosedForm of some rows."""
-        return self._sums(self.losses_of(value.minimum, closed.logits[:, at], rows[at]), rows[at])
+        for value, of_rows, at in zip(self.values, closed, far, strict=True):
+            losses = self.losses_of(value.minimum, of_rows.logits[:, at], rows[at])
+            value.sums = value.sums + self._sums(losses, rows[at])
 
     def _strides(self):
         """Strides of the values at which rows are refitted; where values are repeated, of all of them."""
@@ -175,9 +179,10 @@ class LeftOutPath:
         )
         closed[place].logits[:, at] = likely
         likely, other = (self.losses_of(value.minimum, logits, of_rows) for logits in (likely, other))
-        differ = self.weight[of_rows] * np.abs(likely - other)
+        weight = self.weight[of_rows]
+        differ, loss = weight * np.abs(likely - other), value.sums[0] + weight @ likely
         order = np.argsort(differ, kind="stable")
-        n_settled = np.searchsorted(np.cumsum(differ[order]), MOST_BETWEEN * value.sums[0], side="right")
+        n_settled = np.searchsorted(np.cumsum(differ[order]), MOST_BETWEEN * loss, side="right")
         return np.sort(at[order[n_settled:]])
 
     def _between(self, place):

@@ -6,7 +6,6 @@ Of others one after another, by Newton's steps of conjugate gradients in the coo
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,10 @@ from skce._solver.curvature.factorisation import weighted_moments
 from skce._solver.curvature.ladder import has_cheap_hessian, rungs_for
 from skce._solver.descent import Descent, Point
 from skce._solver.far_rows import GivenTargets
+from skce._solver.moves import Moves
 from skce._solver.objective import LinearObjective
 from skce._solver.problem import Problem
+from skce._solver.spreads import upper_triangle
 from skce._types import Array
 
 # What the logits of a row may be off by in a fit without it, by the decrement, where one more step ends that; and most
@@ -50,13 +51,24 @@ NUMBERS_OF_PRODUCTS = 2**22
 # Added to the diagonal of a Hessian, relative to it.
 LEAST_RIDGE = 1e-14
 
+# Share of F below which what a step promises does not matter, however far rows are moved by it: to outcomes of a
+# probability of e^-1000, as logs of connections have, for which V is 10^18, and what is promised is rounding.
+RESOLUTION = 1e-10
+
+# What rounding leaves of F: a step may promise less, and yet move a row that nothing else holds by much.
+ROUNDING = 1e-14
+
 
 @dataclass(frozen=True, eq=False)
 class Refits:
-    """Fits without each of r rows: ``logits`` (k, r) of these, and ``displacements`` (r, p) of the flat parameters."""
+    """Fits without each of r rows: ``logits`` (k, r) of these, and ``displacements`` (r, p) of the flat parameters.
+
+    ``n_unended`` are those whose steps ran out, or led nowhere, before they were near enough.
+    """
 
     logits: Array
     displacements: Array
+    n_unended: int
 
 
 def refitted(
@@ -81,15 +93,8 @@ def refitted(
     else:
         of_rows = zip(rows.tolist(), displacements_of(curvature, reduced), most_promised.tolist(), strict=True)
         parts = [_refit(problem, curvature, params, *of_row) for of_row in of_rows]
-    return Refits(
-        np.concatenate([part.logits for part in parts], axis=1), np.concatenate([part.displacements for part in parts])
-    )
-
-
-@lru_cache(maxsize=4)
-def _upper_triangle(size):
-    """Row and column of each entry of a matrix from its diagonal on."""
-    return np.triu_indices(size)
+    logits, moved = [part.logits for part in parts], [part.displacements for part in parts]
+    return Refits(np.concatenate(logits, axis=1), np.concatenate(moved), sum(part.n_unended for part in parts))
 
 
 def displacements_of(curvature: ExactCurvature, reduced: Array) -> Array:
@@ -111,18 +116,17 @@ def reduced_of(problem: Problem, curvature: ExactCurvature, displacements: Array
 def _refit(problem, curvature, params, row, displacement, most_promised):
     """The Refits without one row, from a displacement (p,)."""
     own = problem.rows.block(np.array([row]))
+    targets = own.targets.block(own.at)
 
-    def is_last(step, promised):
-        return promised <= most_promised and np.ptp(_own_logits(problem, own, step)) <= MOST_OFF_AFRESH
+    def is_last(point, step, promised):
+        if promised > max(most_promised, RESOLUTION * point.value):
+            return False
+        logits, change = (own.logits(*problem.split(each)) for each in (point.params, step))
+        return Moves.of(problem, targets, logits, change).ranges[0] <= MOST_OFF_AFRESH
 
-    best = _minimum(_without(problem, row), curvature, [params + displacement, params], most_promised, is_last)
-    return Refits(own.logits(*problem.split(best)), (best - params)[None])
-
-
-def _own_logits(problem, block, params):
-    """Logits (K,) of the row of a Block, of several classes; a single one next to the other's, which is 0."""
-    logits = block.logits(*problem.split(params))[:, 0]
-    return np.append(logits, 0.0) if problem.are_separate else logits
+    starts = [params + displacement, params]
+    best, has_ended = _minimum(_without(problem, row), curvature, starts, most_promised, is_last)
+    return Refits(own.logits(*problem.split(best)), (best - params)[None], int(not has_ended))
 
 
 def _without(problem, row):
@@ -131,27 +135,28 @@ def _without(problem, row):
 
 
 def _minimum(problem, curvature, starts, most_promised, is_last):
-    """Parameters of the minimum, from the better of ``starts``, by Newton's steps of conjugate gradients.
+    """Parameters of the minimum, from the better of ``starts``, and whether it is that, by Newton's steps.
 
-    They are settled as far as ``most_promised`` asks, and end with the first that ``is_last``, given what it promises.
+    They are of conjugate gradients, settled as far as ``most_promised`` asks, and end with the first that ``is_last``,
+    given where it starts and what it promises.
     """
     objective = LinearObjective(problem)
     best = min((Point(start, *objective(start)) for start in starts), key=_value)
     for _ in range(MOST_STEPS):
         alone = Descent(objective, best, [best.value], [0.0], 0, 0.0, np.zeros(objective.n_problems, dtype=bool))
         step, promised = newton_step(alone, curvature, most_promised)
-        if is_last(step, promised):
-            return best.params + step
+        if is_last(best, step, promised):
+            return best.params + step, True
         start, length = best, 1.0
         for _ in range(MOST_SHORTER):
             moved = Point(start.params + length * step, *objective(start.params + length * step))
-            if moved.value <= start.value - LEAST_GAIN * length * promised:
+            if moved.value <= start.value - LEAST_GAIN * length * promised + ROUNDING * start.value:
                 best = moved
                 break
             length *= SHORTER
         if best is start:
             break
-    return best.params
+    return best.params, False
 
 
 def _value(point):
@@ -187,7 +192,7 @@ class _Together:
         slope = curvature.classes.reduced(standardisation.pull_back(of_penalty))
         ridge = standardisation.by_columns(np.diag(ridge_of(problem, standardisation)))
         columns, targets = standardisation.columns_of(every_row.X), every_row.targets.block(every_row.at)
-        first, second = _upper_triangle(len(columns))
+        first, second = upper_triangle(len(columns))
         are_few = (
             len(columns) <= 4 * len(curvature.classes.pairs[0]) and columns[0].size * len(first) <= NUMBERS_OF_PRODUCTS
         )
@@ -201,12 +206,13 @@ class _Together:
         """
         state = _State(*self._better_start(rows, reduced), most_promised)
         left, hessians = np.arange(len(rows)), self._hessians_without(rows)
-        last = np.full(len(rows), np.inf)
+        last, n_stuck = np.full(len(rows), np.inf), 0
+        stuck: Any
         for _ in range(MOST_STEPS):
             left, steps, promised = self._without_ended(state, left, hessians[left], rows)
-            is_slow = promised > FALL * last[left]
+            is_slow = ~(promised <= FALL * last[left])
+            slow = left[is_slow]
             if is_slow.any():
-                slow = left[is_slow]
                 hessians[slow] = self._hessians(state.point[slow], rows[slow])
                 anew = self._without_ended(state, slow, hessians[slow], rows)
                 of_others = left[~is_slow], steps[~is_slow], promised[~is_slow]
@@ -214,9 +220,15 @@ class _Together:
             if not len(left):
                 break
             last[left] = promised
-            self._lower(state, left, steps, promised, rows)
+            stuck = self._lower(state, left, steps, promised, rows)
+            # By a Hessian of elsewhere that says little, by one of where it is that there is nothing left to lower.
+            last[stuck] = 0
+            is_over = np.isin(left, stuck) & np.isin(left, slow)
+            left, n_stuck = left[~is_over], n_stuck + int(np.count_nonzero(is_over))
+            if not len(left):
+                break
         logits = self.logits_of_all[:, rows] + self._own_change(state.point, rows)
-        return Refits(logits, displacements_of(self.curvature, state.point))
+        return Refits(logits, displacements_of(self.curvature, state.point), len(left) + n_stuck)
 
     def _own_change(self, reduced, rows):
         """Changes (K, r) of the logits of the rows by displacements (r, p, k)."""
@@ -242,9 +254,12 @@ class _Together:
         """
         steps = self._steps(hessians, state.gradients[left])
         promised = -(state.gradients[left] * steps).sum(axis=(1, 2)) / 2
-        change = self._own_change(steps, rows[left])
-        moved = np.abs(change).max(axis=0) if self.problem.are_separate else np.ptp(change, axis=0)
-        has_ended = (promised <= state.most_promised[left]) & (moved <= MOST_OFF)
+        here, of_steps = rows[left], (state.point[left], steps)
+        logits, change = self.logits_of_all[:, here], (self._own_change(reduced, here) for reduced in of_steps)
+        before, change = change
+        moved = Moves.of(self.problem, self.targets[..., here], logits + before, change).ranges
+        most_promised = np.maximum(state.most_promised[left], RESOLUTION * state.values[left])
+        has_ended = (promised <= most_promised) & (moved <= MOST_OFF)
         state.point[left[has_ended]] += steps[has_ended]
         return left[~has_ended], steps[~has_ended], promised[~has_ended]
 
@@ -328,7 +343,7 @@ class _Together:
         if self.products is None:
             return weighted_moments(weights, self.columns)
         n_columns = len(self.columns)
-        first, second = _upper_triangle(n_columns)
+        first, second = upper_triangle(n_columns)
         moments = np.empty((len(weights), n_columns, n_columns))
         moments[:, first, second] = moments[:, second, first] = weights @ self.products.T
         return moments
@@ -342,18 +357,23 @@ class _Together:
         return -np.linalg.solve(hessians, right).reshape(gradients.shape)
 
     def _lower(self, state, left, steps, promised, rows):
-        """Move the fits that are left along their steps, or shares of them where that is not lower."""
+        """Move the fits that are left along their steps, or shares of them where that is not lower.
+
+        Those that no share lowers are returned.
+        """
         length = np.ones(len(left))
         for _ in range(MOST_SHORTER):
             moved = state.point[left] + length[:, None, None] * steps
             values, gradients = self._values_gradients(moved, rows[left])
-            is_lower = values <= state.values[left] - LEAST_GAIN * length * promised
+            most = state.values[left] - LEAST_GAIN * length * promised
+            is_lower = values <= most + ROUNDING * state.values[left]
             here = left[is_lower]
             state.point[here], state.values[here] = moved[is_lower], values[is_lower]
             state.gradients[here] = gradients[is_lower]
             left, steps, promised, length = (array[~is_lower] for array in (left, steps, promised, SHORTER * length))
             if not len(left):
                 break
+        return left
 
 
 @dataclass

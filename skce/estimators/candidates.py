@@ -66,9 +66,9 @@ class Fits:
 class Scored:
     """Scores ``of_folds`` (n_folds, n_Cs) and standard ``errors`` (n_Cs,) of their means, and the Fits of all rows.
 
-    ``n_unconverged`` counts the fits, those of folds too, that did not converge. If the scores are those of
-    leave-one-out, where one fold stands for all, ``left_out`` returns for the place of a C the logits (K, n) of each
-    row in a fit without it, and whether it was refitted (n,).
+    ``n_unconverged`` counts the fits, those of folds or without a row too, that did not converge. If the scores are
+    those of leave-one-out, where one fold stands for all, ``left_out`` returns for the place of a C the logits (K, n)
+    of each row in a fit without it, and whether it was refitted (n,).
     """
 
     of_folds: Array
@@ -154,7 +154,7 @@ def scored_by_leave_one_out(training_set: TrainingSet, problem: Problem, Cs: Arr
     scores, errors = np.empty(len(Cs)), np.empty(len(Cs))
     means, errors[places] = path.scores()
     scores[places] = -means
-    return Scored(scores[None], errors, fits, fits.n_unconverged, left_out)
+    return Scored(scores[None], errors, fits, fits.n_unconverged + path.n_unended, left_out)
 
 
 def _with_second_derivative(minimum):

@@ -151,7 +151,8 @@ class ChoosesC(CrossEntropyClassifier):
         Warns
         -----
         ConvergenceWarning
-            If the fit at the C that is chosen did not converge, or fits of other values and folds did not.
+            If the fit at the C that is chosen did not converge, or fits of other values, of folds, or without a row did
+            not.
         """
         _check_choice(self, X, params)
         engine_of(X).check(X)
@@ -368,8 +369,8 @@ def _warn_of_others(n_others):
     """Warn if so many fits of other values and folds than the chosen one did not converge."""
     if n_others:
         warnings.warn(
-            f"{n_others} fits of other values of C, or of folds, did not converge, and their scores are of where they "
-            "ended. Raise max_iter, or leave out the largest values of C.",
+            f"{n_others} fits of other values of C, of folds, or without a row, did not converge, and their scores are "
+            "of where they ended. Raise max_iter, or leave out the largest values of C.",
             ConvergenceWarning,
             stacklevel=4,
         )

@@ -1,21 +1,22 @@
 """What predictions cost, a row at a time: log losses of the logits that rows have in a fit, whichever that is."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from skce._labels.kinds_of_y import HardLabels, Indicators, SoftLabels
 from skce._links.recovery import Recovery
-from skce._solver.leave_one_out import left_out
+from skce._solver.leave_one_out import LeftOut, left_out
 from skce._solver.problem import Iterate
 from skce._types import Array
 from skce.estimators.training_set import TrainingSet
 
 
-def left_out_logits(training_set: TrainingSet, problem: Any, curvature: Any, params: Array) -> tuple[Array, Array]:
-    """Logits (K, n) of each row as a fit without it predicts them, and whether it was refitted (n,)."""
+def left_out_of(training_set: TrainingSet, problem: Any, curvature: Any, params: Array) -> LeftOut:
+    """The LeftOut, with logits (K, n) of each row as a fit without it predicts them."""
     without = left_out(problem, curvature, params)
-    return logits_of_outputs(training_set, Iterate(problem, params), without.logits), without.is_refitted
+    return replace(without, logits=logits_of_outputs(training_set, Iterate(problem, params), without.logits))
 
 
 def logits_of_outputs(training_set: TrainingSet, iterate: Iterate, of_optimised: Array) -> Array:

@@ -11,7 +11,8 @@ import numpy as np
 
 from skce._checks import InvalidParameterError, check_integer, check_number
 from skce._rows.lazy import is_lazy
-from skce._solver.leave_one_out import NewtonWithout, Spreads, dense_rows
+from skce._solver.leave_one_out import NewtonWithout
+from skce._solver.spreads import Spreads, dense_rows
 from skce._types import Array, ArrayLike
 from skce.inference.fitted import INTERCEPT, fitted
 from skce.inference.infinite import infinite_of

@@ -1,10 +1,13 @@
 """Leave-one-out: what a fit predicts of each row without it, in closed form, and what that costs."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
+from sklearn.exceptions import ConvergenceWarning
+
 from skce._types import Array, ArrayLike
-from skce.estimators.row_losses import left_out_logits, row_losses, weighted_mean
+from skce.estimators.row_losses import left_out_of, row_losses, weighted_mean
 from skce.inference.fitted import fitted
 
 
@@ -43,11 +46,11 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
     """Return what a fit predicts of each row without it, and its log loss: leave-one-out at the price of a Hessian.
 
     A step of Newton's without the row, which the factor of the Hessian at the optimum gives in closed form, changes its
-    logits by V (I - D V)^-1 g. Rows that it changes by more than 1 are refitted, and the next, until the closed form of
-    the others should miss no more than 0.3 % of the loss. C times the sum of the losses is kept, and weights stay what
-    they are, "balanced" ones too. Leaving out a row leaves out all of its weight: a row of weight 2 is two rows that go
-    together. Without the only row of a class, that class is predicted with a probability of eps, as a fold without it
-    does.
+    logits by V (I - D V)^-1 g. Rows of which that may miss most are refitted, until the closed form of the others
+    should miss no more than 0.3 % of the loss; it is the loss that counts, not how far outcomes move that are next to
+    impossible. C times the sum of the losses is kept, and weights stay what they are, "balanced" ones too. Leaving out
+    a row leaves out all of its weight: a row of weight 2 is two rows that go together. Without the only row of a class,
+    that class is predicted with a probability of eps, as a fold without it does.
 
     Parameters
     ----------
@@ -64,6 +67,11 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
     ------
     ValueError
         If the loss is not convex, if there is no optimum, or data are not those of the fit.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If fits without a row ended before they were near enough.
 
     References
     ----------
@@ -93,8 +101,16 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
                 "Some rows can be told apart without error, and without a penalty (C=inf) there is no optimum to leave "
                 "a row out of. Fit with a finite C."
             )
-        logits, is_refitted = left_out_logits(training_set, optimum.problem, optimum.curvature, optimum.params)
+        left_out = left_out_of(training_set, optimum.problem, optimum.curvature, optimum.params)
+    if left_out.n_unended:
+        warnings.warn(
+            f"{left_out.n_unended} fits without a row did not converge, and their losses are of where they ended. "
+            "Scale the features (MaxAbsScaler), or lower C.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
     targets = training_set.rows.targets_in_memory()
-    losses = row_losses(one.link, logits, targets.labels)
+    losses = row_losses(one.link, left_out.logits, targets.labels)
     loss, standard_error = weighted_mean(losses, targets.sample_weight)
-    return LeaveOneOut(one.link.log_proba(logits).T, losses, loss, standard_error, is_refitted)
+    log_proba = one.link.log_proba(left_out.logits).T
+    return LeaveOneOut(log_proba, losses, loss, standard_error, left_out.is_refitted)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
-from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce import OneVsAllClassifier, SoftmaxRegressor, SoftmaxRegressorCV
 from skce.inference import leave_one_out
 from skce.losses import Poly1Loss
 from tests.problems import LOADERS, overlapping
@@ -136,7 +137,7 @@ def test_spreads_are_the_same_by_products_of_columns_and_by_squares(C, monkeypat
     X, y = LOADERS["wine"](return_X_y=True)
     model = SoftmaxRegressor(C=C).fit(X, y)
     by_products = leave_one_out(model, X, y)
-    monkeypatch.setattr("skce._solver.leave_one_out.MOST_COLUMNS_PER_DIRECTION", 0)
+    monkeypatch.setattr("skce._solver.spreads.MOST_COLUMNS_PER_DIRECTION", 0)
     by_squares = leave_one_out(model, X, y)
     np.testing.assert_allclose(by_products.log_proba, by_squares.log_proba, rtol=0, atol=1e-4)
 
@@ -145,3 +146,32 @@ def test_what_has_no_closed_form_says_so():
     X, y = overlapping(np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"convex.*folds"):
         leave_one_out(SoftmaxRegressor(loss="focal").fit(X, y), X, y)
+
+
+def nearly_separated(n_samples=400):
+    """X (n, 3) of scales up to 10^5 and three classes, one of which is told from the others by far."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], [n_samples // 2, n_samples // 2 - 20, 20])
+    X = rng.standard_normal((n_samples, 3)) + 2.5 * np.stack([y == 1, y == 1, y == 2], axis=1)
+    X[y == 2, 2] = 1e3 * np.exp(rng.standard_normal(20))
+    return X * [1.0, 100.0, 100.0], y
+
+
+def test_classes_that_are_impossible_may_move_however_far():
+    X, y = nearly_separated()
+    model = SoftmaxRegressor(C=1e3).fit(X, y)
+    left_out = leave_one_out(model, X, y)
+    rows = np.union1d(np.argsort(left_out.losses)[-20:], np.arange(0, len(y), 20))
+    true = -refits(SoftmaxRegressor(C=1e3, tol=1e-12), X, y, rows=rows)[np.arange(len(rows)), y[rows]]
+    assert left_out.is_refitted.sum() < 60
+    assert abs((left_out.losses[rows] - true).sum()) < 0.005 * left_out.losses.sum()
+
+
+def test_refits_that_run_out_of_steps_are_warned_of(monkeypatch):
+    monkeypatch.setattr("skce._solver.refits.MOST_STEPS", 1)
+    X, y = held_by_two_rows(0.3, 1e4)
+    model = SoftmaxRegressor(C=1e4).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="fits without a row did not converge"):
+        leave_one_out(model, X, y)
+    with pytest.warns(ConvergenceWarning, match="fits of other values of C, of folds, or without a row"):
+        SoftmaxRegressorCV(Cs=[1.0, 1e4]).fit(X, y)
