@@ -57,6 +57,8 @@ EXPRESSIONS = {
     "taken": lambda a: np.take(np.array([5.0, 6.0, 7.0]), a[:, 0].argmax(axis=0) % 3),
     "outer of another": lambda a: np.subtract.outer(a[0], A[0, 0]),
     "outer, given out": lambda a: np.multiply.outer(a[0, 0], a[1, 0], out=np.zeros_like(a, shape=(5, 5))),
+    "norm": lambda a: np.linalg.norm(a[0, 0]),
+    "counted": lambda a: np.count_nonzero(a * (a > 0)),
     "sorted": lambda a: np.sort(a, axis=1),
     "the largest": lambda a: np.sort(a[0, 0][np.argpartition(-a[0, 0], 2)[:2]]),
     "diagonal": lambda a: np.diag(a[0, :, :4]),

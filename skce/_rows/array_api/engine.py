@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import sklearn
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -60,7 +61,10 @@ class ArrayApiEngine:
     def check(self, X):
         """Raise if X is of a library, or on a device, that a fit cannot compute with."""
         if not HAS_ARRAY_API:
-            raise TypeError(f"X is an array of {library_of(X)}, for which skce needs scikit-learn 1.9 or later.")
+            raise TypeError(
+                f"X is an array of {library_of(X)}, for which skce needs scikit-learn 1.9 or later, and this is "
+                f"{sklearn.__version__}: pip install 'scikit-learn>=1.9', which the extra skce[array-api] asks for."
+            )
         if library_of(X) in READ_ONLY_LIBRARIES:
             raise TypeError(
                 f"X is an array of {library_of(X)}, which cannot be written to: skce takes PyTorch, CuPy and others of "

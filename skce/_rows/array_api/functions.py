@@ -150,6 +150,11 @@ def _where(place, condition, *values):
     return place.wrapped(place.xp.where(place.array_of(condition, np.dtype(bool)), *_arrays(place, values)))
 
 
+@answers(np.count_nonzero)
+def _count_nonzero(place, array):
+    return (array != 0).sum()
+
+
 @answers(np.flatnonzero)
 def _flatnonzero(place, array):
     (indices,) = place.xp.nonzero(place.xp.reshape(array.array, (-1,)))

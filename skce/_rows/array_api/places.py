@@ -51,13 +51,13 @@ class Place:
 
     @cached_property
     def dtypes(self):
-        """NumPy's dtypes by those of the library."""
-        return {getattr(self.xp, name): np.dtype(name) for name in DTYPES if hasattr(self.xp, name)}
+        """NumPy's dtypes by those of the library's arrays: of CuPy NumPy's, whose types its namespace has."""
+        return {dtype if isinstance(own, type) else own: dtype for dtype, own in self.own_dtypes.items()}
 
     @cached_property
     def own_dtypes(self):
         """The dtypes of the library by NumPy's."""
-        return {dtype: own for own, dtype in self.dtypes.items()}
+        return {np.dtype(name): getattr(self.xp, name) for name in DTYPES if hasattr(self.xp, name)}
 
     @cached_property
     def takes_out(self):
