@@ -12,6 +12,8 @@ A loss of your own is what :class:`skce.losses.Loss` asks for: any object with `
 a frozen dataclass as here, so that it compares, prints and pickles.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

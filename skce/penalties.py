@@ -4,6 +4,8 @@ A penalty is what :class:`skce.penalties.Penalty` asks for. ``C`` of the estimat
 S the total weight of the targets, so that the penalty is ||coef||^2 / (2 C S).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Coefficients as pictures: an image for each class, its largest coefficients as ranked bars, or with intervals."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from contextlib import suppress
 from numbers import Integral
@@ -104,7 +106,7 @@ class CoefficientDisplay:
         class_names: Sequence[str] | Array | None = None,
         n_bars: int = 10,
         scale: Scale = "shared",
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
     ) -> Self:
         """Draw the coefficients of a fitted linear classifier.
 
@@ -176,7 +178,7 @@ class CoefficientDisplay:
         feature_names: Sequence[str] | Array | None = None,
         n_bars: int = 10,
         scale: Scale = "shared",
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
     ) -> Self:
         """Draw the coefficients of a table with the whiskers of their intervals, without the intercept.
 
@@ -223,7 +225,7 @@ class CoefficientDisplay:
         display = cls(coef, titles, feature_names=names, n_bars=n_bars, intervals=(lower, upper), scale=scale)
         return display.plot(ax)
 
-    def plot(self, ax: "Axes | None" = None) -> Self:
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw the panels.
 
         Parameters

@@ -1,5 +1,7 @@
 """Convergence as a picture: the loss of fits, or how far it was above its minimum, against passes over the data."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -84,7 +86,7 @@ class ConvergenceDisplay:
         *,
         quantity: Literal["loss", "gap"] = "loss",
         minimum: float | None = None,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Draw how fits converged.
@@ -142,7 +144,7 @@ class ConvergenceDisplay:
         ylabel = "relative gap: loss / minimum - 1"
         return cls(curves, ylabel=ylabel, yscale="log", certified=certified, bounds=bounds).plot(ax, **kwargs)
 
-    def plot(self, ax: "Axes | None" = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the curves.
 
         Parameters

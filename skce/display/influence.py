@@ -1,5 +1,7 @@
 """Influence as a picture: residuals against leverages, a circle a row, as large as what the row does to the fit."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -66,7 +68,7 @@ class InfluenceDisplay:
         *,
         refit_above: float | None = None,
         n_labels: int = 5,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
     ) -> Self:
         """Draw the influence of the rows that an estimator was fitted to.
 
@@ -95,7 +97,7 @@ class InfluenceDisplay:
         check_integer("n_labels", n_labels, 0)
         return cls(influence(estimator, X, y, sample_weight, refit_above=refit_above), n_labels=n_labels).plot(ax)
 
-    def plot(self, ax: "Axes | None" = None) -> Self:
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw the circles.
 
         Parameters

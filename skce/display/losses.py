@@ -1,5 +1,7 @@
 """Losses as pictures: curves over the probability that a model gives to what happened."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -76,7 +78,7 @@ class LossDisplay:
         self.dashed = dashed
 
     @classmethod
-    def from_logarithm(cls, *, ax: "Axes | None" = None, **kwargs: Any) -> Self:
+    def from_logarithm(cls, *, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw log p and -log p: what a probability p of what happened costs, and why the sign is turned.
 
         Parameters
@@ -98,7 +100,7 @@ class LossDisplay:
         return display.plot(ax, **kwargs)
 
     @classmethod
-    def from_binary_cross_entropy(cls, *, ax: "Axes | None" = None, **kwargs: Any) -> Self:
+    def from_binary_cross_entropy(cls, *, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the binary cross-entropy of p for the targets t = 1 and t = 0, and dashed its derivative.
 
         Parameters
@@ -134,7 +136,7 @@ class LossDisplay:
         losses: Loss | LossName | Sequence[Loss | LossName] | dict[str, Loss | LossName] | None = None,
         *,
         quantity: Literal["loss", "gradient"] = "loss",
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Draw losses side by side, over the probability that a model gives to what happened.
@@ -179,7 +181,7 @@ class LossDisplay:
         xlabel = "probability p given to what happened"
         return cls(p, curves, xlabel=xlabel, ylabel=ylabel, ylim=ylim).plot(ax, **kwargs)
 
-    def plot(self, ax: "Axes | None" = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the curves.
 
         Parameters

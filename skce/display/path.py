@@ -1,5 +1,7 @@
 """The choice of C as a picture: scores with their standard errors and both rules, or coefficients, against C."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -73,7 +75,7 @@ class PathDisplay:
         quantity: Literal["score", "coef"] = "score",
         output: Any = None,
         n_lines: int = 7,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Draw the scores or the coefficients of values of C.
@@ -126,7 +128,7 @@ class PathDisplay:
         lines = {shortened(names[feature]): by_feature[:, feature] for feature in largest}
         return cls(Cs, lines, ylabel=ylabel).plot(ax, **kwargs)
 
-    def plot(self, ax: "Axes | None" = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the lines.
 
         Parameters

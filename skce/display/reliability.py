@@ -1,5 +1,7 @@
 """Reliability: how often what is predicted with a probability happens, as a picture."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 from weakref import WeakKeyDictionary
@@ -30,7 +32,7 @@ CountScale = Literal["log", "linear"]
 
 # What has been drawn in place of axes: the names of the panels, and the axes of frequencies and of counts of each. Who
 # draws there again adds another model to them.
-drawn_in_place_of: "WeakKeyDictionary[Axes, tuple[list[str], list[list[Axes]]]]" = WeakKeyDictionary()
+drawn_in_place_of: WeakKeyDictionary[Axes, tuple[list[str], list[list[Axes]]]] = WeakKeyDictionary()
 
 
 class ReliabilityDisplay:
@@ -126,7 +128,7 @@ class ReliabilityDisplay:
         class_names: Sequence[str] | Array | None = None,
         name: str | None = None,
         count_scale: CountScale = "log",
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
     ) -> Self:
         """Draw how reliable the probabilities of a fitted classifier are on X and y.
 
@@ -188,7 +190,7 @@ class ReliabilityDisplay:
         class_names: Sequence[str] | Array | None = None,
         name: str | None = None,
         count_scale: CountScale = "log",
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
     ) -> Self:
         """Draw how reliable probabilities are.
 
@@ -256,7 +258,7 @@ class ReliabilityDisplay:
         }
         return cls(bins, **names, name=name, count_scale=count_scale).plot(ax)
 
-    def plot(self, ax: "Axes | None" = None, *, name: str | None = None) -> Self:
+    def plot(self, ax: Axes | None = None, *, name: str | None = None) -> Self:
         """Draw the panels.
 
         Parameters

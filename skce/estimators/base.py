@@ -4,6 +4,8 @@ A fit reads X, y and the weights, poses a problem, solves it over the outputs th
 to a constant. A subclass says whether it takes a multilabel indicator, and which link it makes of the labels.
 """
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import replace
 from functools import partial

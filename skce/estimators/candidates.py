@@ -1,5 +1,7 @@
 """Candidates: what each C scores, by leave-one-out in closed form along the path, or by folds."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace

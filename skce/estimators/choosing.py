@@ -1,5 +1,7 @@
 """What estimators that choose C have in common: leave-one-out or folds, the rule, and the fit at the C chosen."""
 
+from __future__ import annotations
+
 import inspect
 import warnings
 from difflib import get_close_matches

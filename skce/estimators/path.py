@@ -1,5 +1,7 @@
 """The path of an estimator: its fits for many values of C, as one problem."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

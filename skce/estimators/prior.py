@@ -1,5 +1,7 @@
 """Another class prior for a fitted model, without a new fit (Saerens et al. 2002; Menon et al. 2021)."""
 
+from __future__ import annotations
+
 import copy
 from typing import Any, Literal, TypeVar
 

@@ -1,5 +1,7 @@
 """What a fit tells while it runs: a line for each stage and second, and each iteration to scikit-learn's callbacks."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,11 +25,11 @@ class Mark:
     suboptimality: float
 
     @classmethod
-    def of(cls, descent: Any) -> "Mark":
+    def of(cls, descent: Any) -> Mark:
         """The Mark of now."""
         return cls(descent, monotonic(), descent.n_passes, descent.suboptimality)
 
-    def pace_to(self, now: "Mark", tol: float) -> str:
+    def pace_to(self, now: Mark, tol: float) -> str:
         """Passes a second between two marks and, if the estimate has fallen, those that its rate leaves to ``tol``."""
         n_passes = now.n_passes - self.n_passes
         rate = f"{n_passes / (now.time - self.time):.3g} passes/s"

@@ -1,5 +1,7 @@
 """What predictions cost, a row at a time: log losses of the logits that rows have in a fit, whichever that is."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import Any
 

@@ -1,5 +1,7 @@
 """The training set of an estimator: what a fit reads, the problem that it poses, and what its parameters stand for."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -35,13 +37,13 @@ class TrainingSet:
     rows: Rows
 
     @classmethod
-    def read(cls, estimator: Any, X: Any, y: Any, sample_weight: Any) -> "TrainingSet":
+    def read(cls, estimator: Any, X: Any, y: Any, sample_weight: Any) -> TrainingSet:
         """The TrainingSet of X, y and weights; sets its ``n_features_in_`` and ``feature_names_in_``."""
         read_y = LabelReader(estimator.classes, estimator._takes_indicators)
         return cls.of(estimator, engine_of(X).read(estimator, X, y, sample_weight, read_y))
 
     @classmethod
-    def of(cls, estimator: Any, data: Data) -> "TrainingSet":
+    def of(cls, estimator: Any, data: Data) -> TrainingSet:
         """The TrainingSet of data that have been read."""
         # Two classes are one logit; (2, L) are the sides of L labels.
         n_logits, is_multilabel = data.counts.shape[-1], data.counts.ndim == 2
@@ -60,7 +62,7 @@ class TrainingSet:
             )
         return cls(estimator, data, link, class_weight, rows)
 
-    def part(self, at: At, sample_weight: Array) -> "TrainingSet":
+    def part(self, at: At, sample_weight: Array) -> TrainingSet:
         """Some of the rows, in memory, a slice or indices, with other weights (m,): a fold of them."""
         data: Any = self.data
         labels = data.labels.of_rows(at)

@@ -1,5 +1,7 @@
 """What a function takes as an array: numbers, probabilities, distributions or labels, or an error that names it."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

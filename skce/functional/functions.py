@@ -1,5 +1,7 @@
 """The functions: what each checks, and the kernel it reduces."""
 
+from __future__ import annotations
+
 from typing import Any, Literal, Unpack, overload
 
 import numpy as np
@@ -31,18 +33,6 @@ from skce.functional.reduction import (
     reduced_unweighted,
 )
 from skce.losses import CrossEntropy, FocalLoss, checked_loss
-
-__all__ = [
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "categorical_cross_entropy",
-    "cross_entropy",
-    "entropy",
-    "focal_loss",
-    "kl_divergence",
-    "softmax_jacobian",
-    "sparse_categorical_cross_entropy",
-]
 
 
 @overload

@@ -8,6 +8,8 @@ time, and their losses l_i, of weight m_i = the sum of T over the outcomes of ro
 and the gradient with them.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any, Literal, Required, TypeAlias, TypedDict

@@ -1,5 +1,7 @@
 """The covariance of the coefficients of a fit, with their labels."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

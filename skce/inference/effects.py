@@ -10,6 +10,8 @@ dJ_kl/dz_m has only products of three probabilities and of fewer, so that of the
 summed than these, times x. For sigmoids J is diagonal, and all is of each output by itself.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

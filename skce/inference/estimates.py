@@ -11,6 +11,8 @@ Parameters are theta (k, p), a row for each output, the intercept first. Those o
 classes, and so does their covariance: contrasts of two classes, and all that is predicted, do not depend on that.
 """
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -78,7 +80,7 @@ class Estimates:
     features: list[str]
     theta: Array
     covariance: Array
-    about_mean: "About"
+    about_mean: About
     infinite: Infinite
     figures: dict[str, Any]
     notes: list[str]

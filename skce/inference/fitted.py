@@ -1,5 +1,7 @@
 """The fitted classifier that a model is, or that it ends in, with what it sees of X, and the names of what it sees."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -50,7 +52,7 @@ class Fitted:
         """What kind of problem was fitted."""
         return self.classifier._fitted_link
 
-    def check_is_fit_of(self, other: "Fitted") -> None:
+    def check_is_fit_of(self, other: Fitted) -> None:
         """Raise unless this, of which a covariance is, is the same fit as another."""
         ours, theirs = self.classifier, other.classifier
         if _columns_and_classes(ours) != _columns_and_classes(theirs):
@@ -65,7 +67,7 @@ class Fitted:
                 "the covariance of this model, or the X and y that it was fitted to."
             )
 
-    def in_memory(self) -> "Fitted":
+    def in_memory(self) -> Fitted:
         """The same with X in the host's memory, where it is an array of another library."""
         return replace(self, X=on_host(self.X))
 

@@ -1,5 +1,7 @@
 """Tests of hypotheses: Wald's, of coefficients of one fit; and the likelihood ratio of two."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

@@ -5,6 +5,8 @@ bound, among the ``unseen`` ones. A coefficient f grows along all of them exactl
 of at least 0: then it is infinite. If neither f nor -f is one, the likelihood comes to its supremum with any f.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

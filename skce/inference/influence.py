@@ -3,6 +3,8 @@
 The formula is that of ``skce._solver.leave_one_out``; here rows that move far are refitted where that is asked for.
 """
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,5 +1,7 @@
 """Leave-one-out: what a fit predicts of each row without it, in closed form, and what that costs."""
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass
 from typing import Any

@@ -1,5 +1,7 @@
 """Margins: what a feature does to the probabilities of the classes, on average or at the mean, with errors."""
 
+from __future__ import annotations
+
 import textwrap
 from dataclasses import dataclass, field
 from typing import Any, Literal

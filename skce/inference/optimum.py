@@ -8,6 +8,8 @@ Where there is no penalty and rows can be separated there is no optimum. The par
 the separating direction that what it separates costs nothing, and steps are in what the other rows see.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -164,7 +166,7 @@ def check_twice_differentiable(loss: Any) -> None:
         )
 
 
-def polished(problem: Any, params: Array, recessions: Any, value_of_fit: float | None = None) -> "Optimum":
+def polished(problem: Any, params: Array, recessions: Any, value_of_fit: float | None = None) -> Optimum:
     """The Optimum that Newton's steps lead to; they end early where it is unknown whether there is one."""
     objective, total = LinearObjective(problem), problem.total
     standardisation, last = Standardisation.of(problem), np.inf

@@ -1,5 +1,7 @@
 """Intervals of predicted probabilities: the delta method, on the logit scale of each class's own probability."""
 
+from __future__ import annotations
+
 import textwrap
 from dataclasses import dataclass
 from typing import Any

@@ -5,6 +5,8 @@ with itself, a block of rows at a time, or those of the sums over the rows of ea
 an optimum: standardised columns, and directions of the classes.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Separation: which classes and columns can be told apart without error, so that coefficients have no estimates."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Literal
 

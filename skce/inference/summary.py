@@ -1,5 +1,7 @@
 """The table of coefficients that people know: estimates, errors, tests, intervals, and what was fitted."""
 
+from __future__ import annotations
+
 import textwrap
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,5 +1,7 @@
 """Bins of similar predictions: how many there are, what they predict on average, and what happened on average."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from typing import Any
 

@@ -8,6 +8,8 @@ In bin b, of weight W_b, let p_b be the mean prediction and y_b the mean outcome
     uncertainty                   y (1 - y)
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 

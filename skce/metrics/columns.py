@@ -1,5 +1,7 @@
 """The columns of predicted probabilities, which go by the classes of the model, be they sorted or not."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -6,6 +6,8 @@ They go wherever scikit-learn takes a scorer (to a ScoringMonitor in a dict), an
 routing.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
