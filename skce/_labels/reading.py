@@ -320,12 +320,12 @@ def _checked_distributions(y, name):
     if _holds_zeros_and_ones(matrix):
         raise ValueError(
             f"{name} of several columns must hold distributions over the classes, whose rows sum to 1, but row {row} "
-            f"is {matrix[row].astype(int).tolist()}. If it is a multilabel indicator, of labels that do not exclude each "
-            f"other, OneVsAllClassifier takes it, with classes=None.{encoded_explained}"
+            f"is {matrix[row].astype(int).tolist()}. If it is a multilabel indicator, of labels that do not exclude "
+            f"each other, OneVsAllClassifier takes it, with classes=None.{encoded_explained}"
         )
     raise ValueError(
-        f"{name} must hold distributions whose rows sum to 1: row {row} sums to {sums[row]:.6g}; divide each row by its "
-        f"sum.{encoded_explained}"
+        f"{name} must hold distributions whose rows sum to 1: row {row} sums to {sums[row]:.6g}; divide each row by "
+        f"its sum.{encoded_explained}"
     )
 
 
