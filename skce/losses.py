@@ -71,7 +71,19 @@ class CrossEntropy:
         return -log_q
 
     def g(self, log_q: Array, rest: Array) -> Array:
-        """Return g(q) = -q phi'(q); parameters and shape as for ``value``."""
+        """Return g(q) = -q phi'(q).
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0.
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         return np.ones_like(log_q)
 
 
@@ -126,11 +138,35 @@ class FocalLoss:
         return float(self.gamma == 0)
 
     def value(self, log_q: Array, rest: Array) -> Array:
-        """Return phi(q), in nats; parameters and shape as for ``CrossEntropy.value``."""
+        """Return phi(q), in nats.
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0; -inf stands for phi(0).
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         return -(rest**self.gamma) * log_q
 
     def g(self, log_q: Array, rest: Array) -> Array:
-        """Return g(q) = -q phi'(q); parameters and shape as for ``CrossEntropy.value``."""
+        """Return g(q) = -q phi'(q).
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0.
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         # (log q) / (1 - q) tends to -1 at q = 1, where (1 - q)^(gamma - 1) alone may be infinite.
         log_ratio = np.divide(log_q, rest, out=np.full_like(log_q, -1.0), where=rest > 0)
         return rest**self.gamma * (1 - self.gamma * np.exp(log_q) * log_ratio)
@@ -184,11 +220,35 @@ class Poly1Loss:
         return max(1 - abs(self.epsilon), 0.0)
 
     def value(self, log_q: Array, rest: Array) -> Array:
-        """Return phi(q), in nats; parameters and shape as for ``CrossEntropy.value``."""
+        """Return phi(q), in nats.
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0; -inf stands for phi(0).
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         return -log_q + self.epsilon * rest
 
     def g(self, log_q: Array, rest: Array) -> Array:
-        """Return g(q) = -q phi'(q); parameters and shape as for ``CrossEntropy.value``."""
+        """Return g(q) = -q phi'(q).
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0.
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         return 1 + self.epsilon * np.exp(log_q)
 
 
@@ -234,11 +294,35 @@ class GeneralizedCrossEntropy:
         check_number("r", self.r, lambda r: 0 < r <= 1, "a number in (0, 1]")
 
     def value(self, log_q: Array, rest: Array) -> Array:
-        """Return phi(q); parameters and shape as for ``CrossEntropy.value``."""
+        """Return phi(q).
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0; -inf stands for phi(0).
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         return -np.expm1(self.r * log_q) / self.r
 
     def g(self, log_q: Array, rest: Array) -> Array:
-        """Return g(q) = -q phi'(q); parameters and shape as for ``CrossEntropy.value``."""
+        """Return g(q) = -q phi'(q).
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0.
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         return np.exp(self.r * log_q)
 
 

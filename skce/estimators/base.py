@@ -157,6 +157,9 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         ConvergenceWarning
             If ``max_iter`` iterations do not reach ``tol``; if rounding stops the fit short of it; or if C is inf and
             classes are separable, so that there is no optimum.
+        UserWarning
+            If all weight is that of one class, or a label of a multilabel y has one outcome only: what the model
+            predicts of it is constant. If y has the index of X in another order, as rows are joined by their places.
         dask.array.PerformanceWarning
             If X is on Dask and not persisted: each pass computes it anew.
 
