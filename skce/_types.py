@@ -17,7 +17,17 @@ ArrayLike: TypeAlias = npt.ArrayLike | Any
 Averaged: TypeAlias = Literal["mean", "batch_mean", "sum"]
 Reduction: TypeAlias = Averaged | Literal["none"]
 NamedClassWeight: TypeAlias = Literal["balanced", "effective"] | tuple[Literal["effective"], float]
-ClassWeight: TypeAlias = dict[Any, float] | dict[Any, int] | NamedClassWeight | None
+
+
+class SeriesOfWeights(Protocol):
+    """A Series of pandas, from class to weight."""
+
+    def to_dict(self) -> dict[Any, Any]:
+        """Return it as a dict."""
+        ...
+
+
+ClassWeight: TypeAlias = dict[Any, float] | dict[Any, int] | SeriesOfWeights | NamedClassWeight | None
 ArrayOrClassWeight: TypeAlias = ClassWeight | Sequence[float] | Array
 LossName: TypeAlias = Literal["cross_entropy", "focal"]
 Posterior: TypeAlias = Literal["model", "recovered"]
@@ -32,6 +42,24 @@ class Loss(Protocol):
 
     Both are asked for by ``log_q = log(q)`` and ``rest = 1 - q``, each exact where q has rounded away. For phi(0),
     which the functions of ``skce.functional`` need, ``value`` is asked by -inf and 1; ``g`` never is.
+
+    A class need not inherit from this one: having these three is enough.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.functional import cross_entropy
+    >>> from skce.losses import Loss
+    >>> class SquaredError:
+    ...     is_convex = False
+    ...     def value(self, log_q, rest):
+    ...         return rest**2 / 2
+    ...     def g(self, log_q, rest):
+    ...         return np.exp(log_q) * rest
+    >>> isinstance(SquaredError(), Loss)
+    True
+    >>> cross_entropy([[0.0, 0.0]], [1], loss=SquaredError())
+    0.125
     """
 
     @property
@@ -40,11 +68,35 @@ class Loss(Protocol):
         ...
 
     def value(self, log_q: Array, rest: Array) -> Array:
-        """phi(q), of the shape of ``log_q``."""
+        """Return phi(q).
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0; -inf stands for phi(0).
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         ...
 
     def g(self, log_q: Array, rest: Array) -> Array:
-        """-q phi'(q), of the shape of ``log_q``."""
+        """Return g(q) = -q phi'(q).
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0 and finite.
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         ...
 
 
@@ -232,7 +284,17 @@ class Link(Protocol):
 
 
 class Penalty(Protocol):
-    """A smooth penalty on the coefficients (d, K), whose quadratic part is ``ridge`` / 2 times their squares."""
+    """A smooth penalty on the coefficients (d, K), whose quadratic part is ``ridge`` / 2 times their squares.
+
+    :class:`skce.penalties.Ridge` is the one that comes with skce: the estimators make it of ``C``.
+
+    Examples
+    --------
+    >>> from skce.penalties import Penalty, Ridge
+    >>> penalty: Penalty = Ridge(0.5)
+    >>> penalty.is_zero, penalty.is_shift_averse, penalty.is_rotation_invariant
+    (False, True, True)
+    """
 
     @property
     def is_zero(self) -> bool:
@@ -255,19 +317,62 @@ class Penalty(Protocol):
         ...
 
     def value(self, coef: Array) -> float:
-        """The penalty."""
+        """Return the penalty.
+
+        Parameters
+        ----------
+        coef : ndarray of shape (n_features, n_outputs)
+            Coefficients, an output a column.
+
+        Returns
+        -------
+        float
+        """
         ...
 
     def value_by_output(self, coef: Array) -> Array:
-        """The penalty (K,) of each output."""
+        """Return the penalty of each output.
+
+        Parameters
+        ----------
+        coef : ndarray of shape (n_features, n_outputs)
+            Coefficients, an output a column.
+
+        Returns
+        -------
+        ndarray of shape (n_outputs,)
+        """
         ...
 
     def gradient(self, coef: Array, out: Array) -> Array:
-        """Its gradient (d, K), written to ``out``."""
+        """Return the gradient by the coefficients.
+
+        Parameters
+        ----------
+        coef : ndarray of shape (n_features, n_outputs)
+            Coefficients, an output a column.
+        out : ndarray of the same shape
+            Where to write it.
+
+        Returns
+        -------
+        ndarray of the same shape
+            ``out``.
+        """
         ...
 
     def conjugate(self, gradient: Array) -> float:
-        """Its convex conjugate at a gradient (d, K)."""
+        """Return the convex conjugate, the largest of ``<gradient, coef> - value(coef)``.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (n_features, n_outputs)
+            What a gradient by the coefficients may be.
+
+        Returns
+        -------
+        float
+        """
         ...
 
 

@@ -27,6 +27,12 @@ __all__ = ["CrossEntropy", "FocalLoss", "GeneralizedCrossEntropy", "Loss", "Poly
 # Losses that are taken by their names, wherever one is taken.
 LOSS_NAMES = ("cross_entropy", "focal")
 
+# Logits, of two classes, at whose probabilities a loss of one's own is asked for what it returns.
+LOGITS_OF_CHECK = np.linspace(-20, 20, 41)
+
+# What rounding may make of g, and of its increase from one of these logits to the next, relative to its size.
+ROUNDING_OF_G = 1e-8
+
 # What others call the first.
 NAMES_OF_CROSS_ENTROPY = ("log_loss", "logloss", "log", "nll", "deviance", "crossentropy", "cross-entropy", "logistic")
 
@@ -67,7 +73,19 @@ class CrossEntropy:
         return -log_q
 
     def g(self, log_q: Array, rest: Array) -> Array:
-        """Return g(q) = -q phi'(q); parameters and shape as for ``value``."""
+        """Return g(q) = -q phi'(q).
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0.
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         return np.ones_like(log_q)
 
 
@@ -122,11 +140,35 @@ class FocalLoss:
         return float(self.gamma == 0)
 
     def value(self, log_q: Array, rest: Array) -> Array:
-        """Return phi(q), in nats; parameters and shape as for ``CrossEntropy.value``."""
+        """Return phi(q), in nats.
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0; -inf stands for phi(0).
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         return -(rest**self.gamma) * log_q
 
     def g(self, log_q: Array, rest: Array) -> Array:
-        """Return g(q) = -q phi'(q); parameters and shape as for ``CrossEntropy.value``."""
+        """Return g(q) = -q phi'(q).
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0.
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         # (log q) / (1 - q) tends to -1 at q = 1, where (1 - q)^(gamma - 1) alone may be infinite.
         log_ratio = np.divide(log_q, rest, out=np.full_like(log_q, -1.0), where=rest > 0)
         return rest**self.gamma * (1 - self.gamma * np.exp(log_q) * log_ratio)
@@ -180,11 +222,35 @@ class Poly1Loss:
         return max(1 - abs(self.epsilon), 0.0)
 
     def value(self, log_q: Array, rest: Array) -> Array:
-        """Return phi(q), in nats; parameters and shape as for ``CrossEntropy.value``."""
+        """Return phi(q), in nats.
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0; -inf stands for phi(0).
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         return -log_q + self.epsilon * rest
 
     def g(self, log_q: Array, rest: Array) -> Array:
-        """Return g(q) = -q phi'(q); parameters and shape as for ``CrossEntropy.value``."""
+        """Return g(q) = -q phi'(q).
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0.
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         return 1 + self.epsilon * np.exp(log_q)
 
 
@@ -230,11 +296,35 @@ class GeneralizedCrossEntropy:
         check_number("r", self.r, lambda r: 0 < r <= 1, "a number in (0, 1]")
 
     def value(self, log_q: Array, rest: Array) -> Array:
-        """Return phi(q); parameters and shape as for ``CrossEntropy.value``."""
+        """Return phi(q).
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0; -inf stands for phi(0).
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         return -np.expm1(self.r * log_q) / self.r
 
     def g(self, log_q: Array, rest: Array) -> Array:
-        """Return g(q) = -q phi'(q); parameters and shape as for ``CrossEntropy.value``."""
+        """Return g(q) = -q phi'(q).
+
+        Parameters
+        ----------
+        log_q : ndarray
+            Logarithm of the probability, at most 0.
+        rest : ndarray of the same shape
+            One minus the probability, in [0, 1].
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
         return np.exp(self.r * log_q)
 
 
@@ -252,8 +342,63 @@ def checked_loss(name: str, loss: Any, gamma: float = FocalLoss.gamma) -> Loss:
     lacking = [attribute for attribute in ("value", "g", "is_convex") if not hasattr(loss, attribute)]
     if lacking:
         raise InvalidParameterError(f"{message}, which has no {' and no '.join(lacking)}.")
+    if not (callable(loss.value) and callable(loss.g)):
+        lacking = "value" if not callable(loss.value) else "g"
+        raise InvalidParameterError(f"{message}, whose {lacking} is no method.")
     check_boolean(f"is_convex of {name}", loss.is_convex)
+    if type(loss) not in (CrossEntropy, FocalLoss, Poly1Loss, GeneralizedCrossEntropy):
+        _check_what_it_returns(name, loss)
     return loss
+
+
+def _check_what_it_returns(name, loss):
+    """Raise unless a loss is finite numbers at some probabilities, and convex there as far as it says so."""
+    log_q, rest = -np.logaddexp(0, -LOGITS_OF_CHECK), 1 / (1 + np.exp(LOGITS_OF_CHECK))
+    with np.errstate(all="ignore"):
+        returned = {
+            "value": np.asarray(loss.value(log_q.copy(), rest.copy())),
+            "g": np.asarray(loss.g(log_q.copy(), rest.copy())),
+        }
+    shapes = {"value": [log_q.shape], "g": [log_q.shape, ()]}  # a g that is one number for all q is none too little
+    for method, numbers in returned.items():
+        if numbers.shape not in shapes[method] or numbers.dtype.kind not in "biuf":
+            raise InvalidParameterError(
+                f"{method} of {name} must return an array of real numbers of the shape of log_q, {log_q.shape}, got "
+                f"shape {numbers.shape} of {numbers.dtype}, from {loss!r}."
+            )
+        is_finite = np.broadcast_to(np.isfinite(numbers), log_q.shape)
+        if not is_finite.all():
+            at = np.argmin(is_finite)
+            number = np.broadcast_to(numbers, log_q.shape)[at]
+            raise InvalidParameterError(
+                f"{method} of {name} must be finite for q in (0, 1), got {number} at q = {np.exp(log_q[at]):.3g}, from "
+                f"{loss!r}."
+            )
+    share = cross_entropy_share(loss)
+    check_number(f"cross_entropy_share of {name}", share, lambda share: 0 <= share < np.inf, "a number of at least 0")
+    if loss.is_convex and (at := _where_not_convex(returned["g"], 0.0, rest)) is not None:
+        raise InvalidParameterError(
+            f"is_convex of {name} must be False unless g(q) is at least 0 and (1 - q) g(q) does not increase, got True "
+            f"for a g that does otherwise at q = {np.exp(log_q[at]):.3g}, of {loss!r}."
+        )
+    if share and (at := _where_not_convex(returned["g"], share, rest)) is not None:
+        raise InvalidParameterError(
+            f"cross_entropy_share of {name} must be a share a without which the loss is still convex, so that g(q) - a "
+            f"is at least 0 and (1 - q) (g(q) - a) does not increase, got {share!r}, for which it is not at "
+            f"q = {np.exp(log_q[at]):.3g}, of {loss!r}."
+        )
+
+
+def _where_not_convex(g, share, rest):
+    """Where phi(q) + share log q, of g(q) (n,) for rising q, is first seen not to be convex in the logits; None if so.
+
+    It is convex for all targets of any number of classes if g - share is nowhere negative, and (1 - q) (g - share)
+    nowhere increases.
+    """
+    slopes, sizes = rest * (g - share), ROUNDING_OF_G * rest * (np.abs(g) + share)
+    is_seen = slopes < -sizes
+    is_seen[1:] |= np.diff(slopes) > sizes[1:] + sizes[:-1]
+    return np.argmax(is_seen) if is_seen.any() else None
 
 
 def cross_entropy_share(loss: Loss) -> float:

@@ -71,11 +71,34 @@ class Ridge:
         return float(self.ridge / 2 * np.vdot(coef, coef))
 
     def value_by_output(self, coef: Array) -> Array:
-        """Return the penalty of each output (n_outputs,); parameters as for ``value``."""
+        """Return the penalty of each output.
+
+        Parameters
+        ----------
+        coef : ndarray of shape (n_features, n_outputs)
+            Coefficients, an output a column.
+
+        Returns
+        -------
+        ndarray of shape (n_outputs,)
+        """
         return self.ridge / 2 * np.einsum("dk,dk->k", coef, coef)
 
     def gradient(self, coef: Array, out: Array) -> Array:
-        """Return the gradient, of the shape of ``coef``, in the array ``out``; parameters as for ``value``."""
+        """Return the gradient, ``ridge * coef``.
+
+        Parameters
+        ----------
+        coef : ndarray of shape (n_features, n_outputs)
+            Coefficients, an output a column.
+        out : ndarray of the same shape
+            Where to write it.
+
+        Returns
+        -------
+        ndarray of the same shape
+            ``out``.
+        """
         return np.multiply(coef, self.ridge, out=out)
 
     def conjugate(self, gradient: Array) -> float:
@@ -83,5 +106,14 @@ class Ridge:
 
         It bounds how far a convex objective is above its minimum where its gradient by the coefficients is ``gradient``
         and that by what is not penalised is 0.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (n_features, n_outputs)
+            The gradient by the coefficients.
+
+        Returns
+        -------
+        float
         """
         return float(np.vdot(gradient, gradient) / (2 * self.ridge))

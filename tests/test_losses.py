@@ -113,6 +113,65 @@ def test_whatever_takes_a_loss_refuses_what_is_none_in_the_same_words(loss):
     assert len({message(taker) for taker in takers}) == 1
 
 
+class Own(CrossEntropy):
+    """Cross-entropy with attributes of one's own."""
+
+    def __init__(self, **attributes):
+        vars(self).update(attributes)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"value": 3}, "loss must be .*, whose value is no method"),
+        ({"g": None}, "loss must be .*, whose g is no method"),
+        (
+            {"value": lambda log_q, rest: 1.0},
+            r"value of loss must return .* of log_q, \(41,\), got shape \(\)",
+        ),
+        ({"g": lambda log_q, rest: log_q[:2]}, r"g of loss must return .*, got shape \(2,\) of float64"),
+        ({"value": lambda log_q, rest: None}, "value of loss must return .*, got shape .* of object"),
+        (
+            {"value": lambda log_q, rest: log_q * np.nan},
+            r"value of loss must be finite for q in \(0, 1\), got nan at",
+        ),
+        ({"g": lambda log_q, rest: rest / (rest - 0.5)}, "g of loss must be finite .*, got inf at q = 0.5"),
+        ({"cross_entropy_share": "x"}, "cross_entropy_share of loss must be a number of at least 0, got 'x'"),
+        ({"cross_entropy_share": -0.5}, "cross_entropy_share of loss must be a number of at least 0, got -0.5"),
+        ({"cross_entropy_share": 2.0}, "cross_entropy_share of loss must be a share a without which .*, got 2.0"),
+        ({"g": lambda log_q, rest: -np.ones_like(log_q)}, "is_convex of loss must be False unless g"),
+        ({"g": FocalLoss(2.0).g, "value": FocalLoss(2.0).value}, "is_convex of loss must be False unless .* at q = "),
+    ],
+)
+def test_a_loss_of_ones_own_is_asked_once(attributes, message):
+    loss = Own(**attributes)
+    for taker in (
+        lambda: SoftmaxRegressor(loss=loss).fit([[0.0], [1.0]], [0, 1]),
+        lambda: cross_entropy([[0.0, 1.0]], [0], loss=loss),
+    ):
+        with pytest.raises(ValueError, match=message):
+            taker()
+
+
+@pytest.mark.parametrize("epsilon", [-1.0, -0.4, 0.0, 0.3, 1.0])
+def test_shares_of_ones_own_are_taken_up_to_the_largest(epsilon):
+    class OwnPoly1(Poly1Loss):
+        cross_entropy_share = 1 - abs(epsilon)
+
+    class Beyond(OwnPoly1):
+        cross_entropy_share = 1.001 - abs(epsilon)
+
+    class Twice(CrossEntropy):
+        cross_entropy_share = 2.0
+        value = staticmethod(lambda log_q, rest: -2 * log_q)
+        g = staticmethod(lambda log_q, rest: 2)  # one number for all q
+
+    for loss in (OwnPoly1(epsilon), Twice()):
+        assert np.isfinite(cross_entropy([[0.0, 1.0]], [0], loss=loss))
+    with pytest.raises(ValueError, match="cross_entropy_share of loss must be a share"):
+        cross_entropy([[0.0, 1.0]], [0], loss=Beyond(epsilon))
+
+
 def test_names_stand_for_losses_wherever_one_is_taken():
     logits, labels = [[1.0, -0.5, 0.0], [0.5, 2.0, -1.0]], [0, 2]
     for name, loss in (("cross_entropy", CrossEntropy()), ("focal", FocalLoss(2.0))):

@@ -19,6 +19,8 @@ EFFECTIVE_BETA = 0.999
 
 def class_weights(class_weight, classes, counts):
     """Weights of the shape of ``counts``; a dict over labels weighs their positives."""
+    if hasattr(class_weight, "to_dict"):  # a Series, whose index names the classes
+        class_weight = _dict_of(class_weight)
     if class_weight is None:
         return np.ones_like(counts)
     if isinstance(class_weight, dict):
@@ -33,9 +35,17 @@ def class_weights(class_weight, classes, counts):
         check_number("class_weight: beta of ('effective', beta)", beta, lambda beta: 0 <= beta < 1, "in [0, 1)")
         return _effective_weights(counts, beta)
     raise InvalidParameterError(
-        "class_weight must be None, a dict from class to weight, 'balanced', 'effective' or ('effective', beta), "
-        f"got {class_weight!r}."
+        "class_weight must be None, a dict or a Series from class to weight, 'balanced', 'effective' or ('effective', "
+        f"beta), got {class_weight!r}."
     )
+
+
+def _dict_of(series):
+    """A Series from class to weight as a dict, or an error if a class stands in its index twice."""
+    weights = series.to_dict()
+    if len(weights) < len(series):
+        raise InvalidParameterError(f"class_weight must name each class once, got the index {list(series.index)}.")
+    return weights
 
 
 def _balanced_weights(counts):

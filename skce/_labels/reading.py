@@ -10,7 +10,7 @@ it by their names.
 
 from dataclasses import dataclass
 from functools import partial, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -38,6 +38,16 @@ ENCODED_EXPLAINED = (
 )
 
 
+class Names(NamedTuple):
+    """What a caller knows y and classes as, for errors."""
+
+    y: str = "y"
+    classes: str = "classes"
+
+
+NAMES_OF_FIT = Names()
+
+
 @dataclass(frozen=True)
 class LabelReader:
     """How an estimator reads y: by its ``classes``, and whether it takes a multilabel indicator."""
@@ -59,14 +69,16 @@ class LabelReader:
         return read_indicator if as_indicator else partial(read_labels, classes=self.classes)
 
 
-def read_labels(y, classes=None):
+def read_labels(y, classes=None, names=NAMES_OF_FIT):
     """Sorted classes (K,), and the HardLabels or SoftLabels that y gives; ``classes`` as the estimators take it."""
     if scipy.sparse.issparse(y):
-        raise ValueError("y is sparse, which only OneVsAllClassifier(classes=None) takes, as a multilabel indicator.")
-    known = None if classes is None else sorted_classes(classes)
-    if has_columns(y):
-        return _read_distributions(y, classes, known)
-    return _read_classes(y, known)
+        raise ValueError(
+            f"{names.y} is sparse, which only OneVsAllClassifier(classes=None) takes, as a multilabel indicator."
+        )
+    known = None if classes is None else sorted_classes(classes, names.classes)
+    if has_columns(y, names.y):
+        return _read_distributions(y, classes, known, names)
+    return _read_classes(y, known, names)
 
 
 def read_indicator(y):
@@ -102,13 +114,14 @@ def is_indicator(y):
     return scipy.sparse.issparse(y) or (has_columns(y) and _holds_zeros_and_ones(_numbers(y)))
 
 
-def has_columns(y):
+def has_columns(y, name="y"):
     """Whether y has two dimensions and more than one column."""
     try:
         shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
     except ValueError as error:
         raise ValueError(
-            "y is a list of rows of different lengths; MultiLabelBinarizer turns lists of labels into an indicator."
+            f"{name} is a list of rows of different lengths; MultiLabelBinarizer turns lists of labels into an "
+            "indicator."
         ) from error
     return len(shape) == 2 and shape[1] > 1
 
@@ -135,23 +148,23 @@ def _holds_zeros_and_ones(matrix):
     return values.dtype.kind in "biuf" and bool(np.all((values == 0) | (values == 1)))
 
 
-def checked_labels(y):
+def checked_labels(y, name="y"):
     """y as an array (n,) of labels, none of which is missing, a share, or an object other than a string."""
-    labels = array_of_labels(y)
-    _check_no_shares(labels)
+    labels = array_of_labels(y, name)
+    _check_no_shares(labels, name)
     return labels
 
 
-def array_of_labels(y):
+def array_of_labels(y, name="y"):
     """The same for a part of y, of which it cannot be said whether it holds shares."""
     if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu":
         return y
-    check_not_masked("y", y)
+    check_not_masked(name, y)
     array = label_array(y)
     if array.ndim not in (1, 2):
-        raise ValueError(f"y should be a 1d array of labels, or have a column a class; got shape {array.shape}.")
-    check_no_label_is_missing(array, "y")
-    check_objects(array, y, "y")
+        raise ValueError(f"{name} should be a 1d array of labels, or have a column a class; got shape {array.shape}.")
+    check_no_label_is_missing(array, name)
+    check_objects(array, y, name)
     return column_or_1d(array, warn=True)
 
 
@@ -166,12 +179,12 @@ def are_shares(labels):
     return is_within and bool(((labels > 0) & (labels < 1)).any())
 
 
-def _check_no_shares(labels):
+def _check_no_shares(labels, name):
     """Raise, with the place of the first, if labels (n,) are shares."""
     if are_shares(labels):
         row = np.argmax((labels > 0) & (labels < 1))
         raise ValueError(
-            f"y must hold labels, or have a column a class, but holds numbers between 0 and 1: label {row} is "
+            f"{name} must hold labels, or have a column a class, but holds numbers between 0 and 1: label {row} is "
             f"{labels[row]}. If these are the shares p of the second of two classes, give those of both: "
             "np.c_[1 - p, p]."
         )
@@ -203,22 +216,24 @@ def union_of_labels(arrays):
         raise ValueError("y must hold labels of one type, which can be sorted.") from error
 
 
-def _read_classes(y, known):
+def _read_classes(y, known, names):
     """Sorted classes (K,), ``known`` if given, and HardLabels."""
-    y = checked_labels(y)
+    y = checked_labels(y, names.y)
     observed = distinct_labels(y)
     if y.dtype.kind not in "biu":  # integers are always labels, and to look at all of them again takes time
         check_classification_targets(y)
     classes = observed if known is None else known
-    return classes, hard_labels(y, observed, classes)
+    return classes, hard_labels(y, observed, classes, names)
 
 
-def hard_labels(y, observed, classes):
+def hard_labels(y, observed, classes, names=NAMES_OF_FIT):
     """HardLabels of an array of labels, whose distinct ones are ``observed``, by the sorted ``classes`` (K,)."""
     places = places_of(observed, classes)
     if (places < 0).any():
         unknown = listed(observed[places < 0])
-        raise ValueError(f"y holds labels that are not in classes: {unknown}; classes is {listed(classes)}.")
+        raise ValueError(
+            f"{names.y} holds labels that are not in {names.classes}: {unknown}; {names.classes} is {listed(classes)}."
+        )
     # A code a row: as small as can be, where there are more rows than memory.
     codes = np.empty(len(y), np.min_scalar_type(len(classes)))
     if (lowest := _lowest_of_small_integers(y)) is not None:
@@ -232,40 +247,45 @@ def hard_labels(y, observed, classes):
     return HardLabels(codes, len(classes))
 
 
-def _read_distributions(y, classes, known):
+def _read_distributions(y, classes, known, names):
     """Sorted classes (K,), ``known`` if given, and SoftLabels whose columns stand in their order."""
-    matrix = _checked_distributions(y)
-    names = getattr(y, "columns", None)
-    if names is None:
-        return _classes_of_array(matrix, classes, known), SoftLabels(matrix)
-    names = list(names)
-    known = sorted_classes(names, "the columns of y") if known is None else known
-    places = places_of(names, known)
-    unknown = [name for name, place in zip(names, places, strict=True) if place < 0]
+    matrix = _checked_distributions(y, names.y)
+    columns = getattr(y, "columns", None)
+    if columns is None:
+        return _classes_of_array(matrix, classes, known, names), SoftLabels(matrix)
+    columns = list(columns)
+    known = sorted_classes(columns, f"the columns of {names.y}") if known is None else known
+    places = places_of(columns, known)
+    unknown = [column for column, place in zip(columns, places, strict=True) if place < 0]
     if unknown:
-        raise ValueError(f"y has columns that are not in classes: {unknown}; classes is {listed(known)}.")
+        raise ValueError(
+            f"{names.y} has columns that are not in {names.classes}: {unknown}; {names.classes} is {listed(known)}."
+        )
     aligned = np.zeros((len(matrix), len(known)), matrix.dtype)
     aligned[:, places] = matrix
     return known, SoftLabels(aligned)
 
 
-def _classes_of_array(matrix, classes, known):
+def _classes_of_array(matrix, classes, known, names):
     """The classes (K,) that the columns of an array stand for, ``known`` if given."""
     if known is None:
         return np.arange(matrix.shape[1])
     if len(known) != matrix.shape[1]:
-        raise ValueError(f"y has {matrix.shape[1]} columns for the {len(known)} classes in classes: {listed(known)}.")
+        raise ValueError(
+            f"{names.y} has {matrix.shape[1]} columns for the {len(known)} classes in {names.classes}: {listed(known)}."
+        )
     if not are_in_order(classes, known):
         raise ValueError(
-            f"The columns of an array y stand in sorted order of the classes, {listed(known)}, but classes is "
-            f"{listed(label_array(classes))}; sort both, or give y as a DataFrame whose columns name the classes."
+            f"The columns of an array {names.y} stand in sorted order of the classes, {listed(known)}, but "
+            f"{names.classes} is {listed(label_array(classes))}; sort both, or give {names.y} as a DataFrame whose "
+            "columns name the classes."
         )
     return known
 
 
-def _checked_distributions(y):
+def _checked_distributions(y, name):
     """y as a float array (n, K), or an error that names the first row that is no distribution."""
-    check_not_masked("y", y)
+    check_not_masked(name, y)
     try:
         matrix = np.asarray(y)
         is_whole = matrix.dtype.kind in "iu"
@@ -273,8 +293,8 @@ def _checked_distributions(y):
             matrix = floats(matrix)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            "y has several columns, so its rows must be distributions over the classes, of numbers; of the labels of "
-            "several annotators, give the share of each class."
+            f"{name} has several columns, so its rows must be distributions over the classes, of numbers; of the "
+            "labels of several annotators, give the share of each class."
         ) from error
     encoded_explained = ENCODED_EXPLAINED if is_whole else ""
     sums = matrix.sum(axis=1, dtype=float)
@@ -282,14 +302,14 @@ def _checked_distributions(y):
     if not finite.all():
         row = np.argmin(finite)
         raise ValueError(
-            f"y contains NaN or infinity: row {row} is {matrix[row].tolist()}; the probability of no class is 0."
+            f"{name} contains NaN or infinity: row {row} is {matrix[row].tolist()}; the probability of no class is 0."
         )
     rounding = rounding_of_probabilities(matrix.dtype)
     is_negative = matrix < -rounding
     if is_negative.any():
         row = np.argmax(is_negative.any(axis=1))
         raise ValueError(
-            f"y has a negative probability: row {row} is {matrix[row].tolist()}; a multilabel indicator, which "
+            f"{name} has a negative probability: row {row} is {matrix[row].tolist()}; a multilabel indicator, which "
             "OneVsAllClassifier takes, would be of zeros and ones."
         )
     off = np.abs(sums - 1) > rounding
@@ -299,13 +319,13 @@ def _checked_distributions(y):
     row = np.argmax(off)
     if _holds_zeros_and_ones(matrix):
         raise ValueError(
-            f"y of several columns must hold distributions over the classes, whose rows sum to 1, but row {row} is "
-            f"{matrix[row].astype(int).tolist()}. If it is a multilabel indicator, of labels that do not exclude each "
-            f"other, OneVsAllClassifier takes it, with classes=None.{encoded_explained}"
+            f"{name} of several columns must hold distributions over the classes, whose rows sum to 1, but row {row} "
+            f"is {matrix[row].astype(int).tolist()}. If it is a multilabel indicator, of labels that do not exclude "
+            f"each other, OneVsAllClassifier takes it, with classes=None.{encoded_explained}"
         )
     raise ValueError(
-        f"y must hold distributions whose rows sum to 1: row {row} sums to {sums[row]:.6g}; divide each row by its sum."
-        f"{encoded_explained}"
+        f"{name} must hold distributions whose rows sum to 1: row {row} sums to {sums[row]:.6g}; divide each row by "
+        f"its sum.{encoded_explained}"
     )
 
 

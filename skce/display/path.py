@@ -111,7 +111,9 @@ class PathDisplay:
         if quantity not in ("score", "coef"):
             raise InvalidParameterError(f"quantity must be 'score' or 'coef', got {quantity!r}.")
         check_integer("n_lines", n_lines, 1)
-        path = to_numpy(estimator[-1] if hasattr(estimator, "steps") else estimator)
+        path = estimator[-1] if hasattr(estimator, "steps") else estimator
+        if hasattr(path, "fit"):
+            path = to_numpy(path)
         if quantity == "score":
             Cs, means, errors = _scores_of(path)
             return cls(Cs, {None: means}, ylabel="mean score", errors=errors).plot(ax, **kwargs)

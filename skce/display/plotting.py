@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from skce._checks import InvalidParameterError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -12,13 +14,17 @@ LONGEST_NAME = 32
 
 
 def axes_or_new(ax: "Axes | None", figsize: tuple[float, float]) -> "Axes":
-    """``ax``, or the axes of a new figure."""
-    if ax is not None:
-        return ax
+    """``ax``, or the axes of a new figure; an error if it is neither axes nor None."""
     try:
         import matplotlib.pyplot as plt
+        from matplotlib.axes import Axes
     except ModuleNotFoundError as error:
         raise ImportError("skce.display draws with matplotlib: python -m pip install matplotlib") from error
+    if isinstance(ax, Axes):
+        return ax
+    if ax is not None:
+        hint = "; of several axes give one" if hasattr(ax, "__len__") else ""
+        raise InvalidParameterError(f"ax must be an Axes of matplotlib or None, got {ax!r}{hint}.")
     _, ax = plt.subplots(figsize=figsize, layout="constrained")
     return ax
 

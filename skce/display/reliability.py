@@ -276,9 +276,9 @@ class ReliabilityDisplay:
         Raises
         ------
         ValueError
-            If other panels have taken the place of ax.
+            If other panels have taken the place of ax, or if name is no string.
         """
-        name = self.name if name is None else name
+        name = _checked_name(self.name if name is None else name)
         pairs = self._panels(ax)
         self.axes_, self.count_axes_ = (np.array(column) for column in zip(*pairs, strict=True))
         n_before = len(self.count_axes_[0].containers)
@@ -365,6 +365,13 @@ def _place_of(pos_label, classes):
     if place < 0:
         raise InvalidParameterError(f"pos_label must be one of the labels, {listed(classes)}, got {pos_label!r}.")
     return place
+
+
+def _checked_name(name):
+    """The name of a model, or an error."""
+    if not (name is None or isinstance(name, str)):
+        raise InvalidParameterError(f"name must be a string or None, got {name!r}.")
+    return name
 
 
 def _checked_names(class_names, classes):

@@ -159,6 +159,9 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         ConvergenceWarning
             If ``max_iter`` iterations do not reach ``tol``; if rounding stops the fit short of it; or if C is inf and
             classes are separable, so that there is no optimum.
+        UserWarning
+            If all weight is that of one class, or a label of a multilabel y has one outcome only: what the model
+            predicts of it is constant. If y has the index of X in another order, as rows are joined by their places.
         dask.array.PerformanceWarning
             If X is on Dask and not persisted: each pass computes it anew.
 
@@ -271,11 +274,16 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels, soft labels, or a multilabel indicator after a multilabel fit (all labels of a row must be right).
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
+            Weights of the samples, as a fit takes them.
 
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            If X, y or sample_weight is not what it should be; the message names it.
         """
         check_is_fitted(self)
         return engine_of(X).averaged(_score, self, X, y, sample_weight)
@@ -371,11 +379,19 @@ def _score(classifier, X, y, sample_weight):
     """Accuracy, or the mean probability that soft labels give to the predicted class, of what is in memory."""
     check_not_masked("sample_weight", sample_weight)
     if classifier._fitted_link.is_multilabel:
-        return ClassifierMixin.score(classifier, X, aligned_indicator(y, classifier.classes_), sample_weight)
+        return _accuracy(classifier, X, aligned_indicator(y, classifier.classes_), sample_weight)
     if not has_columns(y):
-        return ClassifierMixin.score(classifier, X, checked_labels(y), sample_weight)
+        return _accuracy(classifier, X, checked_labels(y), sample_weight)
     _, labels = read_labels(y, classifier.classes_)
     predicted = np.searchsorted(classifier.classes_, classifier.predict(X))
     check_consistent_length(predicted, labels.probabilities, sample_weight)
     weights = checked_sample_weight(sample_weight, labels.probabilities)
     return float(np.average(labels.probabilities[np.arange(len(predicted)), predicted], weights=weights))
+
+
+def _accuracy(classifier, X, y, sample_weight):
+    """Accuracy on labels (n,) or an indicator (n, L) in memory, as scikit-learn has it for weights that a fit takes."""
+    if sample_weight is not None:
+        check_consistent_length(y, sample_weight)
+        sample_weight = checked_sample_weight(sample_weight, y)
+    return ClassifierMixin.score(classifier, X, y, sample_weight)

@@ -107,7 +107,7 @@ class SoftmaxRegressorCV(ChoosesC, SoftmaxRegressor):
     pass_curve_ : ndarray of shape (n_iter + 1,)
         Passes over the data up to each entry of ``loss_curve_``; the last is ``n_passes_``.
     n_iter_ : ndarray of shape (1,)
-        Iterations of L-BFGS on the loss itself (not those on cross-entropy that find a start).
+        Iterations of the solver on the loss itself (not those on cross-entropy that find a start).
     n_evaluations_ : int
         Evaluations of F and its gradient, those that find a start included.
     n_passes_ : float
@@ -271,7 +271,7 @@ class OneVsAllClassifierCV(ChoosesC, OneVsAllClassifier):
     pass_curve_ : ndarray of shape (n_iter + 1,)
         Passes over the data up to each entry of ``loss_curve_``; the last is ``n_passes_``.
     n_iter_ : ndarray of shape (1,)
-        Iterations of L-BFGS on the loss itself (not those on cross-entropy that find a start).
+        Iterations of the solver on the loss itself (not those on cross-entropy that find a start).
     n_evaluations_ : int
         Evaluations of F and its gradient, those that find a start included.
     n_passes_ : float

@@ -41,13 +41,14 @@ class OneVsAllClassifier(CrossEntropyClassifier):
         Focusing exponent of the focal loss, at least 0; other losses ignore it.
     label_smoothing : float, default=0.0
         Share of each sample's weight that is spread evenly over the two outcomes of each problem, in [0, 1).
-    class_weight : dict, "balanced", "effective", ("effective", beta) or None, default=None
-        How much a sample counts. A dict maps classes to weights; those left out weigh 1. "balanced" gives every class
-        the same total weight, n / (K n_k), with counts n_k weighted by ``sample_weight``; "effective" divides by the
-        effective number of samples, (1 - beta^n_k) / (1 - beta) with beta = 0.999 unless given, and scales to a mean of
-        1. A sample has the weight of its own class in all K problems, not one for and another against. For a
-        multilabel y, where a sample has no one class, a dict maps labels to the weight of their positives, negatives
-        weighing 1, and "balanced" and "effective" weigh the positives and the negatives of each label by themselves.
+    class_weight : dict, Series, "balanced", "effective", ("effective", beta) or None, default=None
+        How much a sample counts. A dict or a Series maps classes to weights; those left out weigh 1. "balanced" gives
+        every class the same total weight, n / (K n_k), with counts n_k weighted by ``sample_weight``; "effective"
+        divides by the effective number of samples, (1 - beta^n_k) / (1 - beta) with beta = 0.999 unless given, and
+        scales to a mean of 1. A sample has the weight of its own class in all K problems, not one for and another
+        against. For a multilabel y, where a sample has no one class, a dict maps labels to the weight of their
+        positives, negatives weighing 1, and "balanced" and "effective" weigh the positives and the negatives of each
+        label by themselves.
     classes : array-like of shape (n_classes,), default=None
         All classes, where y may lack some. A class without samples keeps its column, with probabilities below eps on
         the training data. None takes those in y. Not for a multilabel y, whose columns are its labels. The classes that
@@ -99,7 +100,7 @@ class OneVsAllClassifier(CrossEntropyClassifier):
     pass_curve_ : ndarray of shape (n_iter + 1,)
         Passes over the data up to each entry of ``loss_curve_``; the last is ``n_passes_``.
     n_iter_ : ndarray of shape (1,)
-        Iterations of L-BFGS on the loss itself (not those on cross-entropy that find a start).
+        Iterations of the solver on the loss itself (not those on cross-entropy that find a start).
     n_evaluations_ : int
         Evaluations of F and its gradient, those that find a start included.
     n_passes_ : float

@@ -31,6 +31,11 @@ def to_numpy(estimator: Estimator) -> Estimator:
     estimator of the same kind
         With what it had of NumPy's shared, and all else copied to the host's memory.
 
+    Raises
+    ------
+    TypeError
+        If estimator is none.
+
     See Also
     --------
     with_prior : A copy with another class prior.
@@ -43,6 +48,8 @@ def to_numpy(estimator: Estimator) -> Estimator:
     >>> to_numpy(model).predict(np.array([[3.0]]))
     array([1])
     """
+    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+        raise TypeError(f"estimator must be an estimator of skce or scikit-learn, got {estimator!r}.")
     return _portable(estimator)
 
 

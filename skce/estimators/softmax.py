@@ -35,11 +35,11 @@ class SoftmaxRegressor(CrossEntropyClassifier):
         Focusing exponent of the focal loss, at least 0; other losses ignore it.
     label_smoothing : float, default=0.0
         Share of each row's weight that is spread evenly over all classes, in [0, 1).
-    class_weight : dict, "balanced", "effective", ("effective", beta) or None, default=None
-        Weights of the classes. A dict maps classes to weights; those left out weigh 1. "balanced" gives every class the
-        same total weight, n / (K n_k), with counts n_k weighted by ``sample_weight``. "effective" divides by the
-        effective number of samples, (1 - beta^n_k) / (1 - beta) with beta = 0.999 unless given [1]_, and scales to a
-        mean of 1 over the samples.
+    class_weight : dict, Series, "balanced", "effective", ("effective", beta) or None, default=None
+        Weights of the classes. A dict or a Series maps classes to weights; those left out weigh 1. "balanced" gives
+        every class the same total weight, n / (K n_k), with counts n_k weighted by ``sample_weight``. "effective"
+        divides by the effective number of samples, (1 - beta^n_k) / (1 - beta) with beta = 0.999 unless given [1]_, and
+        scales to a mean of 1 over the samples.
     classes : array-like of shape (n_classes,), default=None
         All classes, where y may lack some. A class without samples keeps its column, with probabilities below eps on
         the training data. None takes those in y; for soft labels the columns. The classes that are declared decide the
@@ -88,7 +88,7 @@ class SoftmaxRegressor(CrossEntropyClassifier):
     pass_curve_ : ndarray of shape (n_iter + 1,)
         Passes over the data up to each entry of ``loss_curve_``; the last is ``n_passes_``.
     n_iter_ : ndarray of shape (1,)
-        Iterations of L-BFGS on the loss itself (not those on cross-entropy that find a start).
+        Iterations of the solver on the loss itself (not those on cross-entropy that find a start).
     n_evaluations_ : int
         Evaluations of F and its gradient, those that find a start included.
     n_passes_ : float

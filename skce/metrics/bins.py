@@ -11,7 +11,14 @@ from sklearn.utils import check_consistent_length
 
 from skce._checks import InvalidParameterError, check_integer, check_not_masked
 from skce._labels.places import listed, places_of
-from skce._labels.reading import are_in_order, is_indicator, read_indicator, read_labels, rounding_of_probabilities
+from skce._labels.reading import (
+    Names,
+    are_in_order,
+    is_indicator,
+    read_indicator,
+    read_labels,
+    rounding_of_probabilities,
+)
 from skce._labels.sample_weight import checked_sample_weight
 from skce._types import Array, ArrayLike, BinStrategy
 from skce.functional.arrays import checked_probabilities
@@ -138,7 +145,7 @@ def read_outcomes(
             f"to {probabilities[off.argmax()].sum():.6g}."
         )
     else:
-        classes, read = read_labels(y_true, labels)
+        classes, read = read_labels(y_true, labels, Names(y="y_true", classes="labels"))
         if labels is not None and not are_in_order(labels, classes):
             raise InvalidParameterError(
                 f"labels must be sorted, as the columns of y_proba are to be, got {list(labels)}; put both in that "

@@ -40,7 +40,9 @@ class BrierDecomposition(NamedTuple):
     uncertainty : float
         The score of predicting the class frequencies: it belongs to the data.
     within_bins : float
-        What is left because predictions of one bin differ; it vanishes as bins become narrow.
+        What is left because predictions of one bin differ: their variance within the bins, less twice their covariance
+        with what happened there. It is below 0 where predictions tell samples of one bin apart, which resolution does
+        not count, and vanishes as bins become narrow.
 
     Examples
     --------
@@ -342,7 +344,7 @@ def bootstrap_standard_error(
     for name, data in {"y_true": y_true, "y_proba": y_proba, "sample_weight": sample_weight}.items():
         check_not_masked(name, data)
     check_consistent_length(y_true, y_proba, sample_weight)
-    if "labels" not in options and not has_columns(y_true) and getattr(metric, "func", metric) in METRICS:
+    if "labels" not in options and not has_columns(y_true, "y_true") and getattr(metric, "func", metric) in METRICS:
         options["labels"] = np.unique(np.asarray(y_true))
     draws, n_samples = check_random_state(random_state), np.shape(y_proba)[0]
     values = []

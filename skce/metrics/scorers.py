@@ -77,7 +77,8 @@ class NegLogLossScorer(_Scorer):
     Raises
     ------
     ValueError
-        If y is neither labels nor distributions, or if the probabilities do not sum to 1 (a multilabel model).
+        If y is neither labels nor distributions, if sample_weight is none that a fit takes, or if the
+        probabilities do not sum to 1 (a multilabel model).
 
     Examples
     --------
@@ -108,7 +109,8 @@ class NegBinaryLogLossScorer(_Scorer):
     Raises
     ------
     ValueError
-        If y is no multilabel indicator, or if the probabilities have another shape.
+        If y is no multilabel indicator, if sample_weight is none that a fit takes, or if the probabilities have
+        another shape.
 
     Examples
     --------
@@ -142,7 +144,7 @@ def _neg_log_loss(estimator, X, y, sample_weight):
         raise ValueError(
             "The probabilities of a row do not sum to 1; neg_binary_log_loss_scorer is for multilabel models."
         )
-    check_consistent_length(y, probabilities)
+    check_consistent_length(y, probabilities, sample_weight)
     if has_columns(y):
         _, soft_labels = read_labels(y, classes)
         losses = -xlogy(soft_labels.probabilities, _clipped(probabilities)).sum(axis=1)
@@ -161,7 +163,8 @@ def _neg_log_loss(estimator, X, y, sample_weight):
         places[places < 0] = len(classes)
         probabilities = np.c_[probabilities, np.zeros((len(y), 1), probabilities.dtype)]
     codes = places[np.searchsorted(observed, y)]
-    return -log_loss(codes, probabilities, labels=np.arange(probabilities.shape[1]), sample_weight=sample_weight)
+    weights = _checked(sample_weight, probabilities)
+    return -log_loss(codes, probabilities, labels=np.arange(probabilities.shape[1]), sample_weight=weights)
 
 
 def _neg_binary_log_loss(estimator, X, y, sample_weight):
@@ -179,8 +182,12 @@ def _neg_binary_log_loss(estimator, X, y, sample_weight):
 def _average(losses, sample_weight):
     """Mean of losses (n,), weighted if weights (n,) are given."""
     check_consistent_length(losses, sample_weight)
-    weights = None if sample_weight is None else checked_sample_weight(sample_weight, losses)
-    return float(np.average(losses, weights=weights))
+    return float(np.average(losses, weights=_checked(sample_weight, losses)))
+
+
+def _checked(sample_weight, rows):
+    """Weights (n,) of some rows, checked as those of a fit; None for None."""
+    return None if sample_weight is None else checked_sample_weight(sample_weight, rows)
 
 
 def _clipped(probabilities):

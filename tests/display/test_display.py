@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,8 +16,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC
 
-from skce import OneVsAllClassifier, SoftmaxRegressor
-from skce.display import CoefficientDisplay, ConvergenceDisplay, LossDisplay
+from skce import OneVsAllClassifier, SoftmaxRegressor, SoftmaxRegressorCV
+from skce.display import (
+    CoefficientDisplay,
+    ConvergenceDisplay,
+    InfluenceDisplay,
+    LossDisplay,
+    PathDisplay,
+    ReliabilityDisplay,
+)
+from skce.inference import summary
 from skce.losses import CrossEntropy, FocalLoss, GeneralizedCrossEntropy, Poly1Loss
 from tests import reference
 from tests.conftest import LOSSES
@@ -369,6 +378,38 @@ class TestProtocol:
 def test_importing_skce_does_not_import_matplotlib():
     code = "import sys, skce; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_is_no_axes_is_named(model, iris, plt):
+    X, y = iris
+    several = SoftmaxRegressorCV(Cs=3, cv=3).fit(X, y)
+    draws = [
+        LossDisplay.from_logarithm,
+        LossDisplay.from_binary_cross_entropy,
+        LossDisplay.from_losses,
+        partial(ConvergenceDisplay.from_estimator, model),
+        partial(CoefficientDisplay.from_estimator, model),
+        partial(CoefficientDisplay.from_summary, summary(model, X, y)),
+        partial(InfluenceDisplay.from_estimator, model, X, y),
+        partial(PathDisplay.from_estimator, several),
+        partial(ReliabilityDisplay.from_estimator, model, X, y),
+        partial(ReliabilityDisplay.from_predictions, y, model.predict_proba(X)),
+        *(display.plot for display in (LossDisplay.from_logarithm(), ReliabilityDisplay.from_estimator(model, X, y))),
+    ]
+    panels = plt.subplots(2)[1]
+    for draw in draws:
+        with pytest.raises(ValueError, match=r"^ax must be an Axes of matplotlib or None, got 3\.$"):
+            draw(ax=3)
+        with pytest.raises(TypeError, match=r"^ax must be .*; of several axes give one\.$"):
+            draw(ax=panels)
+
+
+def test_a_name_that_is_no_string_is_named(model, iris):
+    X, y = iris
+    with pytest.raises(ValueError, match=r"^name must be a string or None, got 3\."):
+        ReliabilityDisplay.from_estimator(model, X, y, name=3)
+    with pytest.raises(ValueError, match=r"^name must be a string or None, got \['a'\]"):
+        ReliabilityDisplay.from_estimator(model, X, y).plot(name=["a"])
 
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):

@@ -132,6 +132,14 @@ def test_labels_whose_index_is_that_of_X_in_another_order_are_doubted(make_estim
 
 
 @BOTH
+def test_class_weights_in_a_series_are_those_in_a_dict(make_estimator, problem):
+    weights = {2: 3.0, 0: 0.5}
+    fits = [make_estimator(class_weight=given).fit(*problem) for given in (weights, pd.Series(weights))]
+    np.testing.assert_array_equal(fits[0].coef_, fits[1].coef_)
+    assert fits[0].class_weight_.tolist() == [0.5, 1.0, 3.0]
+
+
+@BOTH
 def test_numpy_scalars_are_numbers(make_estimator, problem):
     make_estimator(
         C=np.float32(1),

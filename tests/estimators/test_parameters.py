@@ -5,7 +5,7 @@ import inspect
 import pytest
 from sklearn.base import clone
 
-from skce import OneVsAllClassifier, OneVsAllClassifierCV, SoftmaxRegressor, SoftmaxRegressorCV
+from skce import OneVsAllClassifier, OneVsAllClassifierCV, SoftmaxRegressor, SoftmaxRegressorCV, to_numpy, with_prior
 from skce.estimators.parameters import INSTEAD
 
 
@@ -81,3 +81,11 @@ def test_signature_and_source_are_those_of_the_constructor(make_estimator):
     assert {parameter.kind for parameter in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
     assert "self.label_smoothing = label_smoothing" in inspect.getsource(make_estimator.__init__)
     assert f"class {make_estimator.__name__}" in inspect.getsource(make_estimator)
+
+
+@pytest.mark.parametrize("bad", [3, "model", None, SoftmaxRegressor])
+def test_what_copies_an_estimator_refuses_what_is_none(bad):
+    with pytest.raises(TypeError, match=r"^estimator must be an estimator of skce or scikit-learn, got "):
+        to_numpy(bad)
+    with pytest.raises(TypeError, match=r"estimator instance|is a class, not an instance"):
+        with_prior(bad, prior="balanced")

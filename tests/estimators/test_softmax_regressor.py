@@ -382,6 +382,8 @@ class TestLosses:
 
     def test_a_wrong_g_does_not_pass_for_convergence(self, rng):
         class WrongSign(CrossEntropy):
+            is_convex = False  # as for a g below 0 no loss is
+
             def g(self, log_q, rest):
                 return -np.ones_like(log_q)
 

@@ -1,6 +1,7 @@
 """Class weights against scikit-learn's, against the formula, and their bad input."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
@@ -67,6 +68,21 @@ def test_a_dict_weighs_classes_by_name():
     np.testing.assert_array_equal(class_weights({"b": 2, "a": 0.5, "c": 3}, CLASSES, COUNTS), [0.5, 2, 3])
     np.testing.assert_array_equal(class_weights({"b": 2}, CLASSES, COUNTS), [1, 2, 1])
     np.testing.assert_array_equal(class_weights({0: 2, True: 5}, np.array([False, True]), COUNTS[:2]), [2, 5])
+
+
+def test_a_series_is_a_dict_by_its_index():
+    weights = pd.Series([2.0, 0.5], index=["c", "a"])
+    np.testing.assert_array_equal(class_weights(weights, np.array(["a", "b", "c"]), np.ones(3)), [0.5, 1, 2])
+    for bad, message in (
+        (
+            pd.Series([1.0, 2.0], index=["a", "a"]),
+            r"must name each class once, got the index \['a', 'a'\]",
+        ),
+        (pd.Series([1.0, np.nan], index=["a", "b"]), r"class_weight\['b'\] must be a finite number"),
+        (pd.DataFrame({"a": [1.0]}), r"class_weight\['a'\] must be a finite number"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            class_weights(bad, np.array(["a", "b"]), np.ones(2))
 
 
 def test_a_dict_over_labels_weighs_their_positives():

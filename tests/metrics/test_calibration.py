@@ -207,6 +207,13 @@ class TestLaws:
         theirs = brier_score_loss(y, p if n_classes > 2 else p[:, 1], sample_weight=weights)
         assert parts.score == pytest.approx(theirs, rel=1e-12)
 
+    def test_within_bins_is_variance_less_twice_the_covariance(self, rng):
+        y, p = calibrated(rng, 500, 2)
+        variance, covariance = np.cov(p[:, 1], y, bias=True)[0]
+        parts = brier_decomposition(y, p, n_bins=1)
+        assert parts.within_bins == pytest.approx(variance - 2 * covariance, rel=1e-9)
+        assert parts.within_bins < 0  # these predictions tell samples apart, which one bin does not see
+
     def test_soft_outcomes_add_up_too(self, rng):
         p, soft = rng.dirichlet(np.ones(3), size=100), rng.dirichlet(np.ones(3), size=100)
         parts = brier_decomposition(soft, p)
@@ -407,6 +414,33 @@ class TestErrors:
                 lambda: expected_calibration_error([0, 1], [0.5, 0.5], labels=[1, 0]),
                 r"labels must be sorted, as the columns of y_proba are to be, got \[1, 0\]",
             ),
+            (
+                lambda: expected_calibration_error([0, 2], [0.5, 0.5], labels=[0, 1]),
+                r"y_true holds labels that are not in labels: \[2\]; labels is \[0, 1\]",
+            ),
+            (lambda: expected_calibration_error([0, 1], [0.5, 0.5], labels="a"), "^labels must be a sequence"),
+            (lambda: expected_calibration_error([0, 1], [0.5, 0.5], labels=[0, 0]), "^labels must name every class"),
+            (lambda: expected_calibration_error([0, 1], [0.5, 0.5], labels=[0, None]), "Input labels contains"),
+            (lambda: expected_calibration_error([0.5, 0.3], [0.5, 0.5]), "^y_true must hold labels"),
+            (lambda: expected_calibration_error([0, None], [0.5, 0.5]), "Input y_true contains"),
+            (lambda: expected_calibration_error([0, "a"], [0.5, 0.5]), "^y_true must hold labels of one type"),
+            (lambda: expected_calibration_error([[0.5, 0.1]], [[0.5, 0.5]]), "^y_true must hold distributions"),
+            (lambda: expected_calibration_error([[np.nan, 1.0]], [[0.5, 0.5]]), "^y_true contains NaN"),
+            (lambda: expected_calibration_error([[-0.5, 1.5]], [[0.5, 0.5]]), "^y_true has a negative"),
+            (lambda: expected_calibration_error([["a", "b"]], [[0.5, 0.5]]), "^y_true has several columns"),
+            (
+                lambda: expected_calibration_error([[0.5, 0.5]], [[0.5, 0.5]], labels=[0, 1, 2]),
+                "^y_true has 2 columns for the 3 classes in labels",
+            ),
+            (
+                lambda: expected_calibration_error(pd.DataFrame({"a": [0.5], "b": 0.5}), [[0.5, 0.5]], labels=["a"]),
+                "^y_true has columns that are not in labels",
+            ),
+            (
+                lambda: expected_calibration_error([[0.5, 0.5]], [[0.5, 0.5]], labels=[1, 0]),
+                "an array y_true stand in .*, but labels is .* or give y_true as",
+            ),
+            (lambda: bootstrap_standard_error(log_loss, [[0], [0, 1]], [0.5, 0.5]), "^y_true is a list of rows"),
             (lambda: bootstrap_standard_error(log_loss, [0, 1, 0, 1], [0.5, 0.5]), "inconsistent numbers of samples"),
             (lambda: bootstrap_standard_error(log_loss, [0, 1], [0.5, 0.5], n_bootstraps=1), "n_bootstraps must be an"),
         ],

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -172,14 +173,15 @@ class TestNegLogLoss:
                 neg_log_loss_scorer(model, X, labels[:1])
 
     @pytest.mark.parametrize("bad", [np.nan, -1.0])
-    def test_bad_weights_with_soft_labels(self, bad, problem):
+    @pytest.mark.parametrize("make_labels", [lambda y: y, lambda y: np.eye(3)[y]])
+    def test_weights_that_a_fit_refuses(self, bad, make_labels, problem):
         X, y = problem
         model = SoftmaxRegressor().fit(X, y)
-        weight = np.ones(len(y))
-        weight[2] = bad
-        for scored in (model.score, lambda *args, **kwargs: neg_log_loss_scorer(model, *args, **kwargs)):
-            with pytest.raises(ValueError, match="sample_weight"):
-                scored(X, np.eye(3)[y], sample_weight=weight)
+        some_bad = np.where(np.arange(len(y)) == 2, bad, 1.0)
+        for scored in (model.score, partial(neg_log_loss_scorer, model)):
+            for weight in (some_bad, np.full(len(y), bad)):
+                with pytest.raises(ValueError, match="sample_weight"):
+                    scored(X, make_labels(y), sample_weight=weight)
 
 
 class TestNegBinaryLogLoss:
@@ -211,6 +213,13 @@ class TestNegBinaryLogLoss:
             error_score="raise",
         )
         assert search.fit(X, y).best_index_ == 1
+
+    def test_weights_that_a_fit_refuses(self, tagged):
+        X, y = tagged
+        model = OneVsAllClassifier().fit(X, y)
+        for scored in (model.score, partial(neg_binary_log_loss_scorer, model)):
+            with pytest.raises(ValueError, match="sample_weight"):
+                scored(X, y, sample_weight=-np.ones(len(y)))
 
     def test_labels_and_other_shapes_are_errors(self, tagged):
         X, y = tagged

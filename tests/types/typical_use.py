@@ -9,7 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skce import OneVsAllClassifier, SoftmaxRegressor, with_prior
+from skce import OneVsAllClassifier, SoftmaxRegressor, to_numpy, with_prior
 from skce.display import CoefficientDisplay, ConvergenceDisplay, InfluenceDisplay, LossDisplay, ReliabilityDisplay
 from skce.functional import binary_cross_entropy, cross_entropy, entropy, focal_loss, kl_divergence, softmax_jacobian
 from skce.inference import (
@@ -109,4 +109,5 @@ def misuse(X: Array, y: Array) -> None:
     SoftmaxRegressor().fit(X, y).multilabel_.real  # pyright: ignore[reportAttributeAccessIssue]  # noqa: B018
     cross_entropy(X, y, reduction="average")  # pyright: ignore[reportArgumentType, reportCallIssue]
     cross_entropy(X, y, return_gradient=True).shape  # pyright: ignore[reportAttributeAccessIssue]  # noqa: B018
+    to_numpy(3)  # pyright: ignore[reportArgumentType]
     with_prior(3, prior="balanced")  # pyright: ignore[reportArgumentType]
