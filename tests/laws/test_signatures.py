@@ -6,7 +6,10 @@ import pydoc
 
 import pytest
 
-PUBLIC = ["skce", *(f"skce.{name}" for name in "functional metrics inference display losses penalties".split())]
+PUBLIC = [
+    "skce",
+    *(f"skce.{name}" for name in ["functional", "metrics", "inference", "display", "losses", "penalties"]),
+]
 
 
 def callables():
