@@ -131,5 +131,10 @@ class InfluenceDisplay:
                 str(row), (of_rows.leverage[row], largest[row]), (6, 4), textcoords="offset points", fontsize="small"
             )
         self.ax_.set(xlabel="leverage", ylabel="studentised residual")
+        self.ax_.set_title(
+            f"area: Cook's distance, {of_rows.cooks_distance.max():.2g} the largest\n"
+            f"dotted: ±{LARGE_RESIDUAL}, which one row in a hundred exceeds",
+            fontsize="small",
+        )
         self.ax_.grid(alpha=0.3)
         return self

@@ -38,7 +38,8 @@ drawn_in_place_of: WeakKeyDictionary[Axes, tuple[list[str], list[list[Axes]]]] =
 class ReliabilityDisplay:
     """Frequency against predicted probability, in bins, with a band of confidence and the counts below.
 
-    On the diagonal predictions mean what they say; below it they are too high. Make one by :meth:`from_estimator` or
+    On the diagonal predictions mean what they say; below it they are too high. "mean gap" is how far the bins are from
+    it on average, by the samples in them: the expected calibration error. Make one by :meth:`from_estimator` or
     :meth:`from_predictions`; give the ``ax`` of one to the next, and models are compared in the same panels.
 
     Parameters
@@ -112,6 +113,10 @@ class ReliabilityDisplay:
         self.ylabel = ylabel
         self.name = name
         self.count_scale = count_scale
+
+    def __repr__(self) -> str:
+        gaps = ", ".join(f"{title}: mean gap {bins.error:.3f}" for title, bins in self.bins.items())
+        return f"ReliabilityDisplay({gaps})"
 
     @classmethod
     def from_estimator(
@@ -325,6 +330,8 @@ class ReliabilityDisplay:
 
     def _draw_counts(self, counts, bins, colour, is_first):
         """Bars of the counts, those of a second model as outlines."""
+        from matplotlib.ticker import NullFormatter
+
         style = {"color": colour, "alpha": 0.6, "edgecolor": "white", "linewidth": 0.5}
         counts.bar(
             bins.lower,
@@ -338,6 +345,7 @@ class ReliabilityDisplay:
             heights = [bar.get_height() for bars in counts.containers for bar in bars]
             counts.set_yscale("log")
             counts.set_ylim(min(heights) / 2, max(heights) * 2)  # a bin of one sample has a bar as well
+            counts.yaxis.set_minor_formatter(NullFormatter())
         else:
             counts.ticklabel_format(axis="y", scilimits=(-3, 4))
         counts.grid(alpha=0.3)

@@ -22,6 +22,7 @@ import scipy.sparse
 from scipy.special import xlogy
 
 from skce._checks import InvalidParameterError, check_boolean
+from skce._labels.arrays import check_no_label_is_missing
 from skce._labels.places import listed, places_of
 from skce._rows.lazy import in_memory, is_lazy
 from skce._solver.separation import LEAST_COEF
@@ -191,7 +192,11 @@ def _checked_options(fitted, covariance, groups, small_sample, weights):
     """What weights mean, or an error if options do not go together."""
     kinds = ("hessian", "sandwich", "cluster", "laplace")
     if not (isinstance(covariance, str) and covariance in kinds):
-        raise InvalidParameterError(f"covariance must be one of {', '.join(map(repr, kinds))}, got {covariance!r}.")
+        is_robust = isinstance(covariance, str) and covariance.lower() in ("hc0", "hc1", "robust", "white", "huber")
+        hint = " Heteroscedasticity-robust errors, HC0, are 'sandwich'." if is_robust else ""
+        raise InvalidParameterError(
+            f"covariance must be one of {', '.join(map(repr, kinds))}, got {covariance!r}.{hint}"
+        )
     if (groups is None) == (covariance == "cluster"):
         raise InvalidParameterError(
             "groups must be given for covariance='cluster', a label for each row, and for no other; "
@@ -226,8 +231,7 @@ def _clusters(groups, X):
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
     if groups.ndim != 1 or len(groups) != n_rows:
         raise InvalidParameterError(f"groups must have a label for each of {n_rows} rows, got shape {groups.shape}.")
-    if groups.dtype.kind == "f" and not np.isfinite(groups).all():
-        raise InvalidParameterError("groups must have a label for each row, but holds NaN or infinity.")
+    check_no_label_is_missing(groups, "groups")
     labels, codes = np.unique(groups, return_inverse=True)
     if len(labels) < 2:
         raise InvalidParameterError(f"groups must have two clusters or more, got {listed(labels)}.")

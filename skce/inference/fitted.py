@@ -18,6 +18,7 @@ from skce._namespaces import on_host
 from skce._solver.problem import Problem
 from skce._types import Array, Link
 from skce.estimators.base import CrossEntropyClassifier
+from skce.estimators.choosing import ChoosesC
 from skce.estimators.portable import to_numpy
 from skce.estimators.training_set import TrainingSet, training_set_of
 from skce.inference.optimum import Optimum, optimum_of
@@ -36,11 +37,17 @@ CHANGE_OF_LOSS, CHANGE_OF_MINIMUM = 1e-3, 1e-4
 
 @dataclass(frozen=True)
 class Fitted:
-    """A ``classifier``, ``X`` as it sees it, and the ``names`` (d,) of the features."""
+    """A ``classifier``, ``X`` as it sees it, and the ``names`` (d,) of the features.
+
+    ``is_transformed`` says whether steps of a pipeline have made X, and ``has_chosen`` whether a search or an estimator
+    that chooses C has tried others on the same data.
+    """
 
     classifier: CrossEntropyClassifier
     X: Any
     names: list[str]
+    is_transformed: bool
+    has_chosen: bool
 
     @property
     def is_likelihood(self) -> bool:
@@ -131,22 +138,23 @@ class Fitted:
 def fitted(model: Any, X: Any) -> Fitted:
     """The Fitted of a model, or of a pipeline, a search or a frozen estimator that ends in one, and an X for it."""
     check_is_fitted(model)
-    names = None
+    names, is_transformed, has_chosen = None, False, False
     while not isinstance(model, CrossEntropyClassifier):
         if isinstance(model, FrozenEstimator):
             model = model.estimator
         elif hasattr(model, "best_estimator_"):
-            model = model.best_estimator_
+            model, has_chosen = model.best_estimator_, True
         elif hasattr(model, "steps"):
             if len(model.steps) > 1:
                 with suppress(AttributeError, ValueError):  # a step may not know names
                     names = list(model[:-1].get_feature_names_out())
-                X = model[:-1].transform(X)
+                X, is_transformed = model[:-1].transform(X), True
             model = model.steps[-1][1]
         else:
             raise TypeError(f"model must be a SoftmaxRegressor, a OneVsAllClassifier or end in one, got {model!r}.")
         check_is_fitted(model)
-    return Fitted(to_numpy(model), X, _checked_names(model, X, names))
+    has_chosen = has_chosen or isinstance(model, ChoosesC)
+    return Fitted(to_numpy(model), X, _checked_names(model, X, names), is_transformed, has_chosen)
 
 
 def _columns_and_classes(classifier):

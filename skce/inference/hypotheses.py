@@ -30,7 +30,7 @@ SEPARATED_RATIO = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ChiSquaredTest:
     """A statistic that is chi-squared under a hypothesis.
 
@@ -57,6 +57,8 @@ class ChiSquaredTest:
     def __str__(self) -> str:
         line = f"{self.hypothesis}: chi2({self.df}) = {self.statistic:.4f}, p = {self.p:.4g}"
         return f"{line}\n{self.note}" if self.note else line
+
+    __repr__ = __str__
 
 
 def wald_test(fit: Covariance | Summary, hypothesis: Any, value: Any = 0.0) -> ChiSquaredTest:
@@ -96,6 +98,11 @@ def wald_test(fit: Covariance | Summary, hypothesis: Any, value: Any = 0.0) -> C
     >>> print(wald_test(table, "ash"))
     ash: chi2(2) = 8.3705, p = 0.01522
     """
+    if isinstance(value, str):
+        raise InvalidParameterError(
+            f"value must be a number or an array, got {value!r}; to test several features together pass a list of "
+            f"them, [{hypothesis!r}, {value!r}]."
+        )
     covariance = fit.covariance if isinstance(fit, Summary) else fit
     if not isinstance(covariance, Covariance):
         raise InvalidParameterError(f"fit must be what summary or covariance return, got {fit!r}.")

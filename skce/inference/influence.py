@@ -66,6 +66,7 @@ class Influence:
     _optimum: Optimum
     _pulls: Array
     _refits: dict[int, Array]
+    _index: Any
 
     def coef_change(self, rows: Any) -> Array:
         """Return the changes of all coefficients if each of some rows goes.
@@ -91,7 +92,7 @@ class Influence:
         return np.where(infinite_of(optimum)[0].takes_part, np.nan, optimum.theta(flat))
 
     def largest(self, n_rows: int = 10) -> Array:
-        """Return the rows of the largest Cook's distances, the largest first.
+        """Return the rows of the largest Cook's distances by their number, from 0, the largest first.
 
         Parameters
         ----------
@@ -106,14 +107,14 @@ class Influence:
         return np.argsort(-self.cooks_distance, kind="stable")[:n_rows]
 
     def to_frame(self) -> Any:
-        """All but the coefficients as a pandas DataFrame, a row for each sample."""
+        """All but the coefficients as a pandas DataFrame, a row for each sample, with the index that X had."""
         import pandas as pd
 
         by_row = {"leverage": self.leverage, "cooks_distance": self.cooks_distance, "is_refitted": self.is_refitted}
         for name in ("studentised_residuals", "logit_change"):
             columns = getattr(self, name).T
             by_row |= {(name, output): column for output, column in zip(self.outputs, columns, strict=True)}
-        return pd.DataFrame(by_row)
+        return pd.DataFrame(by_row, index=self._index)
 
     def __repr__(self) -> str:
         line = f"Influence({len(self.leverage)} rows, outputs={self.outputs}, largest={self.largest(3).tolist()})"
@@ -206,6 +207,7 @@ def influence(
         optimum,
         pulls.T,
         refits,
+        getattr(X, "index", None) if hasattr(X, "columns") else None,
     )
 
 

@@ -36,6 +36,12 @@ def notes_of(fitted: Fitted, optimum: Optimum, figures: dict[str, Any], *, is_we
         )
     elif optimum.recessions is None:
         notes.append("It was not found out whether classes are separated: the linear program would be too large.")
+    if fitted.is_transformed:
+        notes.append("Coefficients are per unit of the columns that the last step of the pipeline sees.")
+    if fitted.has_chosen:
+        notes.append(
+            "C, or what else was tried, was chosen on the same data, which errors, tests and intervals know nothing of."
+        )
     if kind == "laplace":
         prior = f"normal of variance C = {classifier.C:g} for coefficients" if np.isfinite(classifier.C) else "flat"
         notes.append(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
+from skce._labels.places import listed
 from skce._types import Array, ArrayLike
 from skce.inference.covariance import Covariance, covariance_of, quantile_of
 from skce.inference.estimates import CovarianceKind, WeightsMean, estimates_of
@@ -155,7 +156,14 @@ class Summary:
     @property
     def notes(self) -> list[str]:
         """What has to be known for the numbers to be read right."""
-        return list(self.covariance._estimates.notes)
+        estimates = self.covariance._estimates
+        notes = list(estimates.notes)
+        if not estimates.link.are_separate and len(self.contrasts) == len(estimates.outputs) > 1:
+            notes.append(
+                "Coefficients are those of each class against the geometric mean of all classes, and sum to zero; "
+                f"reference={listed(estimates.outputs)[0]!r} compares with one class."
+            )
+        return notes
 
     def to_frame(self) -> Any:
         """The table as a pandas DataFrame, a row for each contrast and feature."""

@@ -107,6 +107,8 @@ class TestInfluenceDisplay:
         np.testing.assert_allclose(np.abs(residual), np.abs(of_rows.studentised_residuals).max(axis=1))
         assert np.argmax(display.circles_.get_sizes()) == of_rows.largest(1)[0]
         assert [text.get_text() for text in display.ax_.texts] == [str(row) for row in of_rows.largest(5)]
+        assert f"area: Cook's distance, {of_rows.cooks_distance.max():.2g} the largest" in display.ax_.get_title()
+        assert "dotted: ±2.6" in display.ax_.get_title()
 
     def test_of_an_influence_on_given_axes(self, rng, plt):
         X, y = overlapping(rng, n_classes=2)

@@ -144,3 +144,13 @@ class TestCounts:
     def test_errors(self, y_and_p):
         with pytest.raises(ValueError, match="count_scale must be 'log' or 'linear', got 'symlog'"):
             ReliabilityDisplay.from_predictions(*y_and_p, count_scale="symlog")
+
+
+def test_ticks_of_counts_do_not_overlap_and_the_display_says_what_it_shows(rng):
+    p = rng.uniform(size=600)
+    y = (rng.uniform(size=600) < p).astype(int)
+    display = ReliabilityDisplay.from_predictions(y, p, pos_label=1, n_bins=12)
+    (counts,) = display.count_axes_
+    display.figure_.canvas.draw()
+    assert not any(tick.label1.get_text() for tick in counts.yaxis.get_minor_ticks())
+    assert repr(display) == f"ReliabilityDisplay(1: mean gap {display.bins['1'].error:.3f})"

@@ -48,6 +48,9 @@ def test_hypotheses_that_cannot_be_tested():
     fit = covariance(SoftmaxRegressor(C=np.inf).fit(X, y), X, y)
     with pytest.raises(ValueError, match="must name features"):
         wald_test(fit, "height")
+    with pytest.raises(ValueError, match=r"pass a list of them, \['GPA', 'TUCE'\]"):
+        wald_test(fit, "GPA", "TUCE")
+    assert repr(wald_test(fit, "GPA")) == str(wald_test(fit, "GPA"))
     with pytest.raises(ValueError, match="4 columns"):
         wald_test(fit, np.eye(3))
     with pytest.raises(ValueError, match="contradicts"):

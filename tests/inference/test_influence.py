@@ -1,6 +1,7 @@
 """Influence against fits that are without a row, and for two classes against statsmodels'."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 from dask import array as da
@@ -133,6 +134,10 @@ def test_frame_and_bad_input(rng):
     ours = influence(model, X, y)
     assert ours.to_frame().shape == (len(y), 9)
     assert "largest" in repr(ours)
+    frame = pd.DataFrame(X, index=[f"row {i}" for i in range(len(y))]).add_prefix("f")
+    of_frame = influence(SoftmaxRegressor().fit(frame, y), frame, y)
+    assert list(of_frame.to_frame().index) == list(frame.index)
+    assert of_frame.to_frame()["cooks_distance"].idxmax() == f"row {of_frame.largest(1)[0]}"
     with pytest.raises(ValueError, match="refit_above must be"):
         influence(model, X, y, refit_above=0)
     with pytest.raises(ValueError, match="n_rows"):

@@ -65,6 +65,13 @@ def test_ends_are_within_0_and_1_far_from_all_data(rng):
     assert (ours.lower <= ours.probabilities).all()
     assert (ours.probabilities <= ours.upper).all()
     assert ours.to_frame().shape == (5, 9)
+    lines = repr(probability_intervals(model, np.tile(X[:4], (3, 1)), X, y, confidence=0.9)).splitlines()
+    assert lines[0] == "Probabilities and their intervals of 90 %"
+    assert len(lines) == 1 + 2 + 10 + 1
+    ours = probability_intervals(model, X[:1], X, y, confidence=0.9)
+    ends = f"{ours.probabilities[0, 1]:.3f} [{ours.lower[0, 1]:.3f}, {ours.upper[0, 1]:.3f}]"
+    assert ends in lines[3]
+    assert lines[-1] == "... and 2 rows more"
 
 
 def test_a_class_without_samples_is_as_predicted(rng):

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skce import OneVsAllClassifier, SoftmaxRegressor
+from skce import OneVsAllClassifier, SoftmaxRegressor, SoftmaxRegressorCV
 from skce.inference import covariance, influence, leave_one_out, margins, summary, wald_test
 from skce.inference.fitted import fitted
 from skce.losses import FocalLoss, GeneralizedCrossEntropy, Poly1Loss
@@ -286,9 +286,9 @@ class TestLosses:
                 ours.std_err if hasattr(ours, "std_err") else ours.standard_errors, sandwich.std_err
             )
         np.testing.assert_array_equal(margins(model, X, y).std_err, margins(model, X, y, covariance=sandwich).std_err)
-        assert "sandwich holds for any loss" in sandwich.notes[-1]
+        assert "sandwich holds for any loss" in str(sandwich.notes)
         if "class_weight" not in options:
-            note = summary(model, X, y, covariance="hessian").notes[-1]
+            note = str(summary(model, X, y, covariance="hessian").notes)
             assert "not valid" in note
             assert "covariance='sandwich'" in note
         plain = SoftmaxRegressor().fit(X, y)
@@ -361,6 +361,38 @@ class TestDisplayed:
         search = GridSearchCV(pipeline, {"softmaxregressor__C": [1.0]}).fit(X, y)
         np.testing.assert_allclose(summary(search, X, y).std_err, expected.std_err)
         assert expected.features[1:] == ["x0", "x1", "x2", "x3"]
+
+
+class TestNotes:
+    def test_of_a_pipeline_a_search_and_a_model_that_chooses(self, rng):
+        X, y = overlapping(rng)
+        per_unit, chosen = "per unit of the columns that the last step", "was chosen on the same data"
+        plain, cv = SoftmaxRegressor().fit(X, y), SoftmaxRegressorCV(Cs=[0.1, 1.0]).fit(X, y)
+        pipeline = make_pipeline(StandardScaler(), SoftmaxRegressor())
+        search = GridSearchCV(pipeline, {"softmaxregressor__C": [0.1, 1.0]}).fit(X, y)
+        for model, has_unit, is_chosen in [
+            (plain, 0, 0),
+            (cv, 0, 1),
+            (make_pipeline(plain).fit(X, y), 0, 0),
+            (pipeline.fit(X, y), 1, 0),
+            (search, 1, 1),
+        ]:
+            text = " ".join(summary(model, X, y).notes)
+            assert (text.count(per_unit), text.count(chosen)) == (has_unit, is_chosen)
+
+    def test_of_what_coefficients_are_against(self, rng):
+        X, y = overlapping(rng)
+        names = np.array(["hi", "lo", "mid"])[y]
+        note = "against the geometric mean of all classes, and sum to zero; reference='hi' compares"
+        model = SoftmaxRegressor().fit(X, names)
+        assert note in summary(model, X, names).notes[-1]
+        assert note in summary(SoftmaxRegressor().fit(X, names.astype(object)), X, names.astype(object)).notes[-1]
+        for table in (
+            summary(model, X, names, reference="hi"),
+            summary(SoftmaxRegressor().fit(X, y > 0), X, y > 0),
+            summary(OneVsAllClassifier().fit(X, y), X, y),
+        ):
+            assert "geometric" not in str(table)
 
 
 class TestBadInput:
@@ -450,12 +482,17 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"covariance": "HC0"}, "covariance must be one of"),
+            ({"covariance": "HC0"}, "covariance must be one of.*HC0, are 'sandwich'"),
+            ({"covariance": "robust"}, "covariance must be one of.*HC0, are 'sandwich'"),
             ({"covariance": "cluster"}, "groups must be given"),
             ({"groups": np.arange(3)}, "groups must be given"),
             ({"covariance": "cluster", "groups": np.arange(3)}, "groups must have a label"),
             ({"covariance": "cluster", "groups": np.zeros(100)}, "two clusters"),
             ({"covariance": "cluster", "groups": np.full(100, np.nan)}, "NaN"),
+            (
+                {"covariance": "cluster", "groups": np.array(["a", "b", None, "c"] * 25, dtype=object)},
+                "label 2 is None",
+            ),
             ({"small_sample": True}, "small_sample=True is for"),
             ({"weights": "probability"}, "does not go with"),
             ({"weights": "analytic"}, "weights must be"),
