@@ -186,7 +186,7 @@ class TestEnds:
         solution = solved(objective_of(X, np.repeat([0, 1, 2], 10), kind, C=np.inf))
         assert solution.reason == "separable"
         assert solution.value < 1e-6
-        with pytest.warns(ConvergenceWarning, match="classes are separable and C=inf, so there is no optimum"):
+        with pytest.warns(ConvergenceWarning, match="classes are separable and C=inf, so there is no minimum"):
             warn_unless_converged(solution, tol=1e-7)
 
 
