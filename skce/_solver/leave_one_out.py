@@ -139,7 +139,7 @@ def left_out(problem: Problem, curvature: ExactCurvature, params: Array, most_mi
     if len(far):
         near = displacements(problem, curvature, far, closed.pulls[:, far])
         refits = refitted(problem, curvature, params, far, near, closed.spreads[far])
-        closed.logits[:, far], n_unended = refits.logits, refits.n_unended
+        closed.logits[:, far], n_unended = refits.logits, int(np.count_nonzero(~refits.has_ended))
     return LeftOut(closed.logits, np.isin(np.arange(len(closed.held)), far), n_unended)
 
 
