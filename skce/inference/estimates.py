@@ -41,7 +41,8 @@ WeightsMean: TypeAlias = Literal["frequency", "probability"]
 class About:
     """Parameters ``theta`` (k, p) of X minus its ``mean`` (d,), their ``covariance`` (k p, k p), and what is infinite.
 
-    ``unseen`` (r, k, p) are the directions along which parameters have no finite estimate.
+    ``unseen`` (r, k, p) are the directions along which parameters have no finite estimate. ``prior_shift`` (k,) is what
+    logits have besides, of another prior.
 
     Errors of what is predicted from columns that are far from zero would be lost in those of the intercept there.
     """
@@ -51,6 +52,11 @@ class About:
     covariance: Array
     unseen: Array
     has_intercept: bool
+    prior_shift: Array
+
+    def logits(self, design: Array) -> Array:
+        """Logits (k, m) that rows of a design (m, p) are predicted with."""
+        return self.theta @ design.T + self.prior_shift[:, None]
 
     def design(self, X: Any) -> Array:
         """Columns of X (m, d) minus their means, dense, after one of ones if there is an intercept."""
@@ -168,12 +174,15 @@ def estimates_of(
             warnings.warn(few_clusters(n_clusters, figures["n_parameters"]), UserWarning, stacklevel=3)
         figures |= {"n_rows": n_rows, "n_clusters": n_clusters or None, "covariance": covariance, "weights": weights}
         infinite, unseen_about_mean = infinite_of(optimum)
+        theta, prior_shift = optimum.theta(optimum.params), fitted.prior_shift[targets.outputs]
+        if problem.fit_intercept:
+            theta[:, 0] += prior_shift
         return Estimates(
             fitted,
             covariance,
             fitted.classifier.classes_[-targets.n_outputs :][targets.outputs],
             [INTERCEPT] * problem.fit_intercept + fitted.names,
-            optimum.theta(optimum.params),
+            theta,
             optimum.covariance(middle),
             About(
                 optimum.mean,
@@ -181,6 +190,7 @@ def estimates_of(
                 optimum.covariance(middle, optimum.mean),
                 unseen_about_mean,
                 problem.fit_intercept,
+                prior_shift,
             ),
             infinite,
             figures,

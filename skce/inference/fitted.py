@@ -59,6 +59,11 @@ class Fitted:
         """What kind of problem was fitted."""
         return self.classifier._fitted_link
 
+    @property
+    def prior_shift(self) -> Array:
+        """What ``with_prior`` has added to the intercepts (k,) since the fit."""
+        return np.broadcast_to(self.classifier._prior_shift, self.classifier.intercept_.shape)
+
     def check_is_fit_of(self, other: Fitted) -> None:
         """Raise unless this, of which a covariance is, is the same fit as another."""
         ours, theirs = self.classifier, other.classifier
@@ -115,7 +120,7 @@ class Fitted:
     def optimum(self, problem: Problem) -> Optimum:
         """The Optimum of that problem."""
         outputs = problem.rows.targets.outputs
-        coef, intercept = self.classifier.coef_[outputs], self.classifier.intercept_[outputs]
+        coef, intercept = self.classifier.coef_[outputs], (self.classifier.intercept_ - self.prior_shift)[outputs]
         optimum = optimum_of(problem, coef, intercept, self.names)
         if caution := self.caution(optimum):
             warnings.warn(caution, UserWarning, stacklevel=4)
@@ -128,7 +133,7 @@ class Fitted:
         allowed = max(CHANGE_OF_MINIMUM, 10 * self.classifier.tol)
         if is_other or (self.classifier.is_certified_ and now - optimum.value > allowed * abs(optimum.value)):
             return (
-                "X, y, weights, parameters or the prior are not those of the fit: the loss at the model's coefficients "
+                "X, y, weights or parameters are not those of the fit: the loss at the model's coefficients "
                 f"is {now:.6g} here, was {before:.6g} when it was fitted, and is {optimum.value:.6g} at those of a fit "
                 "to what is given here. All that is said is of these coefficients, which are not the model's."
             )

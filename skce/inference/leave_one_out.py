@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skce._types import Array, ArrayLike
@@ -68,7 +69,8 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
     Raises
     ------
     ValueError
-        If the loss is not convex, if there is no optimum, or data are not those of the fit.
+        If the loss is not convex, if there is no optimum, or if the model has ``posterior="recovered"`` after
+        ``with_prior``.
 
     Warns
     -----
@@ -96,6 +98,13 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
             "row the minimum may be another one. Use folds, by sklearn.model_selection.cross_val_predict."
         )
     training_set = one.training_set(y, sample_weight)
+    if one.classifier.posterior == "recovered" and not np.allclose(
+        training_set.recovery[2], one.classifier._log_weight
+    ):
+        raise ValueError(
+            "model recovers probabilities of another prior (with_prior), or of other class weights than X, y and "
+            "sample_weight have: pass the model as it was before with_prior."
+        )
     with one.problem(y, sample_weight) as problem:
         optimum = one.optimum(problem)
         if optimum.recessions is None or any(optimum.recessions):
@@ -112,7 +121,8 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
             stacklevel=2,
         )
     targets = training_set.rows.targets_in_memory()
-    losses = row_losses(one.link, left_out.logits, targets.labels)
+    logits = left_out.logits + one.prior_shift[:, None]
+    losses = row_losses(one.link, logits, targets.labels)
     loss, standard_error = weighted_mean(losses, targets.sample_weight)
-    log_proba = one.link.log_proba(left_out.logits).T
+    log_proba = one.link.log_proba(logits).T
     return LeaveOneOut(log_proba, losses, loss, standard_error, left_out.is_refitted)

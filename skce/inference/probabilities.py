@@ -162,7 +162,7 @@ def probability_intervals(
     n_outputs, n_columns = about.theta.shape
     for at in row_slices(len(probabilities), max(ELEMENTS_PER_BLOCK // (n_outputs**2 * n_columns), 1)):
         design = about.design(rows_of(features, at))
-        logits, derivative = _logits_derivative(new.link, about.theta @ design.T)
+        logits, derivative = _logits_derivative(new.link, about.logits(design))
         error = _standard_errors(about.covariance, design, derivative)
         error[_depends_on(about.unseen_logits(design), derivative)] = np.inf
         columns = np.arange(len(classes)) if len(logits) == len(classes) else outputs

@@ -441,7 +441,7 @@ class TestBadInput:
         with pytest.warns(UserWarning, match="not those of the fit"):
             table = summary(model, X, rng.permutation(y))
         assert "not those of the fit" in table.notes[0]
-        assert str(table).startswith("X, y, weights, parameters or the prior are not those of the fit")
+        assert str(table).startswith("X, y, weights or parameters are not those of the fit")
         assert str(table).count("not those of the fit") == 1
         assert table._repr_html_().startswith("<p><b>X, y, weights")
         theirs = summary(SoftmaxRegressor().fit(X[:40], y[:40]), X[:40], y[:40])
