@@ -146,6 +146,12 @@ def covariance(
     TypeError
         If the model is none of skce's.
 
+    Warns
+    -----
+    UserWarning
+        If X, y, weights or parameters are not those of the fit, as its loss tells: the covariance is then
+        that of a fit to what is given; or if there are fewer clusters than parameters.
+
     References
     ----------
     White (1982),

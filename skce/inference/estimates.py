@@ -13,7 +13,6 @@ classes, and so does their covariance: contrasts of two classes, and all that is
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -27,6 +26,7 @@ from skce._labels.places import listed, places_of
 from skce._rows.lazy import in_memory, is_lazy
 from skce._solver.separation import LEAST_COEF
 from skce._types import Array, ArrayLike, Link
+from skce.inference.caller import warn_caller
 from skce.inference.fitted import INTERCEPT, Fitted
 from skce.inference.infinite import Infinite, infinite_of
 from skce.inference.notes import few_clusters, notes_of
@@ -156,22 +156,23 @@ def estimates_of(
         is_weighted_by_class = fitted.classifier.class_weight is not None
         covariance = "hessian" if fitted.is_likelihood and not is_weighted_by_class else "sandwich"
     weights = _checked_options(fitted, covariance, groups, small_sample, weights)
-    codes, n_clusters = _clusters(groups, fitted.X)
+    codes = _clusters(groups, fitted.X)
     with fitted.problem(y, sample_weight) as problem:
         optimum = fitted.optimum(problem)
         n_rows, n_weighted = _observations(optimum.problem)
         n = float(n_weighted if weights == "frequency" else n_rows)
-        middle = None
+        middle, n_clusters = None, 0
         if covariance == "sandwich":
             middle = products_of_scores(optimum, weights == "frequency")
         elif covariance == "cluster":
-            middle = products_of_clusters(optimum, codes, n_clusters)
+            n_clusters = _n_clusters(codes, optimum.problem)
+            middle = products_of_clusters(optimum, codes)
             if small_sample:
                 middle = middle * (n_clusters / (n_clusters - 1) * (n - 1) / (n - _n_parameters(optimum)))
         targets = problem.rows.targets
         figures = _figures(fitted, optimum, n)
         if n_clusters and n_clusters <= figures["n_parameters"]:
-            warnings.warn(few_clusters(n_clusters, figures["n_parameters"]), UserWarning, stacklevel=3)
+            warn_caller(few_clusters(n_clusters, figures["n_parameters"]))
         figures |= {"n_rows": n_rows, "n_clusters": n_clusters or None, "covariance": covariance, "weights": weights}
         infinite, unseen_about_mean = infinite_of(optimum)
         theta, prior_shift = optimum.theta(optimum.params), fitted.prior_shift[targets.outputs]
@@ -232,9 +233,9 @@ def _checked_options(fitted, covariance, groups, small_sample, weights):
 
 
 def _clusters(groups, X):
-    """Codes (n,) of the clusters of the rows, and how many there are; none without groups."""
+    """Codes (n,) of the clusters of the rows; none without groups."""
     if groups is None:
-        return np.zeros(0, dtype=int), 0
+        return np.zeros(0, dtype=int)
     if is_lazy(X):
         raise InvalidParameterError("groups need X in memory, but X is on Dask; X.compute() fetches it.")
     groups = np.asarray(in_memory(groups))
@@ -242,10 +243,15 @@ def _clusters(groups, X):
     if groups.ndim != 1 or len(groups) != n_rows:
         raise InvalidParameterError(f"groups must have a label for each of {n_rows} rows, got shape {groups.shape}.")
     check_no_label_is_missing(groups, "groups")
-    labels, codes = np.unique(groups, return_inverse=True)
-    if len(labels) < 2:
-        raise InvalidParameterError(f"groups must have two clusters or more, got {listed(labels)}.")
-    return codes, len(labels)
+    return np.unique(groups, return_inverse=True)[1]
+
+
+def _n_clusters(codes, problem):
+    """Clusters with rows of positive weight; an error if there are fewer than two."""
+    n_clusters = len(np.unique(codes[np.asarray(problem.rows.targets.sample_weight) > 0]))
+    if n_clusters < 2:
+        raise InvalidParameterError(f"groups must have two clusters or more with rows of weight, got {n_clusters}.")
+    return n_clusters
 
 
 def _observations(problem):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from skce.estimators.base import CrossEntropyClassifier
 from skce.estimators.choosing import ChoosesC
 from skce.estimators.portable import to_numpy
 from skce.estimators.training_set import TrainingSet, training_set_of
+from skce.inference.caller import warn_caller
 from skce.inference.optimum import Optimum, optimum_of
 from skce.losses import CrossEntropy
 
@@ -123,7 +123,7 @@ class Fitted:
         coef, intercept = self.classifier.coef_[outputs], (self.classifier.intercept_ - self.prior_shift)[outputs]
         optimum = optimum_of(problem, coef, intercept, self.names)
         if caution := self.caution(optimum):
-            warnings.warn(caution, UserWarning, stacklevel=4)
+            warn_caller(caution)
         return optimum
 
     def caution(self, optimum: Optimum) -> str:

@@ -157,6 +157,12 @@ def likelihood_ratio_test(
         If the models have a penalty or another loss, differ in their classes, or are not nested as far as their numbers
         of parameters and their likelihoods tell.
 
+    Warns
+    -----
+    UserWarning
+        If X, y, weights or parameters are not those of the fit, as its loss tells: the likelihood is then
+        that of a fit to what is given.
+
     Examples
     --------
     >>> import numpy as np

@@ -153,7 +153,14 @@ def influence(
     Raises
     ------
     ValueError
-        If refit_above is not a number above 0, X is on Dask, or data are not those of the fit.
+        If refit_above is not a number above 0, X is on Dask, or X or y are not of the features, the classes or the
+        length that they should be.
+
+    Warns
+    -----
+    UserWarning
+        If X, y, weights or parameters are not those of the fit, as its loss tells: what is said is then
+        that of a fit to what is given; or if classes are separated.
 
     References
     ----------

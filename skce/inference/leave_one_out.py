@@ -74,6 +74,9 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
 
     Warns
     -----
+    UserWarning
+        If X, y, weights or parameters are not those of the fit, as its loss tells: losses are then those of a fit to
+        what is given.
     ConvergenceWarning
         If fits without a row ended before they were near enough.
 

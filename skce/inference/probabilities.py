@@ -126,6 +126,12 @@ def probability_intervals(
         If options do not go together, data are not of the shape they should be, or the model predicts recovered
         probabilities.
 
+    Warns
+    -----
+    UserWarning
+        If X, y, weights or parameters are not those of the fit, as its loss tells: intervals are then
+        those of a fit to what is given; or if there are fewer clusters than parameters.
+
     References
     ----------
     Xu and Long (2005), "Confidence intervals for predicted outcomes in regression models for categorical outcomes",

@@ -304,6 +304,12 @@ def summary(
     TypeError
         If the model is none of skce's.
 
+    Warns
+    -----
+    UserWarning
+        If X, y, weights or parameters are not those of the fit, as its loss tells: the table is then
+        that of a fit to what is given; or if there are fewer clusters than parameters.
+
     Notes
     -----
     With a finite C estimates are penalised: their errors are about what the penalised fit estimates. "hessian" is then
