@@ -191,4 +191,4 @@ def covariance_of(estimates: Estimates, reference: Any) -> Covariance:
     """The Covariance of Estimates for a reference class."""
     contrasts, names = contrasts_to(estimates, reference)
     coef, matrix = estimates.combined(contrasts)
-    return Covariance(matrix, coef, names, estimates.features, estimates.kind, estimates)
+    return Covariance(matrix, coef, names, estimates.features, estimates.kind, estimates.without_rows())

@@ -13,7 +13,7 @@ classes, and so does their covariance: contrasts of two classes, and all that is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -79,6 +79,7 @@ class Estimates:
 
     ``theta`` (k, p) with rows ``outputs`` and columns ``features``, their ``covariance`` (k p, k p), and the same
     ``about_mean`` for what is predicted; and what is ``infinite``. ``figures`` are those above a table, by their names.
+    X is in ``fitted``, and rows in ``infinite``, until they are taken out.
     """
 
     fitted: Fitted
@@ -101,6 +102,11 @@ class Estimates:
     def is_infinite(self) -> bool:
         """Whether any parameter has no estimate."""
         return len(self.infinite.unseen) > 0
+
+    def without_rows(self) -> Estimates:
+        """The same for results to keep and to pickle, which hold no data; what is combined has been before."""
+        infinite = Infinite(self.infinite.unseen, [])
+        return replace(self, fitted=replace(self.fitted, X=None), infinite=infinite)
 
     def combined(self, contrasts: Array) -> tuple[Array, Array]:
         """Values (c, p), infinite or NaN without an estimate, and covariance (c p, c p) of ``contrasts`` (c, k)."""

@@ -32,7 +32,7 @@ WITHOUT_INFLUENCE = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Influence:
-    """What each row does to a fit, made by :func:`influence`.
+    """What each row does to a fit, made by :func:`influence`; it holds the X and y that it was given.
 
     Attributes
     ----------
