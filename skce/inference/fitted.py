@@ -195,5 +195,9 @@ def places_of_names(parameter: str, given: Any, names: list[str]) -> Array:
         elif not isinstance(one, str | bool) and isinstance(one, int | np.integer) and 0 <= one < len(names):
             places.append(int(one))
         else:
-            raise InvalidParameterError(f"{parameter} must name features, of {', '.join(names)}, got {one!r}.")
+            several_have_it = ", the name of several: give its place" if names.count(one) > 1 else ""
+            raise InvalidParameterError(
+                f"{parameter} must name features, of {', '.join(names)}, or be their places, of 0 to {len(names) - 1}, "
+                f"got {one!r}{several_have_it}."
+            )
     return np.array(places, dtype=int)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from skce._checks import InvalidParameterError, check_boolean
 from skce._namespaces import on_host
@@ -115,6 +116,8 @@ def separation(
     No separation: all coefficients have estimates.
     """
     check_boolean("fit_intercept", fit_intercept)
+    if isinstance(X, BaseEstimator):
+        raise InvalidParameterError(f"X must hold features, got {X!r}: separation(X, y) is of data, not of a model.")
     if is_lazy(X):
         raise InvalidParameterError(
             "X must be in memory, where rows have an order, but is on Dask; X.compute() fetches it."

@@ -242,6 +242,8 @@ def test_units_of_columns_do_not_matter():
 def test_bad_input(rng):
     with pytest.raises(ValueError, match="class"):
         separation(rng.normal(size=(5, 2)), np.zeros(5))
+    with pytest.raises(ValueError, match="data, not of a model"):
+        separation(SoftmaxRegressor(), rng.normal(size=(5, 2)))
     with pytest.raises(ValueError, match="too large"):
         separation(rng.normal(size=(30_000, 50)), rng.integers(0, 5, size=30_000))
     with pytest.raises(ValueError, match="fit_intercept"):
