@@ -12,6 +12,7 @@ from skce._checks import check_number
 from skce._types import Array, ArrayLike
 from skce.inference.estimates import CovarianceKind, Estimates, WeightsMean, contrasts_to, estimates_of
 from skce.inference.fitted import fitted
+from skce.inference.notes import NOT_LOOKED_FOR
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -190,5 +191,8 @@ def covariance(
 def covariance_of(estimates: Estimates, reference: Any) -> Covariance:
     """The Covariance of Estimates for a reference class."""
     contrasts, names = contrasts_to(estimates, reference)
-    coef, matrix = estimates.combined(contrasts)
-    return Covariance(matrix, coef, names, estimates.features, estimates.kind, estimates.without_rows())
+    coef, matrix, are_all_sought = estimates.combined(contrasts)
+    kept = estimates.without_rows()
+    if not are_all_sought:
+        kept.notes.append(NOT_LOOKED_FOR)
+    return Covariance(matrix, coef, names, estimates.features, estimates.kind, kept)

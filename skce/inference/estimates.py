@@ -106,10 +106,13 @@ class Estimates:
     def without_rows(self) -> Estimates:
         """The same for results to keep and to pickle, which hold no data; what is combined has been before."""
         infinite = Infinite(self.infinite.unseen, [])
-        return replace(self, fitted=replace(self.fitted, X=None), infinite=infinite)
+        return replace(self, fitted=replace(self.fitted, X=None), infinite=infinite, notes=list(self.notes))
 
-    def combined(self, contrasts: Array) -> tuple[Array, Array]:
-        """Values (c, p), infinite or NaN without an estimate, and covariance (c p, c p) of ``contrasts`` (c, k)."""
+    def combined(self, contrasts: Array) -> tuple[Array, Array, bool]:
+        """Values (c, p), infinite or NaN without an estimate, and covariance (c p, c p) of ``contrasts`` (c, k).
+
+        Last is whether the signs of all that are infinite were looked for.
+        """
         n_contrasts, n_outputs = contrasts.shape
         values = contrasts @ self.theta
         n_columns = values.shape[1]
@@ -117,12 +120,13 @@ class Estimates:
         covariance = np.einsum("ck,kiLj->ciLj", contrasts, by_output, optimize=True)
         covariance = np.einsum("dL,ciLj->cidj", contrasts, covariance, optimize=True)
         covariance = covariance.reshape(n_contrasts * n_columns, -1)
+        are_all_sought = True
         if self.is_infinite:
-            signs = self.infinite.signs(contrasts)
+            signs, are_all_sought = self.infinite.signs(contrasts)
             is_infinite = signs != 0
             values[is_infinite] = signs[is_infinite] * np.inf
             covariance[is_infinite.ravel()] = covariance[:, is_infinite.ravel()] = np.nan
-        return values, covariance
+        return values, covariance, are_all_sought
 
 
 def contrasts_to(estimates: Estimates, reference: Any) -> tuple[Array, list[str]]:
@@ -174,7 +178,7 @@ def estimates_of(
             n_clusters = _n_clusters(codes, optimum.problem)
             middle = products_of_clusters(optimum, codes)
             if small_sample:
-                middle = middle * (n_clusters / (n_clusters - 1) * (n - 1) / (n - _n_parameters(optimum)))
+                middle = middle * (n_clusters / (n_clusters - 1) * (n - 1) / (n - optimum.n_parameters))
         targets = problem.rows.targets
         figures = _figures(fitted, optimum, n)
         if n_clusters and n_clusters <= figures["n_parameters"]:
@@ -271,15 +275,10 @@ def _observations(problem):
     return int(n_rows), float(n_weighted)
 
 
-def _n_parameters(optimum):
-    """Parameters that the rows determine, those included that they send to infinity."""
-    return len(optimum.maps) + sum(len(one.unseen) for one in optimum.recessions or [] if one is not None)
-
-
 def _figures(fitted, optimum, n):
     """What is above a table: likelihoods, criteria, degrees of freedom, and how the fit ended."""
     problem, classifier = optimum.problem, fitted.classifier
-    n_parameters = _n_parameters(optimum)
+    n_parameters = optimum.n_parameters
     effective = float(n_parameters)
     if not problem.penalty.is_zero:
         # A penalised direction counts by the share of its curvature that the rows have.

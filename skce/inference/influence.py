@@ -40,7 +40,8 @@ class Influence:
         Share of its own logits that a row decides, summed over them: the trace of V_i D_i. They sum to the effective
         number of parameters.
     cooks_distance : ndarray of shape (n_samples,)
-        By how much the coefficients change without the row, squared, in units of their covariance, over their number.
+        By how much the coefficients change without the row, squared, in units of their covariance, over their number,
+        in which those count that are infinite.
     studentised_residuals : ndarray of shape (n_samples, n_outputs)
         Target minus prediction, times the weight, over the standard deviation that this has in a fit.
     logit_change : ndarray of shape (n_samples, n_outputs)
@@ -222,7 +223,7 @@ def _of_rows(optimum):
     """Leverages and Cook's distances (n,), residuals and changes of the logits (K, n), and e_i (k, n), of all rows."""
     problem, curvature = optimum.problem, optimum.curvature
     classes, point = curvature.classes, problem.split(optimum.params)
-    n_parameters = max(len(optimum.maps), 1)
+    n_parameters = max(optimum.n_parameters, 1)
     vectors = np.eye(classes.size) if classes.are_separate else classes.vectors
 
     spreads_of = Spreads.of(curvature, optimum.factors)
@@ -269,5 +270,5 @@ def _refitted(optimum, row, pull):
     # In the coordinates of the Hessian of F, of which the maps are a root of the inverse.
     coordinates = np.linalg.lstsq(optimum.maps.T, change, rcond=None)[0]
     coef, intercept = problem.split(change)
-    cooks = problem.total * float(coordinates @ coordinates) / len(optimum.maps)
+    cooks = problem.total * float(coordinates @ coordinates) / max(optimum.n_parameters, 1)
     return change, cooks, (X @ coef)[0] + intercept

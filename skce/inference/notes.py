@@ -13,6 +13,10 @@ ENOUGH_CLUSTERS = 40
 # How notes begin of what columns separate.
 SEPARATED = "Classes are separated (see skce.inference.separation)"
 
+NOT_LOOKED_FOR = (
+    "Of some coefficients that are 'not determined' the sign was not looked for: too many rows and columns."
+)
+
 
 def notes_of(fitted: Fitted, optimum: Optimum, figures: dict[str, Any], *, is_weighted: bool) -> list[str]:
     """What has to be said below a table for its numbers to be read right."""

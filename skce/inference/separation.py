@@ -166,7 +166,7 @@ def _infinite(problem, recession):
         return np.swapaxes(np.concatenate([intercept, coef], axis=-2), -1, -2)
 
     unseen = theta(recession.unseen)
-    signs = Infinite(unseen, [recession]).signs(np.eye(unseen.shape[1]))
+    signs, _ = Infinite(unseen, [recession]).signs(np.eye(unseen.shape[1]))
     infinite = np.zeros_like(signs)
     infinite[signs != 0] = signs[signs != 0] * np.inf
     return infinite
