@@ -36,6 +36,18 @@ class Covariance:
     See Also
     --------
     skce.inference.summary : The same as a table.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import covariance
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> of_errors = covariance(SoftmaxRegressor().fit(X, y), X, y, reference=0)
+    >>> of_errors.matrix.shape
+    (10, 10)
+    >>> of_errors.labels[1]
+    ('1 against 0', 'sepal length (cm)')
     """
 
     matrix: Array

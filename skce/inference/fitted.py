@@ -195,9 +195,10 @@ def places_of_names(parameter: str, given: Any, names: list[str]) -> Array:
         elif not isinstance(one, str | bool) and isinstance(one, int | np.integer) and 0 <= one < len(names):
             places.append(int(one))
         else:
-            several_have_it = ", the name of several: give its place" if names.count(one) > 1 else ""
+            is_shared = isinstance(one, str) and names.count(one) > 1
+            hint = ", the name of several: give its place" if is_shared else ""
             raise InvalidParameterError(
                 f"{parameter} must name features, of {', '.join(names)}, or be their places, of 0 to {len(names) - 1}, "
-                f"got {one!r}{several_have_it}."
+                f"got {one!r}{hint}."
             )
     return np.array(places, dtype=int)

@@ -46,6 +46,16 @@ class ChiSquaredTest:
         What was tested.
     note : str
         What has to be known for p to be read right; empty if nothing has.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import summary, wald_test
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> test = wald_test(summary(SoftmaxRegressor().fit(X, y), X, y), "petal width (cm)")
+    >>> test.df, round(test.p, 4)
+    (2, 0.0058)
     """
 
     statistic: float

@@ -54,6 +54,18 @@ class Influence:
         What the columns of ``coef_change`` are.
     notes : list of str
         What has to be known for the numbers to be read right.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import influence
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> of_rows = influence(SoftmaxRegressor().fit(X, y), X, y)
+    >>> of_rows.to_frame().loc[of_rows.largest(2), ["leverage", "cooks_distance"]].round(3)
+         leverage  cooks_distance
+    106     0.209           0.033
+    119     0.123           0.013
     """
 
     leverage: Array

@@ -30,6 +30,16 @@ class LeaveOneOut:
         That of this mean, as one of independent rows.
     is_refitted : ndarray of bool of shape (n_samples,)
         Rows that the fit was repeated without, where the closed form is not enough.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import leave_one_out
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> loo = leave_one_out(SoftmaxRegressor().fit(X, y), X, y)
+    >>> int(loo.losses.argmax()), float(loo.losses.max().round(2))
+    (83, 1.14)
     """
 
     log_proba: Array

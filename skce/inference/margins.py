@@ -50,6 +50,18 @@ class Margins:
         That of the intervals.
     notes : list of str
         What has to be known for the numbers to be read right.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import margins
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> effects = margins(SoftmaxRegressor().fit(X, y), X, y)
+    >>> effects.classes[2], effects.features[3]
+    ('2', 'petal width (cm)')
+    >>> float(effects.effect[2, 3].round(3)), float(effects.std_err[2, 3].round(3))
+    (0.178, 0.055)
     """
 
     effect: Array

@@ -52,6 +52,19 @@ class ProbabilityIntervals:
         That of the intervals.
     notes : list of str
         What has to be known for the numbers to be read right.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import probability_intervals
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> probability_intervals(SoftmaxRegressor().fit(X, y), X[70:72], X, y)
+    Probabilities and their intervals of 95 %
+    row                     0                     1                     2
+    ---------------------------------------------------------------------
+    0    0.002 [0.000, 0.054]  0.440 [0.216, 0.691]  0.558 [0.307, 0.782]
+    1    0.017 [0.002, 0.156]  0.957 [0.863, 0.987]  0.026 [0.007, 0.097]
     """
 
     probabilities: Array

@@ -41,6 +41,15 @@ class Separation:
         Which rows are told from some class that they do not have.
     outputs, features : list of str
         What rows and columns of ``infinite`` are.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce.inference import separation
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> found = separation(X, y)
+    >>> found.kind, found.columns, found.classes
+    ('quasi-complete', ['petal length (cm)'], ['0'])
     """
 
     kind: Literal["none", "quasi-complete", "complete"]
