@@ -8,6 +8,9 @@ import warnings
 from types import ModuleType
 from typing import Any
 
+# How many minor versions after its own read a pickle.
+LATER_MINOR_VERSIONS = 2
+
 # The attribute by which models of 0.1.0 hold a private object: how their fit bends probabilities.
 RECOVERY_OF_0_1 = "_recovery"
 
@@ -22,9 +25,13 @@ def checked(state: dict[str, Any], name: str, version: str) -> dict[str, Any]:
     state = dict(state)
     of_pickle = state.pop("_skce_version", "0.1.0")
     if of_pickle.split(".")[:2] != version.split(".")[:2]:
+        what_it_does = (
+            "it predicts what it did, but later versions may not read it. Fit it again when you can."
+            if _is_promised(of_pickle, version)
+            else "it may not work, or predict something else. Fit it again, or install the version that has made it."
+        )
         warnings.warn(
-            f"This {name} was pickled by skce {of_pickle}, and is read by {version}: it may not work, or predict "
-            "something else. Fit it again, or install the version that has made it.",
+            f"This {name} was pickled by skce {of_pickle}, and is read by {version}: {what_it_does}",
             UserWarning,
             stacklevel=3,
         )
@@ -34,6 +41,15 @@ def checked(state: dict[str, Any], name: str, version: str) -> dict[str, Any]:
         state["_fitted_smoothing"] = recovery.label_smoothing
         state["_log_weight"] = recovery.log_weight
     return state
+
+
+def _is_promised(of_pickle: str, version: str) -> bool:
+    """Whether a version has to read pickles of another one: docs/stability.md says which."""
+    try:
+        (major, minor), (major_now, minor_now) = (map(int, text.split(".")[:2]) for text in (of_pickle, version))
+    except ValueError:
+        return False  # no version of ours
+    return major == major_now and 0 <= minor_now - minor <= LATER_MINOR_VERSIONS
 
 
 def keep_names_of_0_1(**modules: ModuleType) -> None:

@@ -80,7 +80,7 @@ def checked_features(estimator, X, *, reset, y: Any = "no_validation") -> Any:
         return X  # which the engine of X has checked
     check_reachable("X", X)
     if _is_finite_matrix(X):  # of which scikit-learn asks the same, and many more questions that take longer
-        if reset and y is not None:
+        if reset and y == "no_validation":
             estimator.n_features_in_ = X.shape[1]
             vars(estimator).pop("feature_names_in_", None)
             return X

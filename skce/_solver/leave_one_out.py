@@ -105,8 +105,13 @@ class ClosedForm:
         logits, pulls, ranges, costs, spreads, held, losses = arrays
         return cls(logits, pulls, Moves(ranges, costs), spreads, held, float(losses.sum()))
 
-    def rows_to_refit(self, problem: Problem, curvature: ExactCurvature, params: Array, most_missed: float) -> Array:
-        """Rows, in order, without which the closed form of the others can miss no more than that share of the loss."""
+    def rows_to_refit(
+        self, problem: Problem, curvature: ExactCurvature, params: Array, most_missed: float
+    ) -> tuple[Array, Array]:
+        """Rows (r,), in order, but for which the closed form can miss no more than that share of the loss.
+
+        And what it may miss (r,) of their losses, which is inf of rows that are to be refitted in any case.
+        """
         missed, ranges, held = self.moves.missed, self.moves.ranges, np.flatnonzero(self.held > MUCH_HELD)
         rows = np.flatnonzero(ranges > LITTLE)
         if len(held) and len(rows):
@@ -119,7 +124,8 @@ class ClosedForm:
         missed[(self.moves.costs > most) & (ranges > NOT_NEAR)] = np.inf
         order = np.argsort(missed, kind="stable")
         n_kept = np.searchsorted(np.cumsum(missed[order]), most, side="right")
-        return np.sort(order[n_kept:])
+        rows = np.sort(order[n_kept:])
+        return rows, missed[rows]
 
 
 def left_out(problem: Problem, curvature: ExactCurvature, params: Array, most_missed: float = MOST_MISSED) -> LeftOut:
@@ -128,7 +134,7 @@ def left_out(problem: Problem, curvature: ExactCurvature, params: Array, most_mi
     Rows are refitted until the closed form of the others can miss no more than the share ``most_missed`` of the loss.
     """
     closed = ClosedForm.of(problem, curvature, params)
-    far = closed.rows_to_refit(problem, curvature, params, most_missed)
+    far, _ = closed.rows_to_refit(problem, curvature, params, most_missed)
     n_unended = 0
     if len(far):
         near = displacements(problem, curvature, far, closed.pulls[:, far])

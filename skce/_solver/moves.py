@@ -10,8 +10,7 @@ from skce._types import Array
 # What the closed form misses of a row's loss, over the range by which the row moves its own logits times what that
 # changes of log probabilities. Of 7,139 rows of iris, wine, breast cancer, vehicle, digits, page blocks and satimage,
 # of ranges from 0.7 to 2,000, it missed 0.02 in the median of the change of the loss, which is half of that where a row
-# is certain, and 0.24 of one in a hundred; those that it missed more of were held by others. With 0.25 twice as many
-# rows of vehicle are refitted.
+# is certain, and 0.24 of one in a hundred; those that it missed more of were held by others.
 MISSED = 0.15
 
 # Probability of an outcome, with a row and without it, up to which it does not matter how far its logit moves: of logs

@@ -19,7 +19,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from skce._checks import InvalidParameterError, check_boolean
 from skce._compat import with_callbacks
 from skce._labels.kinds_of_y import HardLabels
-from skce._namespaces import on_host
+from skce._namespaces import is_foreign, on_host
 from skce._rows.engines import engine_of
 from skce._rows.lazy import in_memory, is_lazy
 from skce._rows.refusals import warn_if_reordered
@@ -190,8 +190,7 @@ class ChoosesC(CrossEntropyClassifier):
         estimator = self._estimator_of(float(Cs.min()))
         check_parameters(estimator)
         progress = Progress(self, X, y, sample_weight)
-        # Rows that are left out are computed by themselves, of a copy in the host's memory.
-        training_set = TrainingSet.read(estimator, on_host(X) if self.cv is None else X, y, sample_weight)
+        training_set = self._read(estimator, X, y, sample_weight)
         like_X = partial(engine_of(X).attributes_like, X)
         progress.attributes_of = lambda iterate: like_X(training_set.attributes(iterate))
         with training_set.problem() as problem:
@@ -217,6 +216,15 @@ class ChoosesC(CrossEntropyClassifier):
         _warn_of_others(scored.n_unconverged - is_chosen_unconverged)
         labels = np.delete(training_set.labels, training_set.constant_outputs)
         return solution, labels, training_set.constant_explained
+
+    def _read(self, estimator, X, y, sample_weight):
+        """The TrainingSet, where X is; or in the host's memory, where rows that are left out are by themselves."""
+        training_set = TrainingSet.read(estimator, X, y, sample_weight)
+        if self.cv is not None or not is_foreign(X):
+            return training_set
+        with training_set.problem() as problem:
+            is_left_out = has_affordable_hessian(problem)
+        return TrainingSet.read(estimator, on_host(X), y, sample_weight) if is_left_out else training_set
 
     def _scored(self, training_set, problem, Cs, routed):
         """The Scored of all values of C."""

@@ -88,6 +88,15 @@ def test_choices_of_C():
         assert is_foreign(chosen.coef_)
 
 
+def test_folds_instead_of_leaving_rows_out_stay_where_X_is(monkeypatch):
+    monkeypatch.setattr("skce.estimators.candidates.is_hessian_affordable", lambda objective: False)
+    expected = SoftmaxRegressorCV(Cs=[0.1, 1.0]).fit(X, Y)
+    monkeypatch.setattr("skce.estimators.choosing.on_host", None)  # which would copy X
+    chosen = SoftmaxRegressorCV(Cs=[0.1, 1.0]).fit(xp.asarray(X), xp.asarray(Y))
+    assert chosen.validation_ == expected.validation_ == "folds"
+    np.testing.assert_allclose(on_host(chosen.scores_mean_), expected.scores_mean_, rtol=1e-3)
+
+
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_pipelines_and_warm_starts():
     there = xp.asarray(X), xp.asarray(Y)

@@ -56,6 +56,17 @@ def test_every_page_is_looked_at():
     assert len(PAGES) >= 9
 
 
+def test_files_of_the_repository_that_documents_name_are_there():
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
+    named = {
+        (path, name)
+        for path in documents
+        for name in re.findall(r"`((?:tests|benchmarks|examples|docs)/[\w./]+\.\w+)`", path.read_text("utf-8"))
+    }
+    assert len(named) > 5
+    assert [name for _, name in sorted(named) if not (ROOT / name).exists() and "/_build/" not in name] == []
+
+
 def test_the_readme_has_two_commands_and_a_short_example():
     assert len(blocks("README.md", "bash")) == 2
     assert len(re.findall("^>>> ", blocks("README.md", "python")[0], re.MULTILINE)) == 5

@@ -12,6 +12,7 @@ import pytest
 from sklearn.datasets import load_iris
 
 from skce import OneVsAllClassifier, SoftmaxRegressor, display, with_prior
+from skce._pickles import checked
 from skce.estimators import base
 from skce.losses import FocalLoss
 from skce.metrics import neg_binary_log_loss_scorer, neg_log_loss_scorer
@@ -73,6 +74,27 @@ def test_another_minor_version_warns(model, monkeypatch):
     with pytest.warns(UserWarning, match=r"SoftmaxRegressor was pickled by skce .* and is read by 9.1.0"):
         loaded = pickle.loads(data)
     np.testing.assert_array_equal(loaded.coef_, model.coef_)
+
+
+@pytest.mark.parametrize(
+    ("of_pickle", "version", "is_promised"),
+    [
+        ("0.1.0", "0.2.0", True),
+        ("0.2.0", "0.3.1", True),
+        ("0.2.5", "0.4.0", True),
+        ("0.2.0", "0.5.0", False),
+        ("0.3.0", "0.2.0", False),
+        ("0.9.0", "1.0.0", False),
+        ("1.9.0", "1.10.0", True),
+        ("unknown", "0.2.0", False),
+    ],
+)
+def test_the_two_minor_versions_that_follow_warn_calmly(of_pickle, version, is_promised):
+    with pytest.warns(UserWarning, match=rf"pickled by skce {of_pickle}, and is read by {version}") as warned:
+        assert checked({"_skce_version": of_pickle, "coef_": 1}, "Model", version) == {"coef_": 1}
+    (text,) = (str(warning.message) for warning in warned)
+    assert ("predicts what it did" in text) is is_promised
+    assert ("may not work" in text) is not is_promised
 
 
 def test_another_patch_does_not(model, monkeypatch):

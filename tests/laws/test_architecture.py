@@ -118,6 +118,15 @@ def test_the_map_names_every_room():
             assert f"`{path.name}{'/' * path.is_dir()}`" in contributing
 
 
+def test_the_map_names_every_file():
+    contributing = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text("utf-8")
+    for path in FILES:
+        room, _, name = place(path).partition("/")
+        if name and path.name != "__init__.py":
+            of_room = contributing.partition(f"### `{room}/`\n")[2].partition("\n### ")[0]
+            assert f"`{name}.py`" in of_room, place(path)
+
+
 def test_no_imports_run_in_a_circle():
     imports = {
         place(path): {

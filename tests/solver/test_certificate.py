@@ -199,7 +199,11 @@ def test_of_many_classes_the_intercepts_are_shifted_as_of_few(loss, rng, monkeyp
         step = -0.9 * curvature.to_params(curvature.pull_back(objective(params)[1]))
         sweeps, expected = dual_bound(problem, params, step)
         monkeypatch.setattr(certificate, "MOST_DENSE_CLASSES", 5)
-        monkeypatch.setattr(certificate, "SHARE_OF_EXCESS", 1e-10)
+        _, asked_for = dual_bound(problem, params, step, target=expected)
+        for name in ("LEAST_SHARE_OF_EXCESS", "LARGEST_SHARE_OF_EXCESS"):
+            monkeypatch.setattr(certificate, name, 1e-10)
         sweeps_of_many, actual = dual_bound(problem, params, step)
     assert actual == pytest.approx(expected, rel=1e-6)
+    # What is left of the excess loosens it by next to nothing of what is asked for.
+    assert expected * (1 - 1e-6) <= asked_for <= 1.2 * expected
     assert sweeps < sweeps_of_many <= sweeps + 2 * 20
