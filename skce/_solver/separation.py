@@ -184,7 +184,7 @@ def _recession(columns, has_mass, reduction, vectors):
 def signs_of(recession, functionals):
     """Signs (m,) that ``functionals`` (m, r) of the unseen space have wherever all constraints are met; NaN for both.
 
-    NaN as well for those that are left when the programs have taken long.
+    NaN as well for those that are left when the programs have taken long, which the second array (m,) says.
     """
     constraints = recession.constraints / np.linalg.norm(recession.constraints, axis=1, keepdims=True)
     functionals = functionals / np.linalg.norm(functionals, axis=1, keepdims=True)
@@ -193,7 +193,7 @@ def signs_of(recession, functionals):
     values = functionals @ inside
     signs = np.sign(values)
     if functionals.shape[1] == 1:
-        return signs
+        return signs, np.zeros(len(signs), dtype=bool)
     # Around a point that meets them by so much, all directions meet them.
     signs[np.abs(values) <= (constraints @ inside).min()] = np.nan
     is_sought = ~np.isnan(signs)
@@ -207,7 +207,7 @@ def signs_of(recession, functionals):
         signs[has_other] = np.nan
         is_sought &= ~has_other
     signs[is_sought] = np.nan
-    return signs
+    return signs, is_sought
 
 
 def _low(functional, constraints, inside, is_active):

@@ -63,6 +63,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     _fitted_smoothing: float
     _dtype_of_X: np.dtype
     _log_weight: Array
+    _prior_shift: Array | float = 0.0  # what with_prior has added to intercept_
 
     @unexpected_parameters_explained
     def __init__(

@@ -112,6 +112,7 @@ def _set_prior(classifier, prior, tau):
         if link.is_shift_invariant:
             shift -= shift.mean()
         classifier.intercept_ = (classifier.intercept_ + shift).astype(classifier.intercept_.dtype)
+        classifier._prior_shift = classifier._prior_shift + shift
         classifier._log_weight = np.zeros_like(log_ratio)
     else:
         check_recoverable(classifier._fitted_loss)

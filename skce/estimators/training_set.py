@@ -133,6 +133,7 @@ class TrainingSet:
             "_fitted_loss": loss,
             "_fitted_smoothing": label_smoothing,
             "_log_weight": log_weight,
+            "_prior_shift": 0.0,
         }
 
     def constant_intercepts(self, iterate: Iterate) -> Any:

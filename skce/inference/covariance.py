@@ -12,6 +12,7 @@ from skce._checks import check_number
 from skce._types import Array, ArrayLike
 from skce.inference.estimates import CovarianceKind, Estimates, WeightsMean, contrasts_to, estimates_of
 from skce.inference.fitted import fitted
+from skce.inference.notes import NOT_LOOKED_FOR
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,6 +36,18 @@ class Covariance:
     See Also
     --------
     skce.inference.summary : The same as a table.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import covariance
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> of_errors = covariance(SoftmaxRegressor().fit(X, y), X, y, reference=0)
+    >>> of_errors.matrix.shape
+    (10, 10)
+    >>> of_errors.labels[1]
+    ('1 against 0', 'sepal length (cm)')
     """
 
     matrix: Array
@@ -146,6 +159,12 @@ def covariance(
     TypeError
         If the model is none of skce's.
 
+    Warns
+    -----
+    UserWarning
+        If X, y, weights or parameters are not those of the fit, as its loss tells: the covariance is then
+        that of a fit to what is given; or if there are fewer clusters than parameters.
+
     References
     ----------
     White (1982),
@@ -184,5 +203,8 @@ def covariance(
 def covariance_of(estimates: Estimates, reference: Any) -> Covariance:
     """The Covariance of Estimates for a reference class."""
     contrasts, names = contrasts_to(estimates, reference)
-    coef, matrix = estimates.combined(contrasts)
-    return Covariance(matrix, coef, names, estimates.features, estimates.kind, estimates)
+    coef, matrix, are_all_sought = estimates.combined(contrasts)
+    kept = estimates.without_rows()
+    if not are_all_sought:
+        kept.notes.append(NOT_LOOKED_FOR)
+    return Covariance(matrix, coef, names, estimates.features, estimates.kind, kept)

@@ -37,7 +37,7 @@ class SoftmaxEffects:
     def slope_sums(self, X: Any, weight: Array) -> tuple[Array, ...]:
         """Sums over rows X (m, d): w q (K,), w q q (K, K), and with x of one, two and three q (..., p)."""
         design = self.about.design(X)
-        _, q, _ = softmax(self.about.theta @ design.T)
+        _, q, _ = softmax(self.about.logits(design))
         n_classes = len(q)
         weighted = weight * q
         pairs = weighted[:, None] * q
@@ -71,7 +71,7 @@ class SoftmaxEffects:
         """Sums over rows of the difference (K,) of one indicator, and of its derivative (K, K, p)."""
         design = self.about.design(X)
         column = feature + int(self.about.has_intercept)
-        logits = self.about.theta @ design.T
+        logits = self.about.logits(design)
         difference, derivative = np.zeros(1), np.zeros(1)
         for value, sign in ((1.0, 1.0), (0.0, -1.0)):
             design[:, column] = value - self.about.mean[feature]
@@ -100,7 +100,7 @@ class SigmoidEffects:
     def slope_sums(self, X: Any, weight: Array) -> tuple[Array, ...]:
         """Sums over rows X (m, d): w p (1 - p) (k,), and w p (1 - p) (1 - 2 p) x (k, p)."""
         design = self.about.design(X)
-        logits = self.about.theta @ design.T
+        logits = self.about.logits(design)
         p, rest = sigmoid(logits)[1], sigmoid(-logits)[1]
         curvature = weight * p * rest
         return curvature.sum(axis=1), (curvature * (rest - p)) @ design
@@ -121,7 +121,7 @@ class SigmoidEffects:
         """Sums over rows of the differences (k,) of one indicator, and of their derivatives (k, k, p)."""
         design = self.about.design(X)
         column = feature + int(self.about.has_intercept)
-        logits = self.about.theta @ design.T
+        logits = self.about.logits(design)
         n_outputs, n_columns = self.about.theta.shape
         difference, derivative = np.zeros(1), np.zeros((n_outputs, n_outputs, n_columns))
         outputs = np.arange(n_outputs)

@@ -13,8 +13,7 @@ classes, and so does their covariance: contrasts of two classes, and all that is
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -27,6 +26,7 @@ from skce._labels.places import listed, places_of
 from skce._rows.lazy import in_memory, is_lazy
 from skce._solver.separation import LEAST_COEF
 from skce._types import Array, ArrayLike, Link
+from skce.inference.caller import warn_caller
 from skce.inference.fitted import INTERCEPT, Fitted
 from skce.inference.infinite import Infinite, infinite_of
 from skce.inference.notes import few_clusters, notes_of
@@ -41,7 +41,8 @@ WeightsMean: TypeAlias = Literal["frequency", "probability"]
 class About:
     """Parameters ``theta`` (k, p) of X minus its ``mean`` (d,), their ``covariance`` (k p, k p), and what is infinite.
 
-    ``unseen`` (r, k, p) are the directions along which parameters have no finite estimate.
+    ``unseen`` (r, k, p) are the directions along which parameters have no finite estimate. ``prior_shift`` (k,) is what
+    logits have besides, of another prior.
 
     Errors of what is predicted from columns that are far from zero would be lost in those of the intercept there.
     """
@@ -51,6 +52,11 @@ class About:
     covariance: Array
     unseen: Array
     has_intercept: bool
+    prior_shift: Array
+
+    def logits(self, design: Array) -> Array:
+        """Logits (k, m) that rows of a design (m, p) are predicted with."""
+        return self.theta @ design.T + self.prior_shift[:, None]
 
     def design(self, X: Any) -> Array:
         """Columns of X (m, d) minus their means, dense, after one of ones if there is an intercept."""
@@ -73,6 +79,7 @@ class Estimates:
 
     ``theta`` (k, p) with rows ``outputs`` and columns ``features``, their ``covariance`` (k p, k p), and the same
     ``about_mean`` for what is predicted; and what is ``infinite``. ``figures`` are those above a table, by their names.
+    X is in ``fitted``, and rows in ``infinite``, until they are taken out.
     """
 
     fitted: Fitted
@@ -96,8 +103,16 @@ class Estimates:
         """Whether any parameter has no estimate."""
         return len(self.infinite.unseen) > 0
 
-    def combined(self, contrasts: Array) -> tuple[Array, Array]:
-        """Values (c, p), infinite or NaN without an estimate, and covariance (c p, c p) of ``contrasts`` (c, k)."""
+    def without_rows(self) -> Estimates:
+        """The same for results to keep and to pickle, which hold no data; what is combined has been before."""
+        infinite = Infinite(self.infinite.unseen, [])
+        return replace(self, fitted=replace(self.fitted, X=None), infinite=infinite, notes=list(self.notes))
+
+    def combined(self, contrasts: Array) -> tuple[Array, Array, bool]:
+        """Values (c, p), infinite or NaN without an estimate, and covariance (c p, c p) of ``contrasts`` (c, k).
+
+        Last is whether the signs of all that are infinite were looked for.
+        """
         n_contrasts, n_outputs = contrasts.shape
         values = contrasts @ self.theta
         n_columns = values.shape[1]
@@ -105,12 +120,13 @@ class Estimates:
         covariance = np.einsum("ck,kiLj->ciLj", contrasts, by_output, optimize=True)
         covariance = np.einsum("dL,ciLj->cidj", contrasts, covariance, optimize=True)
         covariance = covariance.reshape(n_contrasts * n_columns, -1)
+        are_all_sought = True
         if self.is_infinite:
-            signs = self.infinite.signs(contrasts)
+            signs, are_all_sought = self.infinite.signs(contrasts)
             is_infinite = signs != 0
             values[is_infinite] = signs[is_infinite] * np.inf
             covariance[is_infinite.ravel()] = covariance[:, is_infinite.ravel()] = np.nan
-        return values, covariance
+        return values, covariance, are_all_sought
 
 
 def contrasts_to(estimates: Estimates, reference: Any) -> tuple[Array, list[str]]:
@@ -150,30 +166,34 @@ def estimates_of(
         is_weighted_by_class = fitted.classifier.class_weight is not None
         covariance = "hessian" if fitted.is_likelihood and not is_weighted_by_class else "sandwich"
     weights = _checked_options(fitted, covariance, groups, small_sample, weights)
-    codes, n_clusters = _clusters(groups, fitted.X)
+    codes = _clusters(groups, fitted.X)
     with fitted.problem(y, sample_weight) as problem:
         optimum = fitted.optimum(problem)
         n_rows, n_weighted = _observations(optimum.problem)
         n = float(n_weighted if weights == "frequency" else n_rows)
-        middle = None
+        middle, n_clusters = None, 0
         if covariance == "sandwich":
             middle = products_of_scores(optimum, weights == "frequency")
         elif covariance == "cluster":
-            middle = products_of_clusters(optimum, codes, n_clusters)
+            n_clusters = _n_clusters(codes, optimum.problem)
+            middle = products_of_clusters(optimum, codes)
             if small_sample:
-                middle = middle * (n_clusters / (n_clusters - 1) * (n - 1) / (n - _n_parameters(optimum)))
+                middle = middle * (n_clusters / (n_clusters - 1) * (n - 1) / (n - optimum.n_parameters))
         targets = problem.rows.targets
         figures = _figures(fitted, optimum, n)
         if n_clusters and n_clusters <= figures["n_parameters"]:
-            warnings.warn(few_clusters(n_clusters, figures["n_parameters"]), UserWarning, stacklevel=3)
+            warn_caller(few_clusters(n_clusters, figures["n_parameters"]))
         figures |= {"n_rows": n_rows, "n_clusters": n_clusters or None, "covariance": covariance, "weights": weights}
         infinite, unseen_about_mean = infinite_of(optimum)
+        theta, prior_shift = optimum.theta(optimum.params), fitted.prior_shift[targets.outputs]
+        if problem.fit_intercept:
+            theta[:, 0] += prior_shift
         return Estimates(
             fitted,
             covariance,
             fitted.classifier.classes_[-targets.n_outputs :][targets.outputs],
             [INTERCEPT] * problem.fit_intercept + fitted.names,
-            optimum.theta(optimum.params),
+            theta,
             optimum.covariance(middle),
             About(
                 optimum.mean,
@@ -181,6 +201,7 @@ def estimates_of(
                 optimum.covariance(middle, optimum.mean),
                 unseen_about_mean,
                 problem.fit_intercept,
+                prior_shift,
             ),
             infinite,
             figures,
@@ -222,9 +243,9 @@ def _checked_options(fitted, covariance, groups, small_sample, weights):
 
 
 def _clusters(groups, X):
-    """Codes (n,) of the clusters of the rows, and how many there are; none without groups."""
+    """Codes (n,) of the clusters of the rows; none without groups."""
     if groups is None:
-        return np.zeros(0, dtype=int), 0
+        return np.zeros(0, dtype=int)
     if is_lazy(X):
         raise InvalidParameterError("groups need X in memory, but X is on Dask; X.compute() fetches it.")
     groups = np.asarray(in_memory(groups))
@@ -232,10 +253,15 @@ def _clusters(groups, X):
     if groups.ndim != 1 or len(groups) != n_rows:
         raise InvalidParameterError(f"groups must have a label for each of {n_rows} rows, got shape {groups.shape}.")
     check_no_label_is_missing(groups, "groups")
-    labels, codes = np.unique(groups, return_inverse=True)
-    if len(labels) < 2:
-        raise InvalidParameterError(f"groups must have two clusters or more, got {listed(labels)}.")
-    return codes, len(labels)
+    return np.unique(groups, return_inverse=True)[1]
+
+
+def _n_clusters(codes, problem):
+    """Clusters with rows of positive weight; an error if there are fewer than two."""
+    n_clusters = len(np.unique(codes[np.asarray(problem.rows.targets.sample_weight) > 0]))
+    if n_clusters < 2:
+        raise InvalidParameterError(f"groups must have two clusters or more with rows of weight, got {n_clusters}.")
+    return n_clusters
 
 
 def _observations(problem):
@@ -249,15 +275,10 @@ def _observations(problem):
     return int(n_rows), float(n_weighted)
 
 
-def _n_parameters(optimum):
-    """Parameters that the rows determine, those included that they send to infinity."""
-    return len(optimum.maps) + sum(len(one.unseen) for one in optimum.recessions or [] if one is not None)
-
-
 def _figures(fitted, optimum, n):
     """What is above a table: likelihoods, criteria, degrees of freedom, and how the fit ended."""
     problem, classifier = optimum.problem, fitted.classifier
-    n_parameters = _n_parameters(optimum)
+    n_parameters = optimum.n_parameters
     effective = float(n_parameters)
     if not problem.penalty.is_zero:
         # A penalised direction counts by the share of its curvature that the rows have.

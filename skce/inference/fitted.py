@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from skce.estimators.base import CrossEntropyClassifier
 from skce.estimators.choosing import ChoosesC
 from skce.estimators.portable import to_numpy
 from skce.estimators.training_set import TrainingSet, training_set_of
+from skce.inference.caller import warn_caller
 from skce.inference.optimum import Optimum, optimum_of
 from skce.losses import CrossEntropy
 
@@ -58,6 +58,11 @@ class Fitted:
     def link(self) -> Link:
         """What kind of problem was fitted."""
         return self.classifier._fitted_link
+
+    @property
+    def prior_shift(self) -> Array:
+        """What ``with_prior`` has added to the intercepts (k,) since the fit."""
+        return np.broadcast_to(self.classifier._prior_shift, self.classifier.intercept_.shape)
 
     def check_is_fit_of(self, other: Fitted) -> None:
         """Raise unless this, of which a covariance is, is the same fit as another."""
@@ -115,10 +120,10 @@ class Fitted:
     def optimum(self, problem: Problem) -> Optimum:
         """The Optimum of that problem."""
         outputs = problem.rows.targets.outputs
-        coef, intercept = self.classifier.coef_[outputs], self.classifier.intercept_[outputs]
+        coef, intercept = self.classifier.coef_[outputs], (self.classifier.intercept_ - self.prior_shift)[outputs]
         optimum = optimum_of(problem, coef, intercept, self.names)
         if caution := self.caution(optimum):
-            warnings.warn(caution, UserWarning, stacklevel=4)
+            warn_caller(caution)
         return optimum
 
     def caution(self, optimum: Optimum) -> str:
@@ -128,7 +133,7 @@ class Fitted:
         allowed = max(CHANGE_OF_MINIMUM, 10 * self.classifier.tol)
         if is_other or (self.classifier.is_certified_ and now - optimum.value > allowed * abs(optimum.value)):
             return (
-                "X, y, weights, parameters or the prior are not those of the fit: the loss at the model's coefficients "
+                "X, y, weights or parameters are not those of the fit: the loss at the model's coefficients "
                 f"is {now:.6g} here, was {before:.6g} when it was fitted, and is {optimum.value:.6g} at those of a fit "
                 "to what is given here. All that is said is of these coefficients, which are not the model's."
             )
@@ -190,5 +195,10 @@ def places_of_names(parameter: str, given: Any, names: list[str]) -> Array:
         elif not isinstance(one, str | bool) and isinstance(one, int | np.integer) and 0 <= one < len(names):
             places.append(int(one))
         else:
-            raise InvalidParameterError(f"{parameter} must name features, of {', '.join(names)}, got {one!r}.")
+            is_shared = isinstance(one, str) and names.count(one) > 1
+            hint = ", the name of several: give its place" if is_shared else ""
+            raise InvalidParameterError(
+                f"{parameter} must name features, of {', '.join(names)}, or be their places, of 0 to {len(names) - 1}, "
+                f"got {one!r}{hint}."
+            )
     return np.array(places, dtype=int)

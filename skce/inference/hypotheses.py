@@ -46,6 +46,16 @@ class ChiSquaredTest:
         What was tested.
     note : str
         What has to be known for p to be read right; empty if nothing has.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import summary, wald_test
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> test = wald_test(summary(SoftmaxRegressor().fit(X, y), X, y), "petal width (cm)")
+    >>> test.df, round(test.p, 4)
+    (2, 0.0058)
     """
 
     statistic: float
@@ -71,11 +81,11 @@ def wald_test(fit: Covariance | Summary, hypothesis: Any, value: Any = 0.0) -> C
     ----------
     fit : Covariance or Summary
         Of :func:`covariance` or :func:`summary`, whose covariance is used.
-    hypothesis : str, list of str or array-like of shape (n_hypotheses, n_coef)
-        A feature, or several, whose coefficients are all ``value`` for all classes; or R, whose columns are the
-        ``labels`` of the covariance.
+    hypothesis : str, int, list of str or array-like of shape (n_hypotheses, n_coef)
+        A feature, or several, whose coefficients are all ``value`` for all classes: by its name, or by its place among
+        ``features``, of which the intercept is the first; or R, whose columns are the ``labels`` of the covariance.
     value : float or array-like of shape (n_hypotheses,), default=0.0
-        r.
+        r; of features those of the first class or contrast, then those of the next.
 
     Returns
     -------
@@ -84,8 +94,8 @@ def wald_test(fit: Covariance | Summary, hypothesis: Any, value: Any = 0.0) -> C
     Raises
     ------
     ValueError
-        If there is no such feature, R has another width, the hypotheses contradict each other, or a coefficient has no
-        estimate.
+        If there is no such feature, R or value have another size or are not finite, the hypotheses contradict each
+        other, or a coefficient has no estimate.
 
     Examples
     --------
@@ -107,7 +117,7 @@ def wald_test(fit: Covariance | Summary, hypothesis: Any, value: Any = 0.0) -> C
     if not isinstance(covariance, Covariance):
         raise InvalidParameterError(f"fit must be what summary or covariance return, got {fit!r}.")
     matrix, name = _matrix_of(covariance, hypothesis)
-    value = np.broadcast_to(np.asarray(value, dtype=float), len(matrix))
+    value = _values_of(value, len(matrix))
     takes_part = np.abs(matrix).max(axis=0) > 0
     if np.isnan(np.diag(covariance.matrix)[takes_part]).any():
         raise ValueError(f"{name} is about coefficients that have no finite estimate: classes are separated.")
@@ -157,6 +167,12 @@ def likelihood_ratio_test(
         If the models have a penalty or another loss, differ in their classes, or are not nested as far as their numbers
         of parameters and their likelihoods tell.
 
+    Warns
+    -----
+    UserWarning
+        If X, y, weights or parameters are not those of the fit, as its loss tells: the likelihood is then
+        that of a fit to what is given.
+
     Examples
     --------
     >>> import numpy as np
@@ -194,18 +210,45 @@ def _chi_squared(statistic, df, hypothesis, note=""):
 def _matrix_of(covariance: Covariance, hypothesis: Any) -> tuple[Array, str]:
     """The matrix (h, q) of a hypothesis, and what to call it."""
     n_contrasts, n_columns = covariance.coef.shape
-    names = [hypothesis] if isinstance(hypothesis, str) else hypothesis
-    if isinstance(names, list | tuple) and all(isinstance(one, str) for one in names) and len(names):
-        columns = places_of_names("hypothesis", names, covariance.features)
+    is_one = isinstance(hypothesis, str | int | np.integer)
+    if is_one or (isinstance(hypothesis, list | tuple) and any(isinstance(one, str) for one in hypothesis)):
+        columns = places_of_names("hypothesis", hypothesis, covariance.features)
         matrix = np.kron(np.eye(n_contrasts), np.eye(n_columns)[columns])
-        return matrix, ", ".join(names)
-    matrix = np.atleast_2d(np.asarray(hypothesis, dtype=float))
-    if matrix.ndim != 2 or matrix.shape[1] != n_contrasts * n_columns or not np.isfinite(matrix).all():
+        return matrix, ", ".join(_called(covariance.features, column) for column in columns.tolist())
+    matrix = _numbers(hypothesis)
+    if matrix is None or np.ndim(matrix) > 2 or np.atleast_2d(matrix).shape[1] != n_contrasts * n_columns:
+        got = repr(hypothesis) if matrix is None else f"shape {np.atleast_2d(matrix).shape}"
         raise InvalidParameterError(
             f"hypothesis must name features or be a finite matrix of {n_contrasts * n_columns} columns, those of the "
-            f"covariance's labels, got shape {matrix.shape}."
+            f"covariance's labels, got {got}."
         )
-    return matrix, "Linear hypothesis"
+    return np.atleast_2d(matrix), "Linear hypothesis"
+
+
+def _called(features, column):
+    """The name of a column, with its place if others have it too."""
+    name = features[column]
+    return name if features.count(name) == 1 else f"{name} (column {column})"
+
+
+def _values_of(value, n_hypotheses):
+    """``value`` (h,) of each hypothesis."""
+    values = _numbers(value)
+    if values is None or values.shape not in ((), (1,), (n_hypotheses,)):
+        raise InvalidParameterError(
+            f"value must be a finite number, or {n_hypotheses} of them, one for each row of the hypothesis (of a "
+            f"feature, each class or contrast), got {value!r}."
+        )
+    return np.broadcast_to(values, n_hypotheses)
+
+
+def _numbers(given):
+    """What is given as an array of finite numbers, or None."""
+    try:
+        values = np.asarray(given, dtype=float)
+    except (TypeError, ValueError):
+        return None
+    return values if np.isfinite(values).all() else None
 
 
 def _likelihood(name, model, X, y, sample_weight):

@@ -31,20 +31,24 @@ class Infinite:
         sizes = np.abs(self.unseen).max(axis=0, initial=0)
         return sizes > LEAST_COEF * sizes.max()
 
-    def signs(self, contrasts: Array) -> Array:
-        """Signs (c, p) of the coefficients of ``contrasts`` (c, k): 0 of finite ones, NaN where none is determined."""
+    def signs(self, contrasts: Array) -> tuple[Array, bool]:
+        """Signs (c, p) of the coefficients of ``contrasts`` (c, k): 0 of finite ones, NaN where none is determined.
+
+        Returned as well is whether all were looked for, however many rows and columns there are.
+        """
         shape = (len(contrasts), self.unseen.shape[2])
         if not len(self.unseen):
-            return np.zeros(shape)
+            return np.zeros(shape), True
         moves = np.einsum("ck,rkp->cpr", contrasts, self.unseen).reshape(-1, len(self.unseen))
         is_finite = np.abs(moves).max(axis=1) <= LEAST_COEF * np.abs(self.unseen).max()
-        signs, start = np.zeros(len(moves)), 0
+        signs, start, are_all_sought = np.zeros(len(moves)), 0, True
         for one in self.recessions:
             own = moves[:, start : start + len(one.unseen)]
             start += len(one.unseen)
             takes_part = np.flatnonzero(~is_finite & (np.abs(own).max(axis=1) > 0))
-            signs[takes_part] = signs_of(one, own[takes_part])
-        return signs.reshape(shape)
+            signs[takes_part], is_left = signs_of(one, own[takes_part])
+            are_all_sought &= not is_left.any()
+        return signs.reshape(shape), are_all_sought
 
 
 def infinite_of(optimum: Optimum) -> tuple[Infinite, Array]:

@@ -32,7 +32,7 @@ WITHOUT_INFLUENCE = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Influence:
-    """What each row does to a fit, made by :func:`influence`.
+    """What each row does to a fit, made by :func:`influence`; it holds the X and y that it was given.
 
     Attributes
     ----------
@@ -40,7 +40,8 @@ class Influence:
         Share of its own logits that a row decides, summed over them: the trace of V_i D_i. They sum to the effective
         number of parameters.
     cooks_distance : ndarray of shape (n_samples,)
-        By how much the coefficients change without the row, squared, in units of their covariance, over their number.
+        By how much the coefficients change without the row, squared, in units of their covariance, over their number,
+        in which those count that are infinite.
     studentised_residuals : ndarray of shape (n_samples, n_outputs)
         Target minus prediction, times the weight, over the standard deviation that this has in a fit.
     logit_change : ndarray of shape (n_samples, n_outputs)
@@ -53,6 +54,18 @@ class Influence:
         What the columns of ``coef_change`` are.
     notes : list of str
         What has to be known for the numbers to be read right.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import influence
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> of_rows = influence(SoftmaxRegressor().fit(X, y), X, y)
+    >>> of_rows.to_frame().loc[of_rows.largest(2), ["leverage", "cooks_distance"]].round(3)
+         leverage  cooks_distance
+    106     0.209           0.033
+    119     0.123           0.013
     """
 
     leverage: Array
@@ -153,7 +166,14 @@ def influence(
     Raises
     ------
     ValueError
-        If refit_above is not a number above 0, X is on Dask, or data are not those of the fit.
+        If refit_above is not a number above 0, X is on Dask, or X or y are not of the features, the classes or the
+        length that they should be.
+
+    Warns
+    -----
+    UserWarning
+        If X, y, weights or parameters are not those of the fit, as its loss tells: what is said is then
+        that of a fit to what is given; or if classes are separated.
 
     References
     ----------
@@ -215,7 +235,7 @@ def _of_rows(optimum):
     """Leverages and Cook's distances (n,), residuals and changes of the logits (K, n), and e_i (k, n), of all rows."""
     problem, curvature = optimum.problem, optimum.curvature
     classes, point = curvature.classes, problem.split(optimum.params)
-    n_parameters = max(len(optimum.maps), 1)
+    n_parameters = max(optimum.n_parameters, 1)
     vectors = np.eye(classes.size) if classes.are_separate else classes.vectors
 
     spreads_of = Spreads.of(curvature, optimum.factors)
@@ -262,5 +282,5 @@ def _refitted(optimum, row, pull):
     # In the coordinates of the Hessian of F, of which the maps are a root of the inverse.
     coordinates = np.linalg.lstsq(optimum.maps.T, change, rcond=None)[0]
     coef, intercept = problem.split(change)
-    cooks = problem.total * float(coordinates @ coordinates) / len(optimum.maps)
+    cooks = problem.total * float(coordinates @ coordinates) / max(optimum.n_parameters, 1)
     return change, cooks, (X @ coef)[0] + intercept

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skce._types import Array, ArrayLike
@@ -29,6 +30,16 @@ class LeaveOneOut:
         That of this mean, as one of independent rows.
     is_refitted : ndarray of bool of shape (n_samples,)
         Rows that the fit was repeated without, where the closed form is not enough.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import leave_one_out
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> loo = leave_one_out(SoftmaxRegressor().fit(X, y), X, y)
+    >>> int(loo.losses.argmax()), float(loo.losses.max().round(2))
+    (83, 1.14)
     """
 
     log_proba: Array
@@ -68,10 +79,14 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
     Raises
     ------
     ValueError
-        If the loss is not convex, if there is no optimum, or data are not those of the fit.
+        If the loss is not convex, if there is no optimum, or if the model has ``posterior="recovered"`` after
+        ``with_prior``.
 
     Warns
     -----
+    UserWarning
+        If X, y, weights or parameters are not those of the fit, as its loss tells: losses are then those of a fit to
+        what is given.
     ConvergenceWarning
         If fits without a row ended before they were near enough.
 
@@ -96,6 +111,13 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
             "row the minimum may be another one. Use folds, by sklearn.model_selection.cross_val_predict."
         )
     training_set = one.training_set(y, sample_weight)
+    if one.classifier.posterior == "recovered" and not np.allclose(
+        training_set.recovery[2], one.classifier._log_weight
+    ):
+        raise ValueError(
+            "model recovers probabilities of another prior (with_prior), or of other class weights than X, y and "
+            "sample_weight have: pass the model as it was before with_prior."
+        )
     with one.problem(y, sample_weight) as problem:
         optimum = one.optimum(problem)
         if optimum.recessions is None or any(optimum.recessions):
@@ -112,7 +134,8 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
             stacklevel=2,
         )
     targets = training_set.rows.targets_in_memory()
-    losses = row_losses(one.link, left_out.logits, targets.labels)
+    logits = left_out.logits + one.prior_shift[:, None]
+    losses = row_losses(one.link, logits, targets.labels)
     loss, standard_error = weighted_mean(losses, targets.sample_weight)
-    log_proba = one.link.log_proba(left_out.logits).T
+    log_proba = one.link.log_proba(logits).T
     return LeaveOneOut(log_proba, losses, loss, standard_error, left_out.is_refitted)

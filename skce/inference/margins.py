@@ -50,6 +50,18 @@ class Margins:
         That of the intervals.
     notes : list of str
         What has to be known for the numbers to be read right.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import margins
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> effects = margins(SoftmaxRegressor().fit(X, y), X, y)
+    >>> effects.classes[2], effects.features[3]
+    ('2', 'petal width (cm)')
+    >>> float(effects.effect[2, 3].round(3)), float(effects.std_err[2, 3].round(3))
+    (0.178, 0.055)
     """
 
     effect: Array
@@ -156,7 +168,15 @@ def margins(
     Raises
     ------
     ValueError
-        If options do not go together, data are not those of the fit, or the model predicts recovered probabilities.
+        If options do not go together, X or y are not of the features, the classes or the length that they should be, or
+        the model predicts recovered probabilities.
+
+    Warns
+    -----
+    UserWarning
+        If X, y, weights or parameters are not those of the fit, as its loss tells: effects are then those of a fit to
+        what is given; or if there are fewer clusters than parameters. No data of the fit are needed where
+        ``covariance`` is one that has been computed.
 
     Examples
     --------
@@ -233,10 +253,11 @@ def _is_difference(indicators, names, rows):
 
     def program(block):
         dense = block.X.toarray() if scipy.sparse.issparse(block.X) else block.X
-        return ((dense != 0) & (dense != 1)).sum(axis=0), dense.sum(axis=0)
+        counts = block.targets.sample_weight[block.at] > 0
+        return ((dense != 0) & (dense != 1))[counts].sum(axis=0), dense[counts].sum(axis=0), counts.sum()
 
-    others, ones = rows.summed(program, n_features)
-    return (others == 0) & (ones > 0) & (ones < rows.shape[0])
+    others, ones, n_rows = rows.summed(program, n_features)
+    return (others == 0) & (ones > 0) & (ones < n_rows)
 
 
 def _summed_over(rows):

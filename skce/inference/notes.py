@@ -13,6 +13,10 @@ ENOUGH_CLUSTERS = 40
 # How notes begin of what columns separate.
 SEPARATED = "Classes are separated (see skce.inference.separation)"
 
+NOT_LOOKED_FOR = (
+    "Of some coefficients that are 'not determined' the sign was not looked for: too many rows and columns."
+)
+
 
 def notes_of(fitted: Fitted, optimum: Optimum, figures: dict[str, Any], *, is_weighted: bool) -> list[str]:
     """What has to be said below a table for its numbers to be read right."""
@@ -36,6 +40,11 @@ def notes_of(fitted: Fitted, optimum: Optimum, figures: dict[str, Any], *, is_we
         )
     elif optimum.recessions is None:
         notes.append("It was not found out whether classes are separated: the linear program would be too large.")
+    if fitted.prior_shift.any():
+        notes.append(
+            "Intercepts are shifted to another prior (with_prior), which errors take as known; likelihoods are those "
+            "of the fit."
+        )
     if fitted.is_transformed:
         notes.append("Coefficients are per unit of the columns that the last step of the pipeline sees.")
     if fitted.has_chosen:

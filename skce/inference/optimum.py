@@ -87,6 +87,11 @@ class Optimum:
     recessions: Sequence[Recession | None] | None
 
     @property
+    def n_parameters(self) -> int:
+        """Parameters that the rows determine, those included that they send to infinity."""
+        return len(self.maps) + sum(len(one.unseen) for one in self.recessions or [] if one is not None)
+
+    @property
     def mean(self) -> Array:
         """Means (d,) of the columns of X, or zeros without an intercept."""
         shift = self.problem.rows.shift

@@ -52,6 +52,19 @@ class ProbabilityIntervals:
         That of the intervals.
     notes : list of str
         What has to be known for the numbers to be read right.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import probability_intervals
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> probability_intervals(SoftmaxRegressor().fit(X, y), X[70:72], X, y)
+    Probabilities and their intervals of 95 %
+    row                     0                     1                     2
+    ---------------------------------------------------------------------
+    0    0.002 [0.000, 0.054]  0.440 [0.216, 0.691]  0.558 [0.307, 0.782]
+    1    0.017 [0.002, 0.156]  0.957 [0.863, 0.987]  0.026 [0.007, 0.097]
     """
 
     probabilities: Array
@@ -126,6 +139,12 @@ def probability_intervals(
         If options do not go together, data are not of the shape they should be, or the model predicts recovered
         probabilities.
 
+    Warns
+    -----
+    UserWarning
+        If X, y, weights or parameters are not those of the fit, as its loss tells: intervals are then
+        those of a fit to what is given; or if there are fewer clusters than parameters.
+
     References
     ----------
     Xu and Long (2005), "Confidence intervals for predicted outcomes in regression models for categorical outcomes",
@@ -162,7 +181,7 @@ def probability_intervals(
     n_outputs, n_columns = about.theta.shape
     for at in row_slices(len(probabilities), max(ELEMENTS_PER_BLOCK // (n_outputs**2 * n_columns), 1)):
         design = about.design(rows_of(features, at))
-        logits, derivative = _logits_derivative(new.link, about.theta @ design.T)
+        logits, derivative = _logits_derivative(new.link, about.logits(design))
         error = _standard_errors(about.covariance, design, derivative)
         error[_depends_on(about.unseen_logits(design), derivative)] = np.inf
         columns = np.arange(len(classes)) if len(logits) == len(classes) else outputs

@@ -51,11 +51,11 @@ def products_of_scores(optimum: Any, are_weights_frequencies: bool) -> Array:
     return _by_coordinates(optimum, products)
 
 
-def products_of_clusters(optimum: Any, codes: Array, n_clusters: int) -> Array:
+def products_of_clusters(optimum: Any, codes: Array) -> Array:
     """Sum (r, r) over the clusters of the products of their scores; ``codes`` (n,) say which cluster a row is of."""
     problem, scores = optimum.problem, scores_of(optimum)
     rows, width = problem.rows, _width(optimum)
-    sums = np.zeros((n_clusters, width))
+    sums = np.zeros((codes.max() + 1, width))
     for at in rows.slices(rows.shape[0], width):
         present, places = np.unique(codes[at], return_inverse=True)
         of_rows = np.asarray(scores(rows.block(at)))

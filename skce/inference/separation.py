@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from skce._checks import InvalidParameterError, check_boolean
 from skce._namespaces import on_host
@@ -40,6 +41,15 @@ class Separation:
         Which rows are told from some class that they do not have.
     outputs, features : list of str
         What rows and columns of ``infinite`` are.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce.inference import separation
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> found = separation(X, y)
+    >>> found.kind, found.columns, found.classes
+    ('quasi-complete', ['petal length (cm)'], ['0'])
     """
 
     kind: Literal["none", "quasi-complete", "complete"]
@@ -115,6 +125,8 @@ def separation(
     No separation: all coefficients have estimates.
     """
     check_boolean("fit_intercept", fit_intercept)
+    if isinstance(X, BaseEstimator):
+        raise InvalidParameterError(f"X must hold features, got {X!r}: separation(X, y) is of data, not of a model.")
     if is_lazy(X):
         raise InvalidParameterError(
             "X must be in memory, where rows have an order, but is on Dask; X.compute() fetches it."
@@ -163,7 +175,7 @@ def _infinite(problem, recession):
         return np.swapaxes(np.concatenate([intercept, coef], axis=-2), -1, -2)
 
     unseen = theta(recession.unseen)
-    signs = Infinite(unseen, [recession]).signs(np.eye(unseen.shape[1]))
+    signs, _ = Infinite(unseen, [recession]).signs(np.eye(unseen.shape[1]))
     infinite = np.zeros_like(signs)
     infinite[signs != 0] = signs[signs != 0] * np.inf
     return infinite

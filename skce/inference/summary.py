@@ -54,6 +54,18 @@ class Summary:
         That of the intervals.
     notes : list of str
         What has to be known for the numbers to be read right.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import SoftmaxRegressor
+    >>> from skce.inference import summary
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> table = summary(SoftmaxRegressor().fit(X, y), X, y, reference=0)
+    >>> table.contrasts[1], table.features[3]
+    ('2 against 0', 'petal length (cm)')
+    >>> float(table.coef[1, 3].round(2)), float(table.std_err[1, 3].round(2))
+    (5.24, 0.93)
     """
 
     covariance: Covariance
@@ -303,6 +315,12 @@ def summary(
         If the model is not fitted.
     TypeError
         If the model is none of skce's.
+
+    Warns
+    -----
+    UserWarning
+        If X, y, weights or parameters are not those of the fit, as its loss tells: the table is then
+        that of a fit to what is given; or if there are fewer clusters than parameters.
 
     Notes
     -----

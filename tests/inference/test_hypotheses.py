@@ -61,6 +61,43 @@ def test_hypotheses_that_cannot_be_tested():
         wald_test("fit", "GPA")
 
 
+def test_features_by_their_places():
+    X, y = statsmodels_set("spector")
+    fit = covariance(SoftmaxRegressor(C=np.inf).fit(X, y), X, y)
+    other = X.rename(columns={"TUCE": "intercept"})
+    of_other = covariance(SoftmaxRegressor(C=np.inf).fit(other, y), other, y)
+    place = fit.features.index("TUCE")
+    assert str(wald_test(fit, place)) == str(wald_test(fit, "TUCE"))
+    assert wald_test(of_other, place).statistic == pytest.approx(wald_test(fit, "TUCE").statistic)
+    assert wald_test(of_other, np.int64(0)).statistic == pytest.approx(wald_test(fit, "intercept").statistic)
+    assert wald_test(of_other, place).hypothesis == "intercept (column 2)"
+    assert wald_test(of_other, ["GPA", place]).statistic == pytest.approx(wald_test(fit, ["GPA", "TUCE"]).statistic)
+    with pytest.raises(ValueError, match="'intercept', the name of several: give its place"):
+        wald_test(of_other, "intercept")
+    for wrong in (4, -1, True, "height"):
+        with pytest.raises(ValueError, match=r"or be their places, of 0 to 3, got"):
+            wald_test(fit, wrong)
+
+
+@pytest.mark.parametrize("value", [[1, 2, 3], "a", ["a"], None, np.nan, [[1.0]], {"PSI": 1}])
+def test_values_that_are_none(value):
+    X, y = statsmodels_set("spector")
+    fit = covariance(SoftmaxRegressor(C=np.inf).fit(X, y), X, y)
+    with pytest.raises(ValueError, match=r"value must be a .*number"):
+        wald_test(fit, "PSI", value)
+    with pytest.raises(ValueError, match="hypothesis must name features"):
+        wald_test(fit, [value])
+
+
+def test_values_of_each_contrast():
+    X, y = statsmodels_set("fair")
+    fit = covariance(SoftmaxRegressor(C=np.inf).fit(X, y), X, y, reference=0)
+    column = X.columns[1]
+    at_estimate = fit.coef[:, fit.features.index(column)]
+    assert wald_test(fit, column, at_estimate).statistic == pytest.approx(0, abs=1e-9)
+    assert wald_test(fit, column, at_estimate[::-1]).statistic > 0.1
+
+
 @pytest.mark.parametrize("name", ["spector", "anes96"])
 def test_the_likelihood_ratio(name):
     X, y = statsmodels_set(name)

@@ -200,6 +200,14 @@ def test_what_depends_on_an_infinite_coefficient_has_no_error_and_the_rest_that_
         ours = influence(model, X, y)
     theirs = influence(alone, X[rest, :1], y[rest])
     np.testing.assert_allclose(ours.leverage[rest], theirs.leverage, rtol=1e-6)
+    n_parameters = 2 + fit_intercept  # of which one is infinite, and counts as it does in the table
+    np.testing.assert_allclose(
+        ours.cooks_distance[rest] * n_parameters, theirs.cooks_distance * (n_parameters - 1), rtol=1e-6, atol=1e-12
+    )
+    with pytest.warns(UserWarning, match="Classes are separated"):
+        refitted = influence(model, X, y, refit_above=1e-6)
+    rows = np.flatnonzero(rest)[:3]
+    np.testing.assert_allclose(refitted.cooks_distance[rows], ours.cooks_distance[rows], rtol=0.2)
     changes = ours.coef_change(np.flatnonzero(rest)[:3])
     np.testing.assert_allclose(changes[..., :-1], theirs.coef_change([0, 1, 2]), rtol=1e-6, atol=1e-12)
     assert np.isnan(changes[..., -1]).all()
@@ -233,6 +241,20 @@ def test_columns_that_can_stand_in_for_each_other_are_not_determined(rng):
         wald_test(table, "noise")
 
 
+def test_signs_that_were_not_looked_for_are_noted(monkeypatch, rng):
+    first, second = (rng.uniform(size=(2, 200)) < 0.1).astype(float)
+    y = ((first + second > 0) | (rng.uniform(size=200) < 0.5)).astype(int)
+    X = np.column_stack([rng.normal(size=200), first, second])
+    model = SoftmaxRegressor(C=np.inf).fit(X, y)
+    table = summary(model, X, y)
+    assert (table.coef[0, 2:] == np.inf).all()
+    assert "not looked for" not in str(table)
+    monkeypatch.setattr("skce._solver.separation.MOST_NUMBERS_OF_SIGNS", 0)
+    table = summary(model, X, y)
+    assert np.isnan(table.coef[0, 2:]).all()
+    assert " ".join(str(table).split()).count("not looked for: too many rows and columns") == 1
+
+
 def test_units_of_columns_do_not_matter():
     X, y = load_iris(return_X_y=True)
     scaled = separation(X * [1e6, 1e-6, 1, 1] + [0, 0, 1e5, 0], y)
@@ -242,6 +264,8 @@ def test_units_of_columns_do_not_matter():
 def test_bad_input(rng):
     with pytest.raises(ValueError, match="class"):
         separation(rng.normal(size=(5, 2)), np.zeros(5))
+    with pytest.raises(ValueError, match="data, not of a model"):
+        separation(SoftmaxRegressor(), rng.normal(size=(5, 2)))
     with pytest.raises(ValueError, match="too large"):
         separation(rng.normal(size=(30_000, 50)), rng.integers(0, 5, size=30_000))
     with pytest.raises(ValueError, match="fit_intercept"):

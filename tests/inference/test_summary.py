@@ -441,7 +441,7 @@ class TestBadInput:
         with pytest.warns(UserWarning, match="not those of the fit"):
             table = summary(model, X, rng.permutation(y))
         assert "not those of the fit" in table.notes[0]
-        assert str(table).startswith("X, y, weights, parameters or the prior are not those of the fit")
+        assert str(table).startswith("X, y, weights or parameters are not those of the fit")
         assert str(table).count("not those of the fit") == 1
         assert table._repr_html_().startswith("<p><b>X, y, weights")
         theirs = summary(SoftmaxRegressor().fit(X[:40], y[:40]), X[:40], y[:40])
@@ -465,6 +465,26 @@ class TestBadInput:
         with pytest.warns(UserWarning, match="not those of the fit"):
             summary(model, -X, y)
 
+    @pytest.mark.parametrize("small_sample", [False, True])
+    @pytest.mark.parametrize("kind", ["hessian", "sandwich", "cluster"])
+    def test_rows_of_no_weight_change_nothing(self, rng, kind, small_sample):
+        X, y = overlapping(rng)
+        weight = (np.arange(len(y)) % 60 < 30) * rng.uniform(0.5, 2, size=len(y))
+        groups = np.arange(len(y)) % 60
+        counts = weight > 0
+        X[~counts, 0] = 3  # among those that count an indicator
+        X[counts, 0] = X[counts, 0] > 0
+        options = {"covariance": kind}
+        of_all, of_some = options, options
+        if kind == "cluster":
+            of_all = {**options, "groups": groups, "small_sample": small_sample}
+            of_some = {**of_all, "groups": groups[counts]}
+        model = SoftmaxRegressor(tol=1e-12).fit(X, y, weight)
+        for function, name in ((summary, "std_err"), (margins, "effect"), (margins, "std_err")):
+            ours = getattr(function(model, X, y, weight, **of_all), name)
+            expected = getattr(function(model, X[counts], y[counts], weight[counts], **of_some), name)
+            np.testing.assert_allclose(ours, expected, rtol=1e-6)
+
     def test_few_clusters(self, data, rng):
         model, X, y = data
         groups = np.arange(len(y))
@@ -487,7 +507,7 @@ class TestBadInput:
             ({"covariance": "cluster"}, "groups must be given"),
             ({"groups": np.arange(3)}, "groups must be given"),
             ({"covariance": "cluster", "groups": np.arange(3)}, "groups must have a label"),
-            ({"covariance": "cluster", "groups": np.zeros(100)}, "two clusters"),
+            ({"covariance": "cluster", "groups": np.zeros(100)}, "two clusters or more with rows of weight, got 1"),
             ({"covariance": "cluster", "groups": np.full(100, np.nan)}, "NaN"),
             (
                 {"covariance": "cluster", "groups": np.array(["a", "b", None, "c"] * 25, dtype=object)},
