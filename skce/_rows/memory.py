@@ -1,6 +1,6 @@
 """Rows in memory: X, y and weights as arrays, checked, and the RowBlocks that they make."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,12 @@ class DataInMemory:
     def rows(self, targets):
         """The RowBlocks of X with these targets."""
         return RowBlocks(self.X, targets.of_rows(self.labels, self.sample_weight))
+
+    def part(self, at, sample_weight):
+        """Some of the rows, a slice or indices, with other weights (m,)."""
+        labels = self.labels.of_rows(at)
+        counts = labels.counts(sample_weight)
+        return replace(self, X=rows_of(self.X, at), labels=labels, sample_weight=sample_weight, counts=counts)
 
     @property
     def given_X(self):

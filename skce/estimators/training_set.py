@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from skce._checks import InvalidParameterError
 from skce._labels.class_weight import class_weights
 from skce._labels.places import listed
 from skce._labels.reading import LabelReader
-from skce._rows.blocks import rows_of
 from skce._rows.engines import engine_of
 from skce._solver.problem import Iterate, Problem
 from skce._solver.standardisation import largest_of_column
@@ -65,10 +64,7 @@ class TrainingSet:
     def part(self, at: At, sample_weight: Array) -> TrainingSet:
         """Some of the rows, in memory, a slice or indices, with other weights (m,): a fold of them."""
         data: Any = self.data
-        labels = data.labels.of_rows(at)
-        counts = labels.counts(sample_weight)
-        part = replace(data, X=rows_of(data.X, at), labels=labels, sample_weight=sample_weight, counts=counts)
-        return TrainingSet.of(self.estimator, part)
+        return TrainingSet.of(self.estimator, data.part(at, sample_weight))
 
     @contextmanager
     def problem(self) -> Iterator[Problem]:

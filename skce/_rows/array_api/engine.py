@@ -1,7 +1,7 @@
 """The engine of arrays of other libraries: what is fitted, predicted and scored where X is, by array API dispatch."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from skce._rows.array_api.arrays import DeviceArray
 from skce._rows.array_api.labels import PlacedCodes, placed
 from skce._rows.array_api.places import Place
 from skce._rows.array_api.rows import DeviceRows
+from skce._rows.blocks import rows_of
 from skce._rows.lazy import in_memory
 
 # Libraries whose arrays cannot be written to, which blocks of rows are.
@@ -48,6 +49,12 @@ class DataAtPlace:
         weight = np.broadcast_to(place.lifted(weight[:1]), weight.shape) if is_one else place.lifted(weight)
         are_equal = is_one and bool((targets.class_weight == targets.class_weight.flat[0]).all())
         return DeviceRows(self.X, targets.of_rows(placed(self.labels_read, place), weight), are_equal=are_equal)
+
+    def part(self, at, sample_weight):
+        """Some of the rows, a slice or indices, with other weights (m,)."""
+        labels = self.labels.of_rows(at)
+        counts = labels.counts(sample_weight)
+        return replace(self, X=rows_of(self.X, at), labels_read=labels, sample_weight=sample_weight, counts=counts)
 
     @property
     def given_X(self):
