@@ -44,4 +44,4 @@ def test_types_are_shown_by_name(name):
 
 def test_help_comes_to_the_point():
     lines = pydoc.plain(pydoc.render_doc(CALLABLES["skce.inference.summary"])).splitlines()
-    assert "Return the table of a fitted model's coefficients" in "\n".join(lines[:20])  # of Python 3.13 a line a parameter
+    assert "Return the table of a fitted model's coefficients" in "\n".join(lines[:20])
