@@ -31,7 +31,8 @@ def test_a_fit_runs_blas_on_one_thread_and_restores_the_others(rng, before):
 
     class Watching(CrossEntropy):
         def value(self, log_q, rest):
-            seen.append(blas_threads())
+            if log_q.ndim > 1:  # of rows: before the fit a loss is looked at for what it returns
+                seen.append(blas_threads())
             return super().value(log_q, rest)
 
     SoftmaxRegressor(loss=Watching(), tol=1e-3).fit(*overlapping(rng))
