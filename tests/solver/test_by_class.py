@@ -153,3 +153,15 @@ def test_memory_that_blocks_would_take_is_bounded(objective, monkeypatch):
     assert rungs_for(objective)[-1].curvature is ClassCurvature
     monkeypatch.setattr(ladder, "NUMBERS_OF_FACTORS", K * objective.shape[0] ** 2 - 1)
     assert rungs_for(objective)[-1].curvature is KroneckerCurvature
+
+
+def test_columns_that_all_but_depend_on_each_other_have_digits_enough():
+    n, n_features, n_classes = 300, 60, 30
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, n_features))
+    logits = X @ rng.standard_normal((n_features, n_classes)) / 4
+    y = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    y[:n_classes] = np.arange(n_classes)
+    model = SoftmaxRegressor(C=100.0, fit_intercept=False).fit(X + 1e4 * np.linspace(1, 2, n_features), y)
+    assert model.is_certified_
+    assert model.n_iter_ < 100
