@@ -151,6 +151,7 @@ class Stages:
             if self.has_newton and self.stage.is_near:
                 self.rung, self.is_newton = len(self.rungs) - 1, True
             return reason
+        self.stage = None  # and its curvature, before the next takes as much memory
         descent, rung, curvature = self.descent, self.rungs[self.rung], self._curvature_at_best()
         self.stage = (
             NewtonStage(descent, curvature, self.tol, self.watch) if self.is_newton else self._of_lbfgs(rung, curvature)
