@@ -151,6 +151,7 @@ class Stages:
             if self.has_newton and self.stage.is_near:
                 self.rung, self.is_newton = len(self.rungs) - 1, True
             return reason
+        self.stage = None  # and its curvature, before the next takes as much memory
         descent, rung, curvature = self.descent, self.rungs[self.rung], self._curvature_at_best()
         self.stage = (
             NewtonStage(descent, curvature, self.tol, self.watch) if self.is_newton else self._of_lbfgs(rung, curvature)
@@ -215,7 +216,9 @@ class Stages:
         """Why it is over, if it is, where a stage of L-BFGS believes so."""
         if not self.has_newton:
             n_passes = self.descent.n_passes
-            if is_at_minimum(self.descent, curvature, self._curvature_at_best, self.tol):
+            is_over = is_at_minimum(self.descent, curvature, self._curvature_at_best, self.tol)
+            # An estimate is believed where no Hessian can take its place.
+            if is_over and (not self.has_hessian or self._is_certified()):
                 return "converged"
             self.n_doubts += 1
             self.cost_of_doubt = self.descent.n_passes - n_passes
@@ -224,6 +227,12 @@ class Stages:
                 return "stalled" if self.n_doubts > MOST_DOUBTS else None
         self.rung, self.is_newton = len(self.rungs) - 1, True
         return None
+
+    def _is_certified(self):
+        """Whether F is proven to be within ``tol`` of its minimum, where there can be a proof."""
+        descent = self.descent
+        has_proof = descent.gap_bound is not None and has_dual_bound(descent.objective.problem)
+        return not has_proof or descent.gap_bound <= self.tol * abs(descent.best.value)
 
     def _climbed(self, curvature):
         """Why it is over, if it is, where a stage has come to its end; else the next rung is chosen."""

@@ -26,10 +26,21 @@ def is_at_minimum(descent, curvature, fresh_curvature, tol):
     If not, that step has been taken. Sets the bound of the gap, and the estimate. ``curvature`` will do for a
     certificate; an estimate needs that of the best point, which ``fresh_curvature()`` returns.
     """
-    if has_dual_bound(descent.objective.problem) and _is_certified(descent, curvature, tol):
-        descent.suboptimality = descent.gap_bound / max(abs(descent.best.value), descent.objective.resolution)
+    if _is_proven(descent, curvature, tol):
         return True
-    return _is_believed(descent, fresh_curvature(), tol)
+    fresh = fresh_curvature()
+    if not _is_believed(descent, fresh, tol):
+        return False
+    _is_proven(descent, fresh, tol)  # by what curves at the end; what is believed is over all the same
+    return True
+
+
+def _is_proven(descent, curvature, tol):
+    """Whether there is a certificate, which takes the place of the estimate."""
+    if not (has_dual_bound(descent.objective.problem) and _is_certified(descent, curvature, tol)):
+        return False
+    descent.suboptimality = descent.gap_bound / max(abs(descent.best.value), descent.objective.resolution)
+    return True
 
 
 def _is_certified(descent, curvature, tol):

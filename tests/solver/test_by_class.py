@@ -57,6 +57,14 @@ def test_gradients_map_by_the_transpose_of_what_maps_parameters(objective, stand
     np.testing.assert_allclose(displacement.reshape(objective.shape).sum(axis=1), 0, atol=1e-9)
 
 
+def test_is_the_same_where_rows_are_too_many_to_be_standardised_at_once(
+    objective, standardisation, params, monkeypatch
+):
+    at_once = ClassCurvature(objective, params, standardisation)
+    monkeypatch.setattr(by_class, "MOST_STANDARDISED", 0)
+    np.testing.assert_array_equal(ClassCurvature(objective, params, standardisation).maps, at_once.maps)
+
+
 def test_is_that_of_each_class_by_itself(objective, standardisation, params, monkeypatch):
     monkeypatch.setattr(by_class, "ROWS_PER_COLUMN", 10**6)
     monkeypatch.setattr(by_class, "MOST_DRAWN", 10**9)

@@ -14,7 +14,7 @@ from skce._links.binary import Binary
 from skce._links.one_vs_all import OneVsAll
 from skce._links.softmax import Softmax
 from skce._rows.blocks import RowBlocks
-from skce._solver import lbfgs
+from skce._solver import lbfgs, minimisation
 from skce._solver.curvature.by_class import ClassCurvature
 from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.exact import ExactCurvature
@@ -298,9 +298,19 @@ class TestLadder:
         assert [next_rung(rungs, 0, left) for left in (20, 100, 1000, np.inf)] == [0, 1, 2, 2]
         assert next_rung(rungs, 2, np.inf) == 2
 
-    def test_digits_climb_to_the_exact_hessian(self):
+    def test_climbs_to_a_hessian_from_a_curvature_by_class(self):
+        costs = {DiagonalCurvature: 1.0, KroneckerCurvature: 3.0, ClassCurvature: 10.0, ExactCurvature: 100.0}
+        rungs = [Rung(curvature, cost, 10) for curvature, cost in costs.items()]
+        assert [next_rung(rungs, 1, left) for left in (20, 31, np.inf)] == [1, 2, 2]
+        assert [next_rung(rungs, 2, left) for left in (109, 111)] == [2, 3]
+        assert next_rung(rungs, 0, np.inf) == 2
+
+    @pytest.mark.parametrize(("C", "last", "n_passes"), [(1.0, ClassCurvature, 52), (100.0, ExactCurvature, 80)])
+    def test_digits_climb_as_far_as_pays(self, C, last, n_passes):
         kinds = []
-        objective = objective_of(*load_digits(return_X_y=True))
+        objective = objective_of(*load_digits(return_X_y=True), C=C)
+        kinds_of_rungs = [rung.curvature for rung in rungs_for(objective)]
+        assert kinds_of_rungs == [DiagonalCurvature, KroneckerCurvature, ClassCurvature, ExactCurvature]
         make_stage = lbfgs.Stage.__init__
 
         def recording(self, descent, curvature, *args):
@@ -310,9 +320,20 @@ class TestLadder:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(lbfgs.Stage, "__init__", recording)
             solution = solved(objective)
-        assert kinds[0] is KroneckerCurvature
-        assert kinds[-1] is ExactCurvature
-        assert solution.n_passes <= 52
+        assert kinds[:2] == [KroneckerCurvature, ClassCurvature]
+        assert kinds[-1] is last
+        assert solution.n_passes <= n_passes
+        assert solution.gap_bound <= 1e-7 * solution.value
+
+    def test_no_estimate_is_believed_where_a_hessian_is_affordable(self, monkeypatch):
+        def believed(descent, curvature, fresh_curvature, tol):
+            descent.gap_bound = 1.0
+            return True
+
+        monkeypatch.setattr(minimisation, "is_at_minimum", believed)
+        solution = solved(objective_of(*load_digits(return_X_y=True)))
+        assert solution.reason == "converged"
+        assert solution.gap_bound <= 1e-7 * solution.value
 
 
 def test_a_warning_says_how_far_it_got():

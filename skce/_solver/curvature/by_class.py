@@ -47,6 +47,9 @@ LEAST_OF_ALL = 1e-3
 # spreads, C = 100, take 68 passes; as they come, 1000 iterations were not enough.
 LEAST_PIVOT = 1e-4
 
+# Numbers of X up to which all rows are standardised at once, which takes half of that in memory again.
+MOST_STANDARDISED = 2**21
+
 # Rows whose products are summed at once; numbers of maps that are multiplied at once, in the cache.
 ROWS_AT_ONCE = 2**10
 NUMBERS_AT_ONCE = 2**17
@@ -97,7 +100,7 @@ class ClassCurvature:
         classes, rows, roots = objective.rows.gathered(drawn)
         self.sweeps = share + 1.0
         order = np.argsort(classes, kind="stable")
-        ends = np.searchsorted(classes[order], np.arange(self.shape[1] + 1))
+        ends = np.searchsorted(classes[order], np.arange(self.shape[1] + 1, dtype=classes.dtype))
         ridge = np.diag(ridge_of(problem, standardisation))
         known = np.append((standardisation.spread / standardisation.scale) ** 2, np.ones(int(problem.fit_intercept)))
         share_of_all = LEAST_OF_ALL * weights / max(weights.sum(), np.finfo(float).tiny)
@@ -108,20 +111,21 @@ class ClassCurvature:
             self.columns = standardisation.decorrelated(basis)
             ridge, of_all = self.columns.by_columns(ridge), self.columns.by_columns(of_all)
             known = np.maximum(of_all.diagonal(), 0) / max(weights.sum(), np.finfo(float).tiny)
+        columns_of = _columns_of_rows(objective.rows, self.columns)
         self.maps = np.empty((self.shape[1], self.shape[0], self.shape[0]), dtype=np.float32)
         for output, map_of_class in enumerate(self.maps):
             at = order[ends[output] : ends[output + 1]]
-            moment = self._moment(objective.rows, rows[at], roots[at])
+            moment = self._moment(columns_of, rows[at], roots[at])
             map_of_class[:] = _inverse_factor(
                 moment, ridge + share_of_all[output] * of_all, LEAST_OF_COLUMN * weights[output] * known
             )
 
-    def _moment(self, rows, drawn, roots):
+    def _moment(self, columns_of, drawn, roots):
         """Sum (p, p) of the products of the columns of some rows times their ``roots`` (m,), squared."""
         moment = np.zeros(2 * (self.shape[0],), dtype=np.float32)
         for start in range(0, len(drawn), ROWS_AT_ONCE):
             at = slice(start, start + ROWS_AT_ONCE)
-            columns = self.columns.columns_of(rows.block(drawn[at]).X).astype(np.float32)
+            columns = columns_of(drawn[at])
             columns *= roots[at]
             moment += columns @ columns.T
         return moment
@@ -173,6 +177,18 @@ def weights_by_class(curvature, block):
     share = loss / (2 * (1 + loss) ** 2)
     q = curvature.q + share * (targets - curvature.q)
     return curvature.mass * q * (1 - q)
+
+
+def _columns_of_rows(rows, columns):
+    """A function of indices (m,) of rows: a copy of their ``columns``, (p, m), in float32.
+
+    Every class draws rows of its own, and most of them the same: of few numbers all rows are standardised once.
+    """
+    n_rows = rows.shape[0]
+    if n_rows * rows.shape[1] > MOST_STANDARDISED:
+        return lambda drawn: columns.single_columns_of(rows.block(drawn).X)
+    all_rows = columns.single_columns_of(rows.block(slice(0, n_rows)).X).T
+    return lambda drawn: all_rows[drawn].T
 
 
 def _centred(by_output):
