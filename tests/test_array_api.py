@@ -14,6 +14,7 @@ TESTS = Path(__file__).parent
 
 @pytest.mark.skipif(SKLEARN_VERSION < (1, 9), reason="needs scikit-learn 1.9")
 @pytest.mark.skipif(bool(os.environ.get("SCIPY_ARRAY_API")), reason="they run here")
+@pytest.mark.slow
 def test_with_the_switch_set():
     where = [str(TESTS / "array_api"), str(TESTS / "rows" / "test_contract.py")]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *where]

@@ -96,6 +96,7 @@ def test_leave_one_out_of_a_fit(data, kind):
     assert there.standard_error == pytest.approx(here.standard_error)
 
 
+@pytest.mark.slow
 def test_on_workers_rows_keep_their_order(data):
     X, y = data
     with (

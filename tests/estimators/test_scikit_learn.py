@@ -102,6 +102,7 @@ def run_with_the_array_api_on(*arguments):
     return result.stdout
 
 
+@pytest.mark.slow
 def test_check_estimator_with_the_array_api_on():
     printed = run_with_the_array_api_on(
         "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{__file__}::test_check_estimator"
@@ -161,6 +162,7 @@ def test_pickle(make_estimator, settings, iris):
     assert copy.get_params() == model.get_params()
 
 
+@pytest.mark.slow
 def test_grid_search_in_a_pipeline_with_two_processes(make_estimator, iris):
     X, y = iris
     pipeline = make_pipeline(StandardScaler(), make_estimator())

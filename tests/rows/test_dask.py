@@ -444,6 +444,7 @@ class TestErrorsNameTheRepair:
         lying = X.map_blocks(lambda block: block[:, :2], meta=X._meta)
         self.check("In part 0 .*X has 2 columns, but the meta by which Dask knows it has 3", lying, y)
 
+    @pytest.mark.slow
     def test_an_x_that_is_not_persisted_is_said_to_be_read_in_each_pass(self, lazy, client):
         X, y = lazy
         reads = []
@@ -472,6 +473,7 @@ class TestErrorsNameTheRepair:
             SoftmaxRegressor().fit((2 * X.persist()), y)
 
 
+@pytest.mark.slow
 class TestOnACluster:
     @pytest.fixture
     def data(self, client, rng):

@@ -46,6 +46,7 @@ def peak_of(function):
 
 @pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_fit_and_predictions_do_not_copy_the_features(kind, make_estimator, rng, tmp_path):
     X = rng.standard_normal((N, D))
     y = (X[:, :3] + rng.gumbel(size=(N, 3))).argmax(axis=1).astype(np.uint8)

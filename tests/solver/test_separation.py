@@ -54,6 +54,7 @@ def test_soft_labels_separate_only_where_they_are_sure(rng):
     SoftmaxRegressor(C=np.inf).fit(X, np.r_[unsure, [[0.5, 0.5]] * 5])
 
 
+@pytest.mark.slow
 def test_a_penalty_too_weak_for_floats_is_said():
     rng = np.random.default_rng(1)
     X, y = rng.standard_normal((60, 100)), np.arange(60) % 3
