@@ -242,7 +242,10 @@ class Stages:
         higher = next_rung(self.rungs, self.rung, SLOWING * stage.iterations_left(self.tol))
         if higher == self.rung and not stage.gain > ROUNDING_OF_GAIN * abs(descent.best.value):
             if not self.has_hessian or descent.suboptimality <= ROUNDING_OF_ESTIMATE * descent.objective.resolution:
-                return "precision" if descent.is_at_rounding() else "stalled"
+                if descent.is_at_rounding():
+                    return "precision"
+                # A stage that was asked for more than tol may find nothing lower where little enough is left.
+                return self._concluded(curvature) if descent.suboptimality <= self.tol else "stalled"
             higher, self.is_newton = len(self.rungs) - 1, True
         self.rung = higher
         return None
