@@ -100,11 +100,11 @@ class Standardisation:
         return columns
 
     def single_columns_of(self, block):
-        """As ``columns_of``, of an array of NumPy in float32, row by row: for sums of products that may be rounded."""
-        if not isinstance(block, np.ndarray):
+        """As ``columns_of``, of a dense block in float32, row by row: for sums of products that may be rounded."""
+        if issparse(block):
             return self.columns_of(block)
         n_features = len(self.mean)
-        rows = np.empty((len(block), n_features + self.fit_intercept), np.float32)
+        rows = np.empty_like(block, np.float32, "C", subok=False, shape=(len(block), n_features + self.fit_intercept))
         np.divide(block - self.mean, self.scale, out=rows[:, :n_features], casting="same_kind")
         rows[:, n_features:] = 1
         return rows.T

@@ -17,13 +17,17 @@ from skce._namespaces import is_foreign, namespace_and_device, on_host
 from skce._rows.array_api import rows
 from skce._rows.array_api.rows import DeviceRows
 from skce._solver import two_loop
+from skce._solver.curvature import by_class, ladder
+from skce._solver.curvature.by_class import MOST_STANDARDISED, ClassCurvature
 from skce.losses import Poly1Loss
 from skce.metrics import neg_binary_log_loss_scorer, neg_log_loss_scorer
 from tests.array_api.conftest import LIBRARIES
+from tests.problems import overlapping
 
 IRIS = load_iris(return_X_y=True)
 DIGITS = load_digits(return_X_y=True)
 TAGS = make_multilabel_classification(n_samples=150, n_classes=4, random_state=0)
+MANY_CLASSES = overlapping(np.random.default_rng(0), n_samples=600, n_features=60, n_classes=30)
 
 CASES = {
     "iris": (SoftmaxRegressor(), *IRIS),
@@ -40,6 +44,7 @@ CASES = {
     "far from zero": (SoftmaxRegressor(), 1e-3 * IRIS[0] + 1e3, IRIS[1]),
     "more columns than rows": (SoftmaxRegressor(), DIGITS[0][:50], DIGITS[1][:50]),
     "Kronecker": (SoftmaxRegressor(), *DIGITS),
+    "class by class": (SoftmaxRegressor(C=10.0), *MANY_CLASSES),
     "no penalty": (SoftmaxRegressor(C=np.inf), IRIS[0][50:], IRIS[1][50:]),
 }
 
@@ -173,6 +178,35 @@ def test_iterations_transfer_numbers_and_no_vectors(transfers, monkeypatch):
     monkeypatch.setattr(two_loop, "minimised_from", recorded)
     SoftmaxRegressor().fit(xp.asarray(X, device=xp.Device("device1")), y)
     assert n_evaluations > 20
+
+
+@pytest.mark.usefixtures("nothing_on_the_host")
+@pytest.mark.parametrize("most_standardised", [0, MOST_STANDARDISED])
+@pytest.mark.parametrize("least_pivot", [0.0, 1.1], ids=["standardised", "decorrelated"])
+def test_curvatures_class_by_class_are_those_of_numpy(most_standardised, least_pivot, xp, dtype, monkeypatch):
+    maps = []
+
+    class Recorded(ClassCurvature):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            maps.append(self.maps)
+
+    monkeypatch.setattr(by_class, "ClassCurvature", Recorded)
+    monkeypatch.setattr(ladder, "ClassCurvature", Recorded)
+    monkeypatch.setattr(by_class, "MOST_STANDARDISED", most_standardised)
+    monkeypatch.setattr(by_class, "LEAST_PIVOT", least_pivot)
+    monkeypatch.setattr(by_class, "ROWS_PER_COLUMN", 4)
+    monkeypatch.setattr(by_class, "ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(by_class, "COLUMNS_OF_STRIP", 25)
+    X, y = MANY_CLASSES
+    X = X.astype(dtype)
+    SoftmaxRegressor(C=10.0, max_iter=60).fit(X, y)
+    of_numpy = maps.pop(0)
+    del maps[:]
+    SoftmaxRegressor(C=10.0, max_iter=60).fit(xp.asarray(X), y)
+    assert maps[0].dtype == np.float32
+    moments, expected = (np.linalg.inv(array @ np.swapaxes(array, 1, 2)) for array in (maps[0], of_numpy))
+    np.testing.assert_allclose(moments, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
 
 def test_labels_that_are_strings_are_predicted_by_numpy(iris):

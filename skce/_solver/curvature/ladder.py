@@ -135,12 +135,12 @@ def is_hessian_affordable(objective):
 
 
 def has_curvature_by_class(objective):
-    """Whether blocks of a softmax's Hessian, one for each class, fit in memory: those of rows that are there."""
+    """Whether blocks of a softmax's Hessian, one for each class, fit in memory: those of rows that are not on Dask."""
     n_params, n_outputs = objective.shape
     rows = objective.rows
     return (
         objective.problem.is_centred
-        and type(rows) is RowBlocks
+        and isinstance(rows, RowBlocks)
         and not rows.is_sparse
         and n_params <= LARGEST_FACTOR
         and n_outputs * n_params**2 <= NUMBERS_OF_FACTORS
