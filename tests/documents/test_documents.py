@@ -12,6 +12,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from tests.problems import SKLEARN_VERSION
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
@@ -150,7 +152,8 @@ def test_the_first_minute_prints_what_the_readme_says(tmp_path):
     gaps = {(features, solver): float(gap) for features, solver, gap in peers}
     assert len(gaps) == 4
     assert gaps["raw", "lbfgs"] > 0.1  # far from the minimum, as the README says
-    assert gaps["raw", "newton-cholesky"] < 1e-4
+    if SKLEARN_VERSION >= (1, 9):  # by whose default tol it gets there
+        assert gaps["raw", "newton-cholesky"] < 1e-4
     assert gaps["scaled", "lbfgs"] < 0.01
     proven = re.findall(r"SoftmaxRegressorCV.*proven below (\S+)$", printed, re.MULTILINE)
     assert len(proven) == 2

@@ -129,7 +129,10 @@ for method in (model.predict, lambda X: Model().fit(X, y)):
     lines = run_with_the_array_api_on("-c", script).splitlines()
     assert len(lines) == 2
     for line in lines:
-        assert line == "X is an array of array_api_strict, for which skce needs scikit-learn 1.9 or later."
+        assert line.startswith(
+            "X is an array of array_api_strict, for which skce needs scikit-learn 1.9 or later, and this"
+        )
+        assert "pip install 'scikit-learn>=1.9'" in line
 
 
 def test_parameters_of_clone_repr_and_set_params(make_estimator):

