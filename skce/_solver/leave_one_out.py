@@ -81,8 +81,8 @@ class ClosedForm:
     loss: float
 
     @classmethod
-    def of(cls, problem: Problem, curvature: ExactCurvature, params: Array, rows: Array | None = None) -> "ClosedForm":
-        """That of a problem at its minimum, flat ``params``, of all rows or some."""
+    def of(cls, problem: Problem, curvature: ExactCurvature, params: Array) -> "ClosedForm":
+        """That of a problem at its minimum, flat ``params``, of all rows."""
         point, classes = problem.split(params), curvature.classes
         (mass,) = problem.rows.summed(lambda block: (block.targets.block(block.at).sum(axis=-1),))
         spreads_of = Spreads.of(curvature, curvature.factors)
@@ -101,7 +101,7 @@ class ClosedForm:
             loss = np.atleast_1d(np.sum(step.value))
             return logits, step.pull.T, moves.ranges, moves.costs, spreads, held, loss
 
-        arrays = problem.rows.gathered(program) if rows is None else program(problem.rows.block(rows))
+        arrays = problem.rows.gathered(program)
         logits, pulls, ranges, costs, spreads, held, losses = arrays
         return cls(logits, pulls, Moves(ranges, costs), spreads, held, float(losses.sum()))
 

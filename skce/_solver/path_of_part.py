@@ -17,6 +17,7 @@ from skce._solver.minimisation import minimised
 from skce._solver.objective import LinearObjective
 from skce._solver.path import Minimum, Unwatched
 from skce._solver.problem import Problem
+from skce._solver.secants import Secants
 from skce._solver.solution import Solution
 from skce._types import Array, Penalty
 
@@ -84,7 +85,10 @@ class _Steps:
 
     def __init__(self, part):
         self.most_evaluations = 1 + rungs_for(LinearObjective(part))[-1].cost
-        self.secants = _Secants(part)
+        self.secants = Secants(PAIRS)
+        is_coef = np.zeros(part.shape)
+        is_coef[: part.rows.shape[1]] = 1.0
+        self.is_coef = is_coef.reshape(-1)
         self.own: ExactCurvature | None = None
         self.ridge = 0.0
 
@@ -94,7 +98,7 @@ class _Steps:
         They go from ``params`` (p,), in the coordinates of a curvature, of all rows, if there is none of the part.
         """
         ridge = problem.penalty.ridge
-        self.secants.have_ridge(ridge)
+        self.secants.have_more((ridge - self.ridge) * self.is_coef)
         if self.own is not None:
             curvature, self.own = self.own.with_more_ridge(ridge - self.ridge), None
         self.ridge = ridge
@@ -134,43 +138,3 @@ def _curvature_at(objective, params, standardisation):
     function, width = hessian_sums(objective.problem, standardisation)
     values, gradient, sums = objective.with_curvature_sums(params, function, width)
     return ExactCurvature(objective, params, standardisation, sums), values, gradient
-
-
-class _Secants:
-    """Steps and changes of the gradient along them, of a part whose ridge may change."""
-
-    def __init__(self, part):
-        is_coef = np.zeros(part.shape)
-        is_coef[: part.rows.shape[1]] = 1.0
-        self.is_coef = is_coef.reshape(-1)
-        self.pairs: list[tuple[Array, Array, float]] = []
-        self.ridge = 0.0
-
-    def have_ridge(self, ridge):
-        """Take the changes of the gradient for those where the ridge is another one."""
-        change, pairs = (ridge - self.ridge) * self.is_coef, self.pairs
-        self.forget()
-        self.ridge = ridge
-        for step, difference, _ in pairs:
-            self.add(step, difference + change * step)
-
-    def forget(self):
-        """Keep none of them."""
-        self.pairs = []
-
-    def add(self, step, difference):
-        """Keep a step (p,) and the change (p,) of the gradient along it."""
-        product = float(step @ difference)
-        if product > 0:
-            self.pairs = [*self.pairs[1 - PAIRS :], (step, difference, product)]
-
-    def step(self, curvature, gradient):
-        """The step (p,) of L-BFGS for a gradient (p,), in the coordinates of a curvature."""
-        shares = []
-        for step, difference, product in reversed(self.pairs):
-            shares.append(float(step @ gradient) / product)
-            gradient = gradient - shares[-1] * difference
-        taken, _ = curvature.newton_step(gradient)
-        for (step, difference, product), share in zip(self.pairs, reversed(shares), strict=True):
-            taken = taken - (share + float(difference @ taken) / product) * step
-        return taken

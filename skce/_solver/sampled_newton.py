@@ -16,6 +16,7 @@ from skce._solver.curvature.directions import sums_over_rows
 from skce._solver.curvature.exact import ExactCurvature, hessian_sums, single_hessian_sums
 from skce._solver.descent import TINY, TOL_OF_FLOAT32
 from skce._solver.problem import Iterate
+from skce._solver.secants import Secants
 
 # Rows that are drawn for each parameter, at least and at most; in all, at least; and the most, as a share of all rows.
 # On four mixes of indicators and numbers, 30,000 x 108, at least 32 rows for a parameter take 9 to 12 passes and 45 to
@@ -80,7 +81,7 @@ class SampledNewtonStage:
         self.tol = tol
         self.watch = watch
         self.n_misses = 0
-        self.secants = []
+        self.secants = Secants(MOST_STEPS)
         self.curvature = None
         self.hessian_sums = single_hessian_sums if self.problem.shape[1] == 1 else hessian_sums
 
@@ -120,7 +121,7 @@ class SampledNewtonStage:
                 if n_steps <= 0 and self._is_certified(step):
                     return "converged"
                 # While Hessians still change, what a step leaves says nothing of the next.
-                is_slow = left > MOST_LEFT or (is_promising and self.secants and n_steps > MOST_STEPS)
+                is_slow = left > MOST_LEFT or (is_promising and len(self.secants) and n_steps > MOST_STEPS)
                 is_to_leave = is_slow or self.n_misses > MOST_MISSES or (not is_promising and self.is_near)
                 if n_iter < max_iter and is_to_leave:
                     return None
@@ -137,29 +138,19 @@ class SampledNewtonStage:
                 return None
             # The Hessian has changed by about the root of what the step gained, and is off by that of p / s.
             if 2 * gain * self.n_draws > abs(start.value) * start.params.size:
-                self.curvature, self.secants = self._curvature_at_best(), []
+                self.curvature = self._curvature_at_best()
+                self.secants.forget()
             else:
-                self.secants.append((step, descent.best.gradient - start.gradient))
+                self.secants.add(step, descent.best.gradient - start.gradient)
             last_promised = promised
 
     def _step_and_promise(self):
-        """The step (p,) from the best point, and the gain that it promises, which is the estimate."""
+        """The step (p,) by the Hessian of the drawn rows and what that missed before, and the gain it promises."""
         gradient = self.descent.best.gradient
-        step = self._step(gradient)
+        step = self.secants.step(self.curvature, gradient)
         promised = -(gradient @ step) / 2
         self.descent.suboptimality = self.descent.relative([promised])
         return step, promised
-
-    def _step(self, gradient):
-        """The step (p,) by the Hessian of the drawn rows, and by what it has missed of the steps before (BFGS)."""
-        slope, shares = gradient.copy(), []
-        for step, change in reversed(self.secants):
-            shares.append((step @ slope) / (step @ change))
-            slope -= shares[-1] * change
-        step_of_slope, _ = self.curvature.newton_step(slope)
-        for (step, change), share in zip(self.secants, reversed(shares), strict=True):
-            step_of_slope -= (share + (change @ step_of_slope) / (step @ change)) * step
-        return step_of_slope
 
     def _steps_to_certificate(self, promised, left):
         """Steps that are expected to be needed until one certifies F, where this share is left of a decrement."""
