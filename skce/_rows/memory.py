@@ -14,7 +14,7 @@ from skce._namespaces import check_reachable, is_foreign, library_of
 from skce._rows.array_api.places import Placed
 from skce._rows.blocks import RowBlocks, rows_of
 from skce._rows.lazy import in_memory
-from skce._rows.refusals import check_no_dates, explained
+from skce._rows.refusals import check_no_dates, errors_explained, warn_if_reordered
 from skce._slices import row_slices
 
 FLOATS = (np.float64, np.float32)
@@ -60,6 +60,7 @@ class MemoryEngine:
         check_reachable("y", y)
         check_reachable("sample_weight", sample_weight)
         y, sample_weight = in_memory(y), in_memory(sample_weight)
+        warn_if_reordered(X, y=y, sample_weight=sample_weight)
         X = checked_features(estimator, X, reset=True, y=None if y is None else "no_validation")
         classes, labels = read_y(y)
         check_consistent_length(X, y)
@@ -77,7 +78,9 @@ class MemoryEngine:
 
     def averaged(self, score, estimator, X, y, sample_weight):
         """What ``score(estimator, X, y, sample_weight)`` returns, a mean over the rows."""
-        return score(estimator, X, in_memory(y), in_memory(sample_weight))
+        y, sample_weight = in_memory(y), in_memory(sample_weight)
+        warn_if_reordered(X, y=y, sample_weight=sample_weight)
+        return score(estimator, X, y, sample_weight)
 
 
 def checked_features(estimator, X, *, reset, y: Any = "no_validation") -> Any:
@@ -93,12 +96,8 @@ def checked_features(estimator, X, *, reset, y: Any = "no_validation") -> Any:
         return validate_data(estimator, X, y, reset=reset, skip_check_array=True)
     check_not_masked("X", X)
     check_no_dates(X)
-    try:
+    with errors_explained(X):
         return validate_data(estimator, X, y, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32])
-    except (TypeError, ValueError) as error:
-        if (refusal := explained(error, X)) is error:
-            raise
-        raise refusal from error
 
 
 def check_in_memory(estimator, method):

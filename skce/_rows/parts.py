@@ -17,6 +17,7 @@ from skce._checks import check_not_masked
 from skce._labels.reading import array_of_labels, checked_labels, distinct_labels, hard_labels, is_indicator
 from skce._labels.sample_weight import checked_sample_weight
 from skce._rows.blocks import RowBlocks
+from skce._rows.refusals import check_no_dates, errors_explained, first_not_finite
 from skce._rows.threads import workers_for
 from skce._types import RowProgram
 
@@ -61,7 +62,9 @@ def read_part(X, y, sample_weight, read_labels, n_features):
     n_rows = length_of_part(X)
     try:
         check_not_masked("X", X)
-        block = features_of(X)
+        check_no_dates(X)
+        with errors_explained(X):
+            block = features_of(X)
         _check_lengths(n_rows, y=y, sample_weight=sample_weight)
         if not n_rows:
             return Part(Summary())
@@ -279,15 +282,9 @@ def _check_finite(block):
     try:
         assert_all_finite(block, input_name="X")
     except ValueError as error:
-        is_bad = ~np.isfinite(block.data if scipy.sparse.issparse(block) else block)
-        if scipy.sparse.issparse(block):
-            first = np.argmax(is_bad)
-            row, column = np.searchsorted(block.indptr, first, side="right") - 1, block.indices[first]
-        else:
-            row, column = np.argwhere(is_bad)[0]
         first_line = str(error).splitlines()[0].rstrip(".")
         raise ValueError(
-            f"{first_line}, first in row {row}, column {column}. Replace it, by X = "
+            f"{first_line}, first in {first_not_finite(block)}. Replace it, by X = "
             "da.where(da.isfinite(X), X, 0.0) or df.fillna, or drop the row, by df.dropna before X and y are taken "
             "from df."
         ) from None

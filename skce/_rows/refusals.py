@@ -1,9 +1,11 @@
 """Why X in memory is refused or doubted, by its columns and places, which scikit-learn's own errors leave out."""
 
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
+from skce._callers import warn_caller
 from skce._slices import row_slices
 
 DATES = ("m", "M")
@@ -29,33 +31,41 @@ def check_no_dates(X):
         )
 
 
-def warn_if_reordered(X, y):
-    """Warn if y has the index of a DataFrame X in another order: rows are joined by their places, not by the index."""
-    of_X, of_y = getattr(X, "index", None), getattr(y, "index", None)
-    if not (hasattr(of_X, "equals") and hasattr(of_y, "equals")) or len(of_X) != len(of_y) or of_X.equals(of_y):
+def warn_if_reordered(X, **others):
+    """Warn if one of ``others`` has the index of a DataFrame X in another order: rows are joined by their places."""
+    of_X = getattr(X, "index", None)
+    if not hasattr(of_X, "equals"):
         return
-    if of_X.sort_values().equals(of_y.sort_values()):
-        warnings.warn(
-            "y has the index of X in another order, and rows are joined by their places: y.loc[X.index] puts them in "
-            "the order of X.",
-            UserWarning,
-            stacklevel=3,
-        )
+    for name, other in others.items():
+        index = getattr(other, "index", None)
+        if not hasattr(index, "equals") or len(index) != len(of_X) or index.equals(of_X):
+            continue
+        if index.sort_values().equals(of_X.sort_values()):
+            warn_caller(
+                f"{name} has the index of X in another order, and rows are joined by their places: "
+                f"{name}.loc[X.index] puts them in the order of X."
+            )
 
 
-def explained(error, X):
-    """An error of scikit-learn's about X, with the place or the columns that it is about where these can be found."""
-    message, _, rest = str(error).partition("\n")
-    if "contains NaN" in message or "contains infinity" in message:
-        place = _first_not_finite(X)
-        return error if place is None else ValueError(f"{message.rstrip('.')}, for one in {place}.\n{rest}")
-    columns = _columns_without_numbers(X)
-    if not columns:
-        return error
-    return ValueError(
-        f"X must hold numbers, but has the columns {', '.join(columns)}. Encode them, for example with OneHotEncoder "
-        "in make_column_transformer, or leave them out."
-    )
+@contextmanager
+def errors_explained(X) -> Iterator[None]:
+    """Have errors of scikit-learn's about X name the place, or the columns, that they are about."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        message, _, rest = str(error).partition("\n")
+        if "contains NaN" in message or "contains infinity" in message:
+            place = first_not_finite(X)
+            if place is None:
+                raise
+            raise ValueError(f"{message.rstrip('.')}, for one in {place}.\n{rest}") from error
+        columns = _columns_without_numbers(X)
+        if not columns:
+            raise
+        raise ValueError(
+            f"X must hold numbers, but has the columns {', '.join(columns)}. Encode them, for example with "
+            "OneHotEncoder in make_column_transformer, or leave them out."
+        ) from error
 
 
 def _is_date(dtype):
@@ -63,8 +73,13 @@ def _is_date(dtype):
     return dtype.is_temporal() if hasattr(dtype, "is_temporal") else getattr(dtype, "kind", None) in DATES
 
 
-def _first_not_finite(X):
-    """The row and the column of a number of a DataFrame or a dense array that is not finite, in words."""
+def first_not_finite(X):
+    """The row and the column of a number of a DataFrame, an array or a CSR matrix that is not finite, in words."""
+    if hasattr(X, "format"):  # of SciPy
+        if X.format != "csr":
+            return None
+        first = np.argmax(~np.isfinite(X.data))
+        return f"row {np.searchsorted(X.indptr, first, side='right') - 1}, column {X.indices[first]}"
     columns = getattr(X, "columns", None)
     if columns is not None:
         for name in columns:
@@ -72,7 +87,7 @@ def _first_not_finite(X):
             if values is not None and not np.isfinite(values).all():
                 return f"row {np.argmin(np.isfinite(values))}, column {name!r}"
         return None
-    values = None if hasattr(X, "tocsr") else _as_floats(X)
+    values = _as_floats(X)
     if values is None or values.ndim != 2:
         return None
     for rows in row_slices(len(values), ROWS_PER_SEARCH):

@@ -1,11 +1,11 @@
 """Solution: where a minimisation ended and why, and the warning if it did not converge."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skce._callers import warn_caller
 from skce._solver.separation import Separation
 
 # Columns, and classes, that a warning names.
@@ -79,9 +79,7 @@ def warn_unless_converged(solution, *, tol, columns=None, labels=None):
         distance = ""
     else:
         return
-    warnings.warn(
-        f"The fit {end}. The loss is {solution.value:.6g}{distance}. {remedy}", ConvergenceWarning, stacklevel=3
-    )
+    warn_caller(f"The fit {end}. The loss is {solution.value:.6g}{distance}. {remedy}", ConvergenceWarning)
 
 
 def _separation_explained(separation, columns, labels):

@@ -6,7 +6,6 @@ to a constant. A subclass says whether it takes a multilabel indicator, and whic
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self
@@ -16,6 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
+from skce._callers import warn_caller
 from skce._checks import check_not_masked
 from skce._compat import HAS_ARRAY_API, CallbackSupportMixin, with_callbacks
 from skce._labels.places import listed, places_of
@@ -27,7 +27,6 @@ from skce._pickles import checked, stamped
 from skce._rows.blocks import RowsLostError
 from skce._rows.engines import engine_of, where_X_is
 from skce._rows.memory import checked_features, logits_of
-from skce._rows.refusals import warn_if_reordered
 from skce._solver.problem import Iterate
 from skce._solver.solution import warn_unless_converged
 from skce._solver.training import solver_for
@@ -172,7 +171,6 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         none has begun yet, the estimator is what it was before.
         """
         engine_of(X).check(X)
-        warn_if_reordered(X, y)
         with unchanged_on_error(self):
             solution, labels, constant_explained = self._fit(X, y, sample_weight)
         if solution.reason == "interrupted":
@@ -181,7 +179,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             )
             raise solution.interruption
         if constant_explained:
-            warnings.warn(constant_explained, UserWarning, stacklevel=2)
+            warn_caller(constant_explained)
         columns = getattr(self, "feature_names_in_", None)
         warn_unless_converged(solution, tol=self.tol, columns=columns, labels=labels)
         return self

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from difflib import get_close_matches
 from functools import partial
 from typing import Any, Literal, Self, TypeAlias
@@ -16,13 +15,13 @@ from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
+from skce._callers import warn_caller
 from skce._checks import InvalidParameterError, check_boolean
 from skce._compat import with_callbacks
 from skce._labels.kinds_of_y import HardLabels
 from skce._namespaces import is_foreign, on_host
 from skce._rows.engines import engine_of
 from skce._rows.lazy import in_memory, is_lazy
-from skce._rows.refusals import warn_if_reordered
 from skce._solver.solution import warn_unless_converged
 from skce._types import Array, ArrayLike, ClassWeight, Loss, LossName, Posterior
 from skce.estimators.base import CrossEntropyClassifier, attributes_of_solution
@@ -158,11 +157,10 @@ class ChoosesC(CrossEntropyClassifier):
         """
         _check_choice(self, X, params)
         engine_of(X).check(X)
-        warn_if_reordered(X, y)
         with unchanged_on_error(self):
             solution, labels, explained = self._choose(X, y, sample_weight, params)
         if explained:
-            warnings.warn(explained, UserWarning, stacklevel=2)
+            warn_caller(explained)
         if solution is not None:
             columns = getattr(self, "feature_names_in_", None)
             warn_unless_converged(solution, tol=self.tol, columns=columns, labels=labels)
@@ -262,7 +260,7 @@ class ChoosesC(CrossEntropyClassifier):
         where = f"scoring={self.scoring!r} gave NaN, for one in fold {fold} at C={Cs[place]:.3g}"
         if is_nan.any(axis=0).all():
             raise ValueError(f"{where}, and for no C a number in all folds.")
-        warnings.warn(f"{where}; values of C with NaN are not chosen.", UserWarning, stacklevel=4)
+        warn_caller(f"{where}; values of C with NaN are not chosen.")
 
     def _fitted(self, training_set, problem, scored, Cs, chosen, progress):
         """The Solution for the C that is chosen, and the attributes of the fits.
@@ -378,9 +376,8 @@ def _is_routing():
 def _warn_of_others(n_others):
     """Warn if so many fits of other values and folds than the chosen one did not converge."""
     if n_others:
-        warnings.warn(
+        warn_caller(
             f"{n_others} fits of other values of C, of folds, or without a row, did not converge, and their scores are "
             "of where they ended. Raise max_iter, or leave out the largest values of C.",
             ConvergenceWarning,
-            stacklevel=4,
         )

@@ -12,7 +12,6 @@ from sklearn.utils import column_or_1d
 
 from skce._checks import InvalidParameterError, check_integer
 from skce._rows.engines import engine_of
-from skce._rows.refusals import warn_if_reordered
 from skce._solver.path import Minimum, minima_of_path
 from skce._solver.problem import Iterate, Problem
 from skce._solver.solution import warn_unless_converged
@@ -133,7 +132,6 @@ def regularization_path(
     if not isinstance(estimator, CrossEntropyClassifier) or "C" not in estimator.get_params(deep=False):
         raise TypeError(f"estimator must be a SoftmaxRegressor or a OneVsAllClassifier, got {estimator!r}.")
     engine_of(X).check(X)
-    warn_if_reordered(X, y)
     estimator = copy.copy(estimator)
     estimator.C = float(Cs.min())
     check_parameters(estimator)

@@ -20,13 +20,13 @@ import numpy as np
 import scipy.sparse
 from scipy.special import xlogy
 
+from skce._callers import warn_caller
 from skce._checks import InvalidParameterError, check_boolean
 from skce._labels.arrays import check_no_label_is_missing
 from skce._labels.places import listed, places_of
 from skce._rows.lazy import in_memory, is_lazy
 from skce._solver.separation import LEAST_COEF
 from skce._types import Array, ArrayLike, Link
-from skce.inference.caller import warn_caller
 from skce.inference.fitted import INTERCEPT, Fitted
 from skce.inference.infinite import Infinite, infinite_of
 from skce.inference.notes import few_clusters, notes_of

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from skce._callers import warn_caller
 from skce._checks import InvalidParameterError
 from skce._labels.places import listed
 from skce._namespaces import on_host
@@ -20,7 +21,6 @@ from skce.estimators.base import CrossEntropyClassifier
 from skce.estimators.choosing import ChoosesC
 from skce.estimators.portable import to_numpy
 from skce.estimators.training_set import TrainingSet, training_set_of
-from skce.inference.caller import warn_caller
 from skce.inference.optimum import Optimum, optimum_of
 from skce.losses import CrossEntropy
 

@@ -5,12 +5,12 @@ The formula is that of ``skce._solver.leave_one_out``; here rows that move far a
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from skce._callers import warn_caller
 from skce._checks import InvalidParameterError, check_integer, check_number
 from skce._rows.lazy import is_lazy
 from skce._solver.leave_one_out import NewtonWithout
@@ -206,7 +206,7 @@ def influence(
         optimum = one.optimum(problem)
         notes = [f"{SEPARATED}: {WITHOUT_INFLUENCE}"] if any(optimum.recessions or []) else []
         if notes:
-            warnings.warn(notes[0], UserWarning, stacklevel=2)
+            warn_caller(notes[0])
         leverage, cooks, residuals, change, pulls = _of_rows(optimum)
         refits = {}
         if refit_above is not None:

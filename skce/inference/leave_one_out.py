@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skce._callers import warn_caller
 from skce._types import Array, ArrayLike
 from skce.estimators.row_losses import left_out_of, row_losses, weighted_mean
 from skce.inference.fitted import fitted
@@ -127,11 +127,10 @@ def leave_one_out(model: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLi
             )
         left_out = left_out_of(training_set, optimum.problem, optimum.curvature, optimum.params)
     if left_out.n_unended:
-        warnings.warn(
+        warn_caller(
             f"{left_out.n_unended} fits without a row did not converge, and their losses are of where they ended. "
-            "Scale the features (MaxAbsScaler), or lower C.",
+            "Lower C.",
             ConvergenceWarning,
-            stacklevel=2,
         )
     targets = training_set.rows.targets_in_memory()
     logits = left_out.logits + one.prior_shift[:, None]

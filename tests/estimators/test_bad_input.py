@@ -3,6 +3,7 @@
 import re
 
 import dask.array as da
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from sklearn.preprocessing import MaxAbsScaler
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
 from skce.losses import FocalLoss
+from skce.metrics import neg_log_loss_scorer
 from tests.problems import overlapping
 
 BOTH = pytest.mark.parametrize("make_estimator", [SoftmaxRegressor, OneVsAllClassifier])
@@ -107,6 +109,8 @@ def test_dates_are_no_numbers(make_estimator, problem):
     for frame in (dates, mixed):
         assert_fit_raises(make_estimator(), (frame, y), "has dates or durations in the columns 'since'")
     assert_fit_raises(make_estimator(), (dates.to_numpy(), y), "X must hold numbers, but is of datetime64")
+    lazy = [dd.from_pandas(data, npartitions=2).persist() for data in (dates, pd.Series(y))]
+    assert_fit_raises(make_estimator(), lazy, "has dates or durations in the columns 'since'")
     polars = pytest.importorskip("polars")
     assert_fit_raises(make_estimator(), (polars.from_pandas(dates), y), "has dates or durations in the columns 'since'")
 
@@ -119,15 +123,25 @@ def test_a_number_that_is_not_finite_is_named_by_its_place(make_estimator, value
     assert_fit_raises(make_estimator(), (X, y), "Input X contains (NaN|infinity).*, for one in row 7, column 1")
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     assert_fit_raises(make_estimator(), (frame, y), "Input X contains (NaN|infinity).*, for one in row 9, column 'a'")
+    sparse = scipy.sparse.csr_array(X)
+    assert_fit_raises(make_estimator(), (sparse, y), "Input X contains (NaN|infinity).*, for one in row 7, column 1")
 
 
 @BOTH
 def test_labels_whose_index_is_that_of_X_in_another_order_are_doubted(make_estimator, problem):
     X, y = problem
     frame, labels = pd.DataFrame(X), pd.Series(y)
-    with pytest.warns(UserWarning, match=r"another order, .* y\.loc\[X\.index\]"):
-        make_estimator().fit(frame, labels[::-1])
-    make_estimator().fit(frame[::-1], labels[::-1])
+    model, weight = make_estimator().fit(frame[::-1], labels[::-1]), pd.Series(np.linspace(1, 2, len(y)))
+    doubted = r"{} has the index of X in another order, .* {}\.loc\[X\.index\]"
+    for name, doubtful in (
+        ("y", lambda: make_estimator().fit(frame, labels[::-1])),
+        ("y", lambda: model.score(frame[::-1], labels)),
+        ("y", lambda: neg_log_loss_scorer(model, frame[::-1], labels)),
+        ("sample_weight", lambda: make_estimator().fit(frame, labels, weight[::-1])),
+    ):
+        with pytest.warns(UserWarning, match=doubted.format(name, name)) as caught:
+            doubtful()
+        assert [warning.filename for warning in caught] == [__file__]
     make_estimator().fit(frame, labels.set_axis(labels.index + 1))
 
 

@@ -10,7 +10,7 @@ import skce
 PACKAGE = Path(skce.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 
-GROUND = {"_checks", "_compat", "_namespaces", "_slices", "_types", "_version", "_pickles"}
+GROUND = {"_callers", "_checks", "_compat", "_namespaces", "_slices", "_types", "_version", "_pickles"}
 
 # What each room may import, besides itself and the ground.
 MAY_IMPORT = {

@@ -1,7 +1,5 @@
 """The engine of Dask: what is fitted, predicted and scored where the parts of X lie."""
 
-import warnings
-
 import dask.array as da
 import numpy as np
 import pandas as pd
@@ -10,6 +8,7 @@ from dask.base import get_scheduler
 from distributed import Client, Future
 from sklearn.utils.validation import check_is_fitted
 
+from skce._callers import warn_caller
 from skce._compat import without_callbacks
 from skce._labels.arrays import label_array
 from skce._rows import parts as _parts
@@ -32,12 +31,11 @@ class DaskEngine:
         roots = [node for node in dict(X.__dask_graph__()).values() if not getattr(node, "dependencies", None)]
         kept = Future if is_of_client else (Future, *in_memory)
         if not all(isinstance(getattr(node, "value", node), kept) for node in roots):
-            warnings.warn(
+            warn_caller(
                 f"X is not persisted: each pass of the fit over its rows computes it anew, {USUAL_PASSES} times in "
                 "most fits (n_passes_ says how many it was). X = X.persist() before fit, where X fits into the memory "
                 "of the workers, computes it once.",
                 da.PerformanceWarning,
-                stacklevel=3,
             )
 
     def read(self, estimator, X, y, sample_weight, read_y):
