@@ -27,6 +27,7 @@ from skce._solver.solution import Solution
 from skce._solver.training import solver_for
 from skce._types import Array
 from skce.estimators.path import minima_by_C, penalty_of
+from skce.estimators.progress import print_solution
 from skce.estimators.row_losses import logits_of_outputs, predicted_logits, row_losses, weighted_mean
 from skce.estimators.training_set import TrainingSet
 
@@ -85,12 +86,7 @@ def fits_of(training_set: TrainingSet, problem: Problem, Cs: Array, start: Any =
     estimator = training_set.estimator
     for place, minimum in minima_by_C(problem, Cs, estimator.tol, estimator.max_iter, start):
         if estimator.verbose:
-            solution = minimum.solution
-            print(
-                f"skce, C={Cs[place]:.3g}: loss {solution.value:.6g} after {solution.n_passes:.1f} passes, "
-                f"{'certified' if solution.is_certified(estimator.tol) else solution.reason}",
-                flush=True,
-            )
+            print_solution(Cs[place], minimum.solution, estimator.tol)
         yield place, minimum
 
 

@@ -101,6 +101,17 @@ class Progress:
             context.call_on_fit_task_end(estimator=self.estimator, **self.data, reconstruction_attributes={})
 
 
+def print_solution(C: float, solution: Any, tol: float) -> None:
+    """Print where the fit for one of many values of C has ended."""
+    end = "certified" if solution.is_certified(tol) else solution.reason
+    _print_line(f"C={C:.3g}", f"loss {solution.value:.6g} after {solution.n_passes:.1f} passes, {end}")
+
+
 def _print(descent, line):
     """Print a line about the minimisation of a loss."""
-    print(f"skce, {descent.objective.problem.row_loss.loss!r}: {line}", flush=True)
+    _print_line(repr(descent.objective.problem.row_loss.loss), line)
+
+
+def _print_line(subject, line):
+    """Print a line about a subject."""
+    print(f"skce, {subject}: {line}", flush=True)
