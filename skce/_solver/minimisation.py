@@ -216,6 +216,9 @@ class Stages:
         """Why it is over, if it is, where a stage of L-BFGS believes so."""
         if not self.has_newton:
             n_passes = self.descent.n_passes
+            if self.rungs[self.rung].is_by_class:
+                # It costs a pass or two. By the curvature of where the stage began conjugate gradients took more.
+                curvature = self._curvature_at_best()
             is_over = is_at_minimum(self.descent, curvature, self._curvature_at_best, self.tol)
             # An estimate is believed where no Hessian can take its place.
             if is_over and (not self.has_hessian or self._is_certified()):

@@ -185,10 +185,6 @@ class Decorrelation:
         """Columns (d + 1, m) of a block (m, d)."""
         return self.basis.T @ self.standardisation.columns_of(block)
 
-    def single_columns_of(self, block):
-        """As ``columns_of``, in float32."""
-        return self.columns_of(block).astype(np.float32)
-
     def kept_columns_of(self, block):
         """As ``columns_of``, of columns that are kept."""
         return self.basis.T @ self.standardisation.kept_columns_of(block)

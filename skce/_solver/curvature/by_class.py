@@ -35,17 +35,17 @@ LEAST_OF_COLUMN = 1e-4
 # Least probability whose logarithm is taken.
 LEAST_PROBABILITY = 1e-300
 
-# Added to a diagonal of ones before it is factorised, in float32: the first that is enough.
-RIDGES = 1e-6 * 10.0 ** np.arange(7)
+# Added to a diagonal of ones before it is factorised, in units of its rounding: the first that is enough.
+RIDGES = 8.0 * 10.0 ** np.arange(7)
 
 # And of the second moment of all classes a class has at least so much, as a share of its weight: what curves others now
-# may curve it after a step. Seventeen small sets of 30 to 60 classes took 0.93 of the passes with it, in the geometric
-# mean, and 0.99 with 0.01; mfeat, C = 1e4, 188 and 199 instead of 204.
-LEAST_OF_ALL = 1e-3
+# may curve it after a step. MNIST at 0 to 255 takes 324 passes with it and 366 without, and more than 1340 with 1e-3,
+# which hides how little curves a class that is nearly separable.
+LEAST_OF_ALL = 1e-6
 
-# Pivot of that moment, with a diagonal of ones, below which products are of columns that it decorrelates: in float32
-# they have no digits for what the other columns leave of one. Without an intercept 60 columns whose means are 1e4
-# spreads, C = 100, take 68 passes; as they come, 1000 iterations were not enough.
+# Pivot of that moment, with a diagonal of ones, below which products of columns are summed in float64: in float32 they
+# have no digits for what the other columns leave of one. Without an intercept 60 columns whose means are 1e4 spreads,
+# C = 100, take 68 passes; with products in float32, 1000 iterations were not enough.
 LEAST_PIVOT = 1e-4
 
 # Numbers of X up to which all rows are standardised at once, which takes half of that in memory again.
@@ -64,14 +64,13 @@ class ClassCurvature:
     """Sum over the rows of m q_k (1 - q_k) x x^T + ridge, for each class k of a softmax, at ``params``.
 
     Of many rows each class draws some, in proportion to their weight in that sum times their squared norm, so that
-    columns that few rows have are not missing. All is in float32: it is a change of variables, and any would be right.
-    So that it has digits enough, ``columns`` are the standardised ones, or those decorrelated.
+    columns that few rows have are not missing. The maps are in float32: any change of variables would be right.
     """
 
     is_exact = False
 
     # What ``to_params`` and ``pull_back`` multiply by.
-    multiplied = ("columns", "maps")
+    multiplied = ("standardisation", "maps")
 
     def __init__(self, objective, params, standardisation):
         problem = objective.problem
@@ -115,14 +114,8 @@ class ClassCurvature:
         ridge = np.diag(ridge_of(problem, standardisation))
         known = np.append((standardisation.spread / standardisation.scale) ** 2, np.ones(int(problem.fit_intercept)))
         share_of_all = LEAST_OF_ALL * weights / max(weights.sum(), np.finfo(float).tiny)
-        factor = cholesky_factor(of_all + ridge)
-        self.columns = standardisation
-        if factor.least_pivot < LEAST_PIVOT:
-            basis = factor.inverse().T
-            self.columns = standardisation.decorrelated(basis)
-            ridge, of_all = self.columns.by_columns(ridge), self.columns.by_columns(of_all)
-            known = np.maximum(of_all.diagonal(), 0) / max(weights.sum(), np.finfo(float).tiny)
-        columns_of = _columns_of_rows(objective.rows, self.columns)
+        are_single = cholesky_factor(of_all + ridge).least_pivot >= LEAST_PIVOT
+        columns_of = _columns_of_rows(objective.rows, standardisation, are_single)
         self.maps = np.empty((self.shape[1], self.shape[0], self.shape[0]), dtype=np.float32)
         for output, map_of_class in enumerate(self.maps):
             at = order[ends[output] : ends[output + 1]]
@@ -155,11 +148,11 @@ class ClassCurvature:
         matrix = np.empty_like(coordinates, shape=self.shape)
         for at in self._slices():
             matrix[:, at] = (by_class[at] @ self.maps[at].astype(np.float64))[:, 0].T
-        return self.columns.to_params(_centred(matrix)).reshape(-1)
+        return self.standardisation.to_params(_centred(matrix)).reshape(-1)
 
     def pull_back(self, gradient):
         """Gradient by the coordinates, given that by the parameters, both flat."""
-        matrix = _centred(self.columns.pull_back(gradient.reshape(self.shape))).T[:, :, None]
+        matrix = _centred(self.standardisation.pull_back(gradient.reshape(self.shape))).T[:, :, None]
         by_class = np.empty_like(matrix, order="C")
         for at in self._slices():
             np.matmul(self.maps[at].astype(np.float64), matrix[at], out=by_class[at])
@@ -193,15 +186,15 @@ def weights_by_class(curvature, block):
     return curvature.mass * q * (1 - q)
 
 
-def _columns_of_rows(rows, columns):
-    """A function of indices (m,) of rows: a copy of their ``columns``, (p, m), in float32.
+def _columns_of_rows(rows, standardisation, are_single):
+    """A function of indices (m,) of rows: a copy of their columns, (p, m), in float32 if they ``are_single``.
 
     Every class draws rows of its own, and most of them the same: of few numbers all rows are standardised once.
     """
-    n_rows = rows.shape[0]
+    n_rows, of = rows.shape[0], standardisation.single_columns_of if are_single else standardisation.columns_of
     if n_rows * rows.shape[1] > MOST_STANDARDISED:
-        return lambda drawn: columns.single_columns_of(rows.block(drawn).X)
-    all_rows = columns.single_columns_of(rows.block(slice(0, n_rows)).X).T
+        return lambda drawn: of(rows.block(drawn).X)
+    all_rows = of(rows.block(slice(0, n_rows)).X).T
     return lambda drawn: all_rows[drawn].T
 
 
@@ -227,18 +220,19 @@ def _lengths(standardisation, block):
 
 
 def _inverse_factor(moment, ridge, least):
-    """The inverse (p, p) of L, where L L^T is about ``moment`` (p, p) + ridge, in float32.
+    """The inverse (p, p) of L, where L L^T is about ``moment`` (p, p) + ridge, in its dtype.
 
     ``moment`` is overwritten, and not read above its diagonal.
     """
     diagonal = np.maximum(moment.diagonal(), least) + ridge.diagonal()
     moment += ridge
-    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0)).astype(np.float32)
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0)).astype(moment.dtype)
+    potrf, trtri = scipy.linalg.get_lapack_funcs(("potrf", "trtri"), (moment,))
     moment /= scale
     moment /= scale[:, None]
-    for of_diagonal in RIDGES:
+    for of_diagonal in RIDGES * np.finfo(moment.dtype).eps:
         np.fill_diagonal(moment, 1 + of_diagonal)
-        lower, info = scipy.linalg.lapack.spotrf(moment, lower=1, clean=1)
+        lower, info = potrf(moment, lower=1, clean=1)
         if info == 0:
-            return scipy.linalg.lapack.strtri(lower, lower=1, overwrite_c=1)[0] / scale
+            return trtri(lower, lower=1, overwrite_c=1)[0] / scale
     return np.diag(1 / scale)
