@@ -152,10 +152,11 @@ class Stages:
                 self.rung, self.is_newton = len(self.rungs) - 1, True
             return reason
         self.stage = None  # and its curvature, before the next takes as much memory
-        descent, rung, curvature = self.descent, self.rungs[self.rung], self._curvature_at_best()
+        descent, curvature = self.descent, self._curvature_at_best()
         self.stage = (
-            NewtonStage(descent, curvature, self.tol, self.watch) if self.is_newton else self._of_lbfgs(rung, curvature)
+            NewtonStage(descent, curvature, self.tol, self.watch) if self.is_newton else self._of_lbfgs(curvature)
         )
+        del curvature  # which the stage has, for as long as it lasts
         reason = self._ended(self.stage.run(self.max_iter + 1 - len(descent.loss_curve)))
         descent.look_for_separated_problems()
         if descent.is_separated.all() or (reason == "converged" and descent.is_separated.any()):
@@ -164,16 +165,16 @@ class Stages:
             descent.go_on_in_float64()
             self.last, reason = descent.best, None
             # An exact curvature serves L-BFGS on; of another, what is left may be worth a dearer one.
-            if curvature.is_exact and not self.is_newton:
-                self.first_curvature = curvature
+            if self.stage.curvature.is_exact and not self.is_newton:
+                self.first_curvature = self.stage.curvature
             self.rung = next_rung(self.rungs, self.rung, SLOWING * self.stage.iterations_left(self.tol))
         elif reason == "stalled" and self.is_newton and descent.n_stages == 1:
             # From where most rows are saturated Newton's method finds no way, and L-BFGS does.
             self.is_newton, reason = False, None
         elif reason == "converged" and not self.is_newton:
-            reason = self._concluded(curvature)
+            reason = self._concluded()
         elif reason is None:
-            reason = self._climbed(curvature)
+            reason = self._climbed()
         if reason is None and len(descent.loss_curve) > self.max_iter:
             return "max_iter"
         return reason
@@ -200,8 +201,9 @@ class Stages:
         descent.n_passes += curvature.sweeps
         return curvature
 
-    def _of_lbfgs(self, rung, curvature):
-        """The stage of L-BFGS that the best point and a curvature there begin."""
+    def _of_lbfgs(self, curvature):
+        """The stage of L-BFGS that the best point and the curvature of this rung there begin."""
+        rung = self.rungs[self.rung]
         serves_long = not (rung.is_exact or rung.is_by_class)
         n_iter = rung.n_iter * (2**self.descent.n_stages if serves_long else 1)
         cost_of_inexact = COST_OF_STAGE_BY_CLASS if rung.is_by_class else COST_OF_INEXACT_STAGE
@@ -212,13 +214,14 @@ class Stages:
         # 1110 passes instead of 1365, in which looks at stages of 6 and 45 iterations left no time to be certified.
         return Stage(self.descent, curvature, tol, self.watch, n_iter, patience, self.cost_of_doubt)
 
-    def _concluded(self, curvature):
+    def _concluded(self):
         """Why it is over, if it is, where a stage of L-BFGS believes so."""
         if not self.has_newton:
-            n_passes = self.descent.n_passes
+            n_passes, curvature = self.descent.n_passes, self.stage.curvature
             if self.rungs[self.rung].is_by_class:
                 # It costs a pass or two. By the curvature of where the stage began conjugate gradients took more.
-                curvature = self._curvature_at_best()
+                self.stage.curvature = curvature = None  # before the next takes as much memory
+                curvature = self.stage.curvature = self._curvature_at_best()
             is_over = is_at_minimum(self.descent, curvature, self._curvature_at_best, self.tol)
             # An estimate is believed where no Hessian can take its place.
             if is_over and (not self.has_hessian or self._is_certified()):
@@ -237,18 +240,18 @@ class Stages:
         has_proof = descent.gap_bound is not None and has_dual_bound(descent.objective.problem)
         return not has_proof or descent.gap_bound <= self.tol * abs(descent.best.value)
 
-    def _climbed(self, curvature):
+    def _climbed(self):
         """Why it is over, if it is, where a stage has come to its end; else the next rung is chosen."""
         descent, stage = self.descent, self.stage
         # One stage in exact coordinates is quicker than as many steps of Newton's, where a Hessian costs something.
-        self.is_newton = self.has_newton and curvature.is_exact
+        self.is_newton = self.has_newton and stage.curvature.is_exact
         higher = next_rung(self.rungs, self.rung, SLOWING * stage.iterations_left(self.tol))
         if higher == self.rung and not stage.gain > ROUNDING_OF_GAIN * abs(descent.best.value):
             if not self.has_hessian or descent.suboptimality <= ROUNDING_OF_ESTIMATE * descent.objective.resolution:
                 if descent.is_at_rounding():
                     return "precision"
                 # A stage that was asked for more than tol may find nothing lower where little enough is left.
-                return self._concluded(curvature) if descent.suboptimality <= self.tol else "stalled"
+                return self._concluded() if descent.suboptimality <= self.tol else "stalled"
             higher, self.is_newton = len(self.rungs) - 1, True
         self.rung = higher
         return None
