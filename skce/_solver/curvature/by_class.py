@@ -22,7 +22,7 @@ from skce._solver.curvature.factorisation import cholesky_factor
 # which it is told how many that would be. A thousand classes take 110 passes with 2 for each column, 82 with 4, 69 with
 # 10, 60 with 80. After 140 to 165 passes MNIST at 0 to 255 is 6, 2.2, 1.2 and 0.5 thousandths above the minimum with
 # 40, 80, 400 and all rows, whose curvature takes 0.8, 0.9, 1.4 and 4.9 seconds: an evaluation takes 0.2. Of 3265
-# classes, ten columns, 2, 3 and 4 times 2^20 rows take 58, 79 and 98 MB; 2446 classes, 64 columns, 73, 72 and 82 passes.
+# classes, ten columns, 2, 3 and 4 times 2^20 rows take 58, 79 and 98 MB; 2446 classes, 64 columns, 73, 72, 82 passes.
 ROWS_PER_COLUMN = 400
 MOST_DRAWN = 3 * 2**20
 ROWS_OF_PILOT = 2**12
