@@ -33,16 +33,16 @@ def merged_columns(X):
     n_shared = int(np.count_nonzero(is_shared))
     if not X.nnz or n_shared > MOST_LEFT * n_features:
         return None
-    is_kept = is_shared[X.indices]
+    # To take is twice as quick as to index.
+    is_kept = is_shared.take(X.indices)
     singles = np.flatnonzero(~is_kept)
-    rows = np.searchsorted(X.indptr, singles, side="right") - 1
-    holders, norms, group, shares = _unit_vectors(rows, X.data[singles].astype(np.float64))
+    rows, columns = np.searchsorted(X.indptr, singles, side="right") - 1, X.indices.take(singles)
+    holders, norms, group, shares = _unit_vectors(rows, X.data.take(singles).astype(np.float64))
     n_merged = n_shared + len(holders)
     if not 0 < n_merged <= MOST_LEFT * n_features:
         return None
     place, share = np.cumsum(is_shared, dtype=X.indices.dtype), is_shared.astype(np.float64)
     place -= 1
-    columns = X.indices[singles]
     place[columns], share[columns] = n_shared + group, shares
     merging = _one_entry_a_row(share, place, n_merged)
     return _with_holders(X, is_kept, place, holders, norms, n_shared, n_merged), merging
@@ -67,18 +67,18 @@ def _unit_vectors(rows, numbers):
 def _one_entry_a_row(entries, columns, n_columns):
     """The CSR matrix (m, n_columns) of ``entries`` (m,) at ``columns`` (m,), where they are not 0."""
     is_there = entries != 0
-    indptr = np.concatenate([[0], np.cumsum(is_there)])
-    return scipy.sparse.csr_array(
-        (entries[is_there], columns[is_there], indptr), shape=(len(entries), n_columns), copy=False
-    )
+    there, indptr = np.flatnonzero(is_there), np.zeros(len(entries) + 1, dtype=columns.dtype)
+    np.cumsum(is_there, out=indptr[1:])
+    return scipy.sparse.csr_array((entries.take(there), columns.take(there), indptr), shape=(len(entries), n_columns))
 
 
 def _with_holders(X, is_kept, place, holders, norms, n_shared, n_merged):
     """The CSR matrix of the numbers of X that are kept, columns in their ``place``, and a norm at the ends of rows."""
-    n_kept_before = np.concatenate([[0], np.cumsum(is_kept)])[X.indptr]
+    kept = np.flatnonzero(is_kept)
+    n_kept_before = np.searchsorted(kept, X.indptr)
     ends = n_kept_before[1:][holders]
-    numbers = np.insert(X.data[is_kept].astype(np.float64, copy=False), ends, norms)
-    columns = np.insert(place[X.indices[is_kept]], ends, n_shared + np.arange(len(holders)))
+    numbers = np.insert(X.data.take(kept).astype(np.float64, copy=False), ends, norms)
+    columns = np.insert(place.take(X.indices.take(kept)), ends, n_shared + np.arange(len(holders)))
     is_holder = np.zeros(X.shape[0] + 1, dtype=X.indptr.dtype)
     is_holder[holders + 1] = 1
     indptr = n_kept_before.astype(X.indptr.dtype) + np.cumsum(is_holder, dtype=X.indptr.dtype)

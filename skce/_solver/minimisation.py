@@ -7,6 +7,8 @@ itself is affordable, and the loss is cross-entropy, Newton's method takes over:
 not, what a stage believes is looked into before it is said. Products are in float32 until rounding hides their gains.
 """
 
+from typing import Any
+
 import numpy as np
 
 from skce._rows.blocks import RowsLostError
@@ -138,7 +140,7 @@ class Stages:
         self.rung = len(self.rungs) - 1 if self.is_newton else first_rung(self.rungs, is_cold=is_cold)
         self.n_doubts = 0
         self.cost_of_doubt = 0.0
-        self.stage = None
+        self.stage: Any = None
         self.last = descent.best
 
     @property

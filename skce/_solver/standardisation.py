@@ -209,7 +209,15 @@ def moments_of(rows):
     """The Moments of the columns of X, given by Rows; zeros where no output of theirs is optimised."""
     if not len(rows.targets.outputs):
         return Moments(np.zeros(rows.shape[1]), np.zeros(rows.shape[1]))
-    pilot = _pilot(rows)
+    if rows.is_sparse:
+        # Few columns of sparse X are far from zero.
+        moments, is_lost = _moments_about(None, rows)
+        return _moments_about(moments.mean, rows)[0] if is_lost else moments
+    return _moments_about(_pilot(rows), rows)[0]
+
+
+def _moments_about(pilot, rows):
+    """The Moments of the columns, of sums of their squares minus a pilot, None for 0; and whether these lose digits."""
 
     def sums(block):
         weight = block.targets.row_weight(block.at)
@@ -219,9 +227,13 @@ def moments_of(rows):
     with np.errstate(over="ignore", invalid="ignore"):
         total, first, second = rows.summed(sums, width=int(rows.numbers_per_row) // 8)
         offset = first / total
-        mean, variance = pilot + offset, np.maximum(second / total - offset**2, 0.0)
+        second /= total
+        variance = second - offset**2
+        np.maximum(variance, 0.0, out=variance)
+        is_lost = not (variance >= LEAST_SHARE_OF_SQUARES * second).all()
+        mean = offset if pilot is None else pilot + offset
         variance[variance <= (ROUNDING_OF_MEAN * mean) ** 2] = 0.0
-    return Moments(mean, variance)
+    return Moments(mean, variance), is_lost
 
 
 def _pilot(rows):
@@ -253,7 +265,7 @@ def _dense(block):
 def sums_of_columns(weights, X, pilot):
     """Sums (w, d), by weights (w, m), of columns of X (m, d), dense or CSR, minus ``pilot`` (d,), and of their squares.
 
-    Far from zero, squares lose the spread in rounding: the pilot should be near the mean.
+    Far from zero, squares lose the spread in rounding: the pilot should be near the mean. Of CSR None stands for 0.
     """
     if issparse(X):
         return _sparse_sums(weights, X, pilot)
@@ -265,8 +277,10 @@ def sums_of_columns(weights, X, pilot):
 
 def _sparse_sums(weights, X, pilot):
     """The same of a CSR matrix: by products with it and with its squares, where these lose no digits."""
-    total = weights.sum(axis=1)[:, None]
     first, second = ((numbers.T @ weights.T).T for numbers in (X, squares_of(X)))
+    if pilot is None:
+        return first, second
+    total = weights.sum(axis=1)[:, None]
     of_pilot = total * pilot**2
     least = LEAST_SHARE_OF_SQUARES * (second + of_pilot)
     second = second - 2 * pilot * first + of_pilot

@@ -18,6 +18,7 @@ To a relative gap of 1e-6, news by words, in seconds of L-BFGS in the coordinate
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -89,7 +90,7 @@ class TruncatedNewtonStage:
         self.standardisation = standardisation
         self.tol = tol
         self.watch = watch
-        self.curvature = None
+        self.curvature: Any = None
         self.n_misses = 0
 
     def run(self, max_iter):
