@@ -17,7 +17,7 @@ from skce._solver.certificate import dual_bound
 from skce._solver.curvature.ladder import rungs_for
 from skce._solver.logits_of_rows import Quadratic
 from skce._solver.objective import LinearObjective
-from skce._solver.truncated_newton import has_truncated_newton
+from skce._solver.truncated_newton import Step, _shortened, has_truncated_newton
 from skce.losses import CrossEntropy, FocalLoss
 from tests.problems import problem_of_rows, targets_of
 
@@ -178,3 +178,18 @@ def test_after_the_last_iteration_the_fit_is_as_it_was_left(X, rng):
 def test_labels_of_their_own_have_problems_of_their_own(X, rng, stages):
     OneVsAllClassifier().fit(X, spread_labels(rng, 3))
     assert not stages
+
+
+def test_what_a_shortened_step_gains_is_what_F_falls_by(problem_of, rng, small_blocks):
+    problem = problem_of(C=1e6)
+    objective = LinearObjective(problem)
+    params = 20 * rng.standard_normal(np.prod(problem.shape))  # where most rows are certain, and curve next to nothing
+    values, gradient = objective(params)
+    quadratic = Quadratic.at(problem, params)
+    curved, moved = quadratic.product(-gradient)
+    length = gradient @ gradient / -(gradient @ curved)
+    promised = length * gradient @ gradient / 2
+    whole = Step(-length * gradient, [length * move for move in moved], promised)
+    taken = _shortened(whole, quadratic)
+    assert 0 < taken.gain == pytest.approx(values.sum() - objective(params + taken.step)[0].sum(), rel=1e-9)
+    np.testing.assert_allclose(quadratic.product(taken.step)[1][0], taken.moved[0], rtol=1e-9, atol=1e-12)
