@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from skce._rows.columns import merging_of
+from skce._rows.columns import merged_columns
 from skce._rows.threads import ONE_WORKER, Workers, workers_for
 from skce._slices import ELEMENTS_PER_BLOCK, ROWS_PER_BLOCK, row_slices
 from skce._types import Targets
@@ -198,10 +198,11 @@ class RowBlocks:
 
         They are a copy, in float64, of no more numbers than X has.
         """
-        merging = merging_of(self.X) if self.is_sparse else None
-        if merging is None:
+        merged = merged_columns(self.X) if self.is_sparse else None
+        if merged is None:
             return None
-        return replace(self, X=scipy.sparse.csr_array(self.X.astype(np.float64, copy=False) @ merging)), merging
+        X, merging = merged
+        return replace(self, X=X), merging
 
     def stacked(self, program):
         """The arrays (..., n) that ``program`` returns for a Block of all rows."""

@@ -49,7 +49,7 @@ def least_residual_step(descent, curvature, target):
         return None
     problem = descent.objective.problem
     curvature, params, gradient, weights = problem.rows.where_iterations_are(
-        curvature, descent.best.params, descent.best.gradient, _weights_of_residual(problem, curvature)
+        curvature, descent.best.params, descent.best.gradient, weights_of_residual(problem, curvature)
     )
     # The proof is the bound of the step, in float64. For the step float32 is enough: of MNIST it takes half the time.
     hessian = _curvature_product(
@@ -167,7 +167,7 @@ def _gradient_difference(problem, params, gradient):
     return lambda move: (objective(params + DIFFERENCE * move)[1] - gradient) / DIFFERENCE
 
 
-def _weights_of_residual(problem, curvature):
+def weights_of_residual(problem, curvature):
     """Weights (p,) of a residual whose half squared norm is what it adds to a dual bound.
 
     By the coefficients that is the conjugate of the penalty. By the intercepts it is what the shift costs that takes it

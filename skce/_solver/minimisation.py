@@ -1,10 +1,13 @@
 """The minimisation of a problem, in stages, each with a fresh curvature. How it ended is data.
 
-Of many more rows than parameters Newton's method by Hessians of a sample comes first, where it leads to a certificate.
+Of many more rows than parameters Newton's method by Hessians of a sample comes first, where it leads to a certificate;
+of wide sparse X Newton's method by conjugate gradients, in float64.
 While curvatures are cheap stand-ins, a stage is L-BFGS over displacements from the best point known. Where the Hessian
 itself is affordable, and the loss is cross-entropy, Newton's method takes over: it ends with a certificate. Where it is
 not, what a stage believes is looked into before it is said. Products are in float32 until rounding hides their gains.
 """
+
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +30,7 @@ from skce._solver.separation import separation_of
 from skce._solver.solution import Solution
 from skce._solver.standardisation import Standardisation
 from skce._solver.stopping import is_at_minimum
+from skce._solver.truncated_newton import TruncatedNewtonStage, has_truncated_newton
 
 # The rate of a stage flatters those that follow.
 SLOWING = 3.0
@@ -61,8 +65,8 @@ def minimised(problem, starts, *, tol, max_iter, watch):
     merged = problem.merged() if max_iter else problem  # after no iteration the start is the solution, as it is
     if merged is not problem:
         starts = [merged.flat(*problem.coef_intercept(start)) for start in starts]
-    objective = LinearObjective(merged)
-    plan = Plan(objective)
+    plan = Plan(LinearObjective(merged))
+    objective = plan.objective
     descent, curvature = plan.begun(starts) if max_iter else (Descent.from_best_of(starts, objective), None)
     reason = None if np.isfinite(descent.best.gradient).all() else "stalled"
     if not max_iter:
@@ -101,7 +105,8 @@ class Plan:
         has_certificate = self.has_hessian and objective.n_problems == 1 and has_dual_bound(problem)
         # Rows of the first Hessians, if those are of a sample.
         self.n_draws = rows_of_sample(objective, self.rungs[-1].cost) if has_certificate else None
-        self.objective = objective
+        self.has_truncated_newton = has_truncated_newton(objective, self.rungs)
+        self.objective = objective.in_float64() if self.has_truncated_newton else objective
 
     def begun(self, starts):
         """The Descent from where F is the least, and the curvature there if the sweep that evaluates F has it too."""
@@ -130,12 +135,12 @@ class Stages:
         self.standardisation = Standardisation.of(descent.objective.problem)
         self.rungs, self.has_hessian, self.has_newton = plan.rungs, plan.has_hessian, plan.has_newton
         self.is_newton = plan.begins_with_newton
-        self.first_stage = None if plan.n_draws is None else self._of_sample(plan.n_draws)
+        self.first_stage = self._first_stage(plan)
         is_cold = descent.objective.is_without_coef(descent.best.params)
         self.rung = len(self.rungs) - 1 if self.is_newton else first_rung(self.rungs, is_cold=is_cold)
         self.n_doubts = 0
         self.cost_of_doubt = 0.0
-        self.stage = None
+        self.stage: Any = None
         self.last = descent.best
 
     @property
@@ -179,9 +184,13 @@ class Stages:
             return "max_iter"
         return reason
 
-    def _of_sample(self, n_draws):
-        """The stage whose Hessians are of a sample; None where that is not expected to pay."""
-        stage = SampledNewtonStage(self.descent, self.standardisation, n_draws, self.tol, self.watch)
+    def _first_stage(self, plan):
+        """The stage by conjugate gradients, or by Hessians of a sample; None where that is not expected to pay."""
+        if plan.has_truncated_newton:
+            return TruncatedNewtonStage(self.descent, self.rungs[0], self.standardisation, self.tol, self.watch)
+        if plan.n_draws is None:
+            return None
+        stage = SampledNewtonStage(self.descent, self.standardisation, plan.n_draws, self.tol, self.watch)
         return stage if self.has_newton or stage.is_promising else None
 
     def _ended(self, reason):

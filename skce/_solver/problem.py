@@ -51,12 +51,15 @@ class Problem:
         """The problem of rows as they were read: one pass finds the moments."""
         of_columns = moments_of(rows.multiplied_in(rows.dtype_of_X))
         moments = of_columns if fit_intercept else of_columns.about_zero()
-        is_too_much = _are_too_much_for_float32(of_columns, moments.spread).any()
+        is_single = rows.dtype_of_X == np.float32
+        is_too_much = is_single and _are_too_much_for_float32(of_columns, moments.spread).any()
         dtype = np.float64 if is_too_much else rows.dtype_of_X
+        if rows.is_sparse:
+            return cls(rows.multiplied_in(dtype), row_loss, penalty, fit_intercept, moments)
         # A constant has no digits to lose: what its coefficient, which is 0, may be off by is for the ridge to say.
         scale = np.where(moments.spread > 0, moments.spread, np.sqrt(penalty.ridge))
         is_far = np.abs(moments.mean) > FAR_FROM_ZERO[dtype] * scale
-        if rows.is_sparse or not is_far.any():
+        if not is_far.any():
             return cls(rows.multiplied_in(dtype), row_loss, penalty, fit_intercept, moments)
         shift = np.where(is_far, moments.mean, 0.0)
         return cls(rows.multiplied_in(dtype, shift), row_loss, penalty, fit_intercept, moments.shifted(shift))

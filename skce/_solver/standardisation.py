@@ -12,13 +12,16 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 
 # A column whose spread is no more than the rounding of its mean is constant.
 ROUNDING_OF_MEAN = 64 * np.finfo(float).eps
 
 # Numbers of standardised columns (4 MB) that are kept from one step to the next.
 MOST_NUMBERS_KEPT = 2**19
+
+# The share of the squares of a column that is to be left of those minus its mean: less has lost two digits, or more.
+LEAST_SHARE_OF_SQUARES = 1e-2
 
 # Drawn rows whose mean is taken from all before they are squared: any value near the mean will do.
 ROWS_OF_PILOT = 64
@@ -46,12 +49,16 @@ class Moments:
 
     def merged(self, matrix: Any) -> "Moments":
         """Those of X M, for the CSR matrix M (d, d') of ``Rows.merged``: a row has one number of merged columns."""
-        mean = matrix.T @ self.mean
-        mean_square = matrix.astype(bool).T @ (self.variance + self.mean**2)
-        of_merged = np.maximum(mean_square - mean**2, 0.0)
-        is_alone = np.bincount(matrix.indices, minlength=matrix.shape[1]) == 1
+        columns = np.flatnonzero(np.diff(matrix.indptr))
+
+        def by_merged(numbers):
+            return np.bincount(matrix.indices, weights=numbers, minlength=matrix.shape[1])
+
+        mean, variance = self.mean[columns], self.variance[columns]
+        of_merged = by_merged(matrix.data * mean)
+        by_squares = np.maximum(by_merged(variance + mean**2) - of_merged**2, 0.0)
         # Of a column that is as it was, the difference would lose what the variance has.
-        return Moments(mean, np.where(is_alone, matrix.astype(bool).T @ self.variance, of_merged))
+        return Moments(of_merged, np.where(by_merged(None) == 1, by_merged(variance), by_squares))
 
     def shifted(self, shift: np.ndarray) -> "Moments":
         """Those of columns minus ``shift`` (d,)."""
@@ -202,18 +209,31 @@ def moments_of(rows):
     """The Moments of the columns of X, given by Rows; zeros where no output of theirs is optimised."""
     if not len(rows.targets.outputs):
         return Moments(np.zeros(rows.shape[1]), np.zeros(rows.shape[1]))
-    pilot = _pilot(rows)
+    if rows.is_sparse:
+        # Few columns of sparse X are far from zero.
+        moments, is_lost = _moments_about(None, rows)
+        return _moments_about(moments.mean, rows)[0] if is_lost else moments
+    return _moments_about(_pilot(rows), rows)[0]
+
+
+def _moments_about(pilot, rows):
+    """The Moments of the columns, of sums of their squares minus a pilot, None for 0; and whether these lose digits."""
 
     def sums(block):
         weight = block.targets.row_weight(block.at)
-        return weight.sum(), *sums_of_columns(weight, block.X, pilot)
+        first, second = sums_of_columns(weight[None], block.X, pilot)
+        return weight.sum(), first[0], second[0]
 
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         total, first, second = rows.summed(sums, width=int(rows.numbers_per_row) // 8)
         offset = first / total
-        mean, variance = pilot + offset, np.maximum(second / total - offset**2, 0.0)
+        second /= total
+        variance = second - offset**2
+        np.maximum(variance, 0.0, out=variance)
+        is_lost = not (variance >= LEAST_SHARE_OF_SQUARES * second).all()
+        mean = offset if pilot is None else pilot + offset
         variance[variance <= (ROUNDING_OF_MEAN * mean) ** 2] = 0.0
-    return Moments(mean, variance)
+    return Moments(mean, variance), is_lost
 
 
 def _pilot(rows):
@@ -242,28 +262,51 @@ def _dense(block):
     return block.toarray() if issparse(block) else block
 
 
-def sums_of_columns(weight, X, pilot):
-    """Weighted sums (d,) of the columns of X (m, d), dense or CSR, minus ``pilot`` (d,), and of their squares.
+def sums_of_columns(weights, X, pilot):
+    """Sums (w, d), by weights (w, m), of columns of X (m, d), dense or CSR, minus ``pilot`` (d,), and of their squares.
 
-    Far from zero, squares lose the spread in rounding: the pilot should be near the mean.
+    Far from zero, squares lose the spread in rounding: the pilot should be near the mean. Of CSR None stands for 0.
     """
     if issparse(X):
-        return _sparse_sums(weight, X, pilot)
+        return _sparse_sums(weights, X, pilot)
     centred = np.subtract(X, pilot, dtype=np.float64)
-    first = weight @ centred
+    first = weights @ centred
     centred *= centred
-    return first, weight @ centred
+    return first, weights @ centred
 
 
-def _sparse_sums(weight, block, pilot):
-    """Weighted sums (d,) of the columns of a CSR block minus ``pilot`` (d,), and of their squares."""
-    weight_of_rows = np.repeat(weight, np.diff(block.indptr))
-    differences = block.data - pilot[block.indices]
+def _sparse_sums(weights, X, pilot):
+    """The same of a CSR matrix: by products with it and with its squares, where these lose no digits."""
+    first, second = ((numbers.T @ weights.T).T for numbers in (X, squares_of(X)))
+    if pilot is None:
+        return first, second
+    total = weights.sum(axis=1)[:, None]
+    of_pilot = total * pilot**2
+    least = LEAST_SHARE_OF_SQUARES * (second + of_pilot)
+    second = second - 2 * pilot * first + of_pilot
+    first = first - total * pilot
+    # Of columns with as good as no zeros far from zero, or numbers that overflow.
+    (is_lost,) = np.nonzero(~(second >= least).all(axis=0))
+    if len(is_lost):
+        sums = [_sums_of_differences(weight, X[:, is_lost], pilot[is_lost]) for weight in weights]
+        first[:, is_lost], second[:, is_lost] = np.stack(sums, axis=1)
+    return first, second
+
+
+def squares_of(X):
+    """A CSR matrix of the squares of the numbers of another, in float64."""
+    return csr_array((np.square(X.data, dtype=np.float64), X.indices, X.indptr), shape=X.shape)
+
+
+def _sums_of_differences(weight, X, pilot):
+    """Sums (d,), by weight (m,), of the columns of a CSR matrix minus ``pilot`` (d,), and of their squares."""
+    weight_of_rows = np.repeat(weight, np.diff(X.indptr))
+    differences = X.data - pilot[X.indices]
 
     def by_column(numbers):
-        return np.bincount(block.indices, weights=numbers, minlength=len(pilot))
+        return np.bincount(X.indices, weights=numbers, minlength=len(pilot))
 
-    has_zeros = by_column(None) < block.shape[0]
+    has_zeros = by_column(None) < X.shape[0]
     weight_of_zeros = np.where(has_zeros, weight.sum() - by_column(weight_of_rows), 0.0)
     weight_of_rows *= differences
     first = by_column(weight_of_rows) - weight_of_zeros * pilot

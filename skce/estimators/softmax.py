@@ -20,9 +20,9 @@ class SoftmaxRegressor(CrossEntropyClassifier):
         T_i = s_i \Big[ (1 - \varepsilon)\, w \circ y_i + \frac{\varepsilon}{K}\, (w \cdot y_i)\, 1 \Big]
 
     by L-BFGS with the analytic gradient, preconditioned by the curvature of F, and by Newton's method where its Hessian
-    costs little; s are sample weights, w class weights, :math:`\varepsilon` is ``label_smoothing`` and
-    :math:`\varphi(q) = -\log q` for cross-entropy. With cross-entropy the optimum is that of scikit-learn's
-    ``LogisticRegression(C=C)``. Two classes are one logit, as they are there.
+    costs little or X is sparse and wide; s are sample weights, w class weights, :math:`\varepsilon` is
+    ``label_smoothing`` and :math:`\varphi(q) = -\log q` for cross-entropy. With cross-entropy the optimum is that of
+    scikit-learn's ``LogisticRegression(C=C)``. Two classes are one logit, as they are there.
 
     Parameters
     ----------

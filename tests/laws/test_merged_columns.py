@@ -9,7 +9,7 @@ from skce import OneVsAllClassifier, SoftmaxRegressor
 from skce._labels.kinds_of_y import HardLabels
 from skce._links.softmax import Softmax
 from skce._rows.blocks import RowBlocks
-from skce._rows.columns import merging_of
+from skce._rows.columns import merged_columns
 from skce._solver.objective import LinearObjective
 from skce._solver.standardisation import moments_of
 from skce.losses import CrossEntropy
@@ -57,30 +57,32 @@ def reference(X, y, *, C=1.0, **options):
 
 
 def test_inner_products_are_those_of_all_columns(X):
-    merging = merging_of(X)
+    merged, merging = merged_columns(X)
     n_columns = SHARED + len(np.unique(X.tocsc().indices[X.tocsc().indptr[:-1][np.diff(X.tocsc().indptr) == 1]]))
     assert merging.shape == (D, n_columns)
     np.testing.assert_allclose((merging.T @ merging).toarray(), np.eye(n_columns), atol=1e-14)
     np.testing.assert_allclose((X @ merging @ merging.T).toarray(), X.toarray(), atol=1e-14)
+    np.testing.assert_allclose(merged.toarray(), (X @ merging).toarray(), atol=1e-14)
+    assert merged.has_canonical_format
 
 
 def test_untidy_matrices_have_the_same_inner_products(X):
     X = untidy(X)
     for sparse in (X, scipy.sparse.csr_array((0.0 * X.data, X.indices, X.indptr), shape=X.shape)):
-        merging = merging_of(sparse)
-        if merging is not None:
-            np.testing.assert_allclose((sparse @ merging @ merging.T).toarray(), sparse.toarray(), atol=1e-14)
+        if (merged := merged_columns(sparse)) is not None:
+            np.testing.assert_allclose((merged[0] @ merged[1].T).toarray(), sparse.toarray(), atol=1e-14)
 
 
 def test_numbers_whose_squares_leave_the_floats_are_merged(X):
     for scale in (1e-200, 1e200):
-        merging = merging_of(scale * X)
+        merged, merging = merged_columns(scale * X)
         np.testing.assert_allclose((merging.T @ merging).toarray(), np.eye(merging.shape[1]), atol=1e-14)
+        np.testing.assert_allclose(merged.toarray() / scale, (X @ merging).toarray(), rtol=1e-12)
 
 
 def test_nothing_is_merged_that_saves_little(X):
-    assert merging_of(scipy.sparse.csr_array(X.shape)) is None
-    assert merging_of(X[:, np.diff(X.tocsc().indptr) > 1]) is None
+    assert merged_columns(scipy.sparse.csr_array(X.shape)) is None
+    assert merged_columns(X[:, np.diff(X.tocsc().indptr) > 1]) is None
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])

@@ -29,12 +29,11 @@ one. The constants below were chosen on these sets but the last:
 """
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.linalg import norm
+from scipy.sparse import issparse
 
 from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.directions import diagonal_of, preconditioned_classes, sums_over_rows, with_floor
-from skce._solver.standardisation import sums_of_columns
+from skce._solver.standardisation import squares_of, sums_of_columns
 
 # What rows weigh besides, as a share of their own weight: this, times the square of the mean curvature. A certain row
 # curves nothing until a step has moved it: of dense columns at raw scales beside sparse ones, C = 1, the gap was 7e-4
@@ -60,14 +59,10 @@ class WeightedDiagonalCurvature(DiagonalCurvature):
         pilot = standardisation.mean
 
         def sums(block, curvature):
-            weight = curvature.trace()
-            return (
-                self.classes.summed(curvature),
-                weight.sum(),
-                weight @ weight,
-                *sums_of_columns(weight, block.X, pilot),
-                *_sums_of_certain_rows(block, pilot),
-            )
+            weight, of_certain = curvature.trace(), _weight_of_certain(block)
+            first, second = sums_of_columns(np.stack([weight, of_certain]), block.X, pilot)
+            of_weights = weight.sum(), weight @ weight, first[0], second[0]
+            return self.classes.summed(curvature), *of_weights, of_certain.sum(), second[1]
 
         self.sweeps, (self.by_class, *moments, weight_of_certain, square_of_certain) = sums_over_rows(
             sums, objective, params, objective.rows.shape[0]
@@ -96,11 +91,12 @@ class WeightedDiagonalCurvature(DiagonalCurvature):
         return np.sqrt(square, out=square)
 
 
-def _sums_of_certain_rows(block, pilot):
-    """Sums over a block of the weights of rows over their lengths, and by these of the columns' squares (d,)."""
-    length = norm(csr_array(block.X), axis=1)
-    weight = block.targets.row_weight(block.at) / np.where(length > 0, length, np.inf)
-    return weight.sum(), sums_of_columns(weight, block.X, pilot)[1]
+def _weight_of_certain(block):
+    """The weights (m,) of the rows of a block over their lengths; of rows without length 0."""
+    X = block.X
+    squares = squares_of(X).sum(axis=1) if issparse(X) else np.einsum("md,md->m", X, X, dtype=np.float64)
+    length = np.sqrt(squares)
+    return block.targets.row_weight(block.at) / np.where(length > 0, length, np.inf)
 
 
 def equal_share(curvatures, n_directions):
