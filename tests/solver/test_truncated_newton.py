@@ -1,4 +1,4 @@
-"""Newton's method by conjugate gradients, of wide sparse X: its model of F, its proofs, and where it ends."""
+"""Newton's method by conjugate gradients: its model of F, its proofs, where it begins and where it ends."""
 
 import numpy as np
 import pytest
@@ -12,12 +12,12 @@ from skce._links.binary import Binary
 from skce._links.softmax import Softmax
 from skce._rows import blocks
 from skce._rows.blocks import RowBlocks
-from skce._solver import truncated_newton
+from skce._solver import minimisation, truncated_newton
 from skce._solver.certificate import dual_bound
 from skce._solver.curvature.ladder import rungs_for
 from skce._solver.logits_of_rows import Quadratic
 from skce._solver.objective import LinearObjective
-from skce._solver.truncated_newton import Step, _shortened, has_truncated_newton
+from skce._solver.truncated_newton import Step, _shortened, begins_with_truncated_newton
 from skce.losses import CrossEntropy, FocalLoss
 from tests.problems import problem_of_rows, targets_of
 
@@ -90,7 +90,7 @@ def test_departures_and_what_is_left_are_the_dual_bound_less_the_gain(problem_of
 def test_it_is_for_wide_sparse_X_whose_gap_can_be_proven(problem_of, X):
     def has_it(**options):
         objective = LinearObjective(problem_of(**options))
-        return has_truncated_newton(objective, rungs_for(objective))
+        return begins_with_truncated_newton(objective, rungs_for(objective))
 
     assert has_it()
     assert not has_it(loss=FocalLoss(1.0))
@@ -103,7 +103,7 @@ def test_of_many_short_rows_logits_are_not_kept(problem_of, monkeypatch):
     monkeypatch.setattr(truncated_newton, "LOGITS_TO_KEEP", 0)
     monkeypatch.setattr(truncated_newton, "LOGITS_PER_NUMBER", 1e-3)
     objective = LinearObjective(problem_of())
-    assert not has_truncated_newton(objective, rungs_for(objective))
+    assert not begins_with_truncated_newton(objective, rungs_for(objective))
 
 
 @pytest.fixture
@@ -134,6 +134,20 @@ def test_the_optimum_is_proven_and_that_of_scikit_learn(X, n_classes, C, dtype, 
     assert model.loss_ <= tight.loss_ * (1 + 1e-7)
     np.testing.assert_allclose(tight.coef_, expected.coef_, atol=1e-3 * np.abs(expected.coef_).max())
     np.testing.assert_allclose(tight.intercept_, expected.intercept_, atol=1e-3 * np.abs(expected.coef_).max())
+
+
+def test_where_L_BFGS_by_class_is_slow_it_goes_on(rng, stages, monkeypatch):
+    X = rng.standard_normal((1500, 25))
+    logits = X @ rng.standard_normal((25, 60))  # classes are nearly separable, and a Hessian is too large
+    y = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    model = SoftmaxRegressor(C=1e4).fit(X, y)
+    assert len(stages) == 1
+    assert model.is_certified_
+    monkeypatch.setattr(minimisation, "MOST_SLOW_STAGES", np.inf)
+    with pytest.warns(ConvergenceWarning, match="max_iter"):
+        alone = SoftmaxRegressor(C=1e4, max_iter=model.n_iter_[0]).fit(X, y)
+    assert len(stages) == 1
+    assert alone.loss_ > 1.01 * model.loss_
 
 
 def test_a_start_is_gone_on_from(X, rng, stages):
