@@ -24,7 +24,7 @@ def begins_at_zero(descent):
 
 
 def first_length(descent, step):
-    """How many steps (p,) lead from the best point of ``descent``, which is at zero, to about the least F along them."""
+    """How many steps (p,) lead from the best point of ``descent``, at zero, to about the least F along them."""
     slope = float(descent.best.gradient @ step)
     slopes = slope, *_slopes(descent, step)
     beyond = next((place for place, slope in enumerate(slopes) if slope >= 0), len(slopes))

@@ -45,7 +45,6 @@ def _is_proven(descent, curvature, tol):
 
 def _is_certified(descent, curvature, tol):
     """Whether the dual bound of a step proves it."""
-    problem = descent.objective.problem
     if curvature.is_exact:
         descent.gap_bound = certified_gap(descent, curvature, tol * abs(descent.best.value))
         if descent.gap_bound <= tol * abs(descent.best.value):
