@@ -30,6 +30,9 @@ MOST_PROMISE = 1e-3
 # Gains, over the promise, of a step of Newton's after which no far rows are looked for.
 GAINS_OF_QUADRATIC = 0.75, 1.25
 
+# Decrement, relative to F, above which a step leads to the end only if another has been seen to gain what it promised.
+MOST_UNSEEN = 1e-2
+
 # Models at one point: each has the far rows of the steps of those before.
 MOST_MODELS = 3
 
@@ -154,6 +157,8 @@ class NewtonStage:
         if not self.quadratic_promise or self.descent.objective.n_problems > 1:
             return False
         relative = promised / max(abs(self.descent.best.value), TINY)
+        if relative > MOST_UNSEEN and np.isinf(self.quadratic_promise):
+            return False
         expected = relative * max(relative, (relative / self.quadratic_promise) ** 2)
         return expected <= SHARE_OF_EXPECTED * self.tol
 
