@@ -63,7 +63,8 @@ class MemoryEngine:
         warn_if_reordered(X, y=y, sample_weight=sample_weight)
         X = checked_features(estimator, X, reset=True, y=None if y is None else "no_validation")
         classes, labels = read_y(y)
-        check_consistent_length(X, y)
+        if len(labels) != X.shape[0]:
+            check_consistent_length(X, y)  # says so
         sample_weight = checked_sample_weight(sample_weight, X)
         return DataInMemory(X, classes, labels, sample_weight, labels.counts(sample_weight))
 

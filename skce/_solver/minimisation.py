@@ -98,6 +98,7 @@ class Plan:
 
     def __init__(self, objective):
         problem, is_coarse = objective.problem, objective.rows.dtype == np.float32
+        self.standardisation = Standardisation.of(problem)
         self.rungs = rungs_for(objective)
         self.has_hessian = self.rungs[-1].is_exact and problem.row_loss.has_exact_curvature
         self.has_newton = self.has_hessian and has_cheap_hessian(self.rungs) and problem.rows.shape[0] <= ROWS_OF_EXACT
@@ -113,7 +114,7 @@ class Plan:
 
     def begun(self, starts):
         """The Descent from where F is the least, and the curvature there if the sweep that evaluates F has it too."""
-        objective, standardisation = self.objective, Standardisation.of(self.objective.problem)
+        objective, standardisation = self.objective, self.standardisation
         if len(starts) > 1 or not self.begins_with_newton or self.n_draws is not None:
             return Descent.from_best_of(starts, objective), None
         (start,) = starts
@@ -134,7 +135,7 @@ class Stages:
         self.first_curvature = curvature
         self.max_iter = max_iter
         self.watch = watch
-        self.standardisation = Standardisation.of(descent.objective.problem)
+        self.standardisation = plan.standardisation
         self.rungs, self.has_hessian, self.has_newton = plan.rungs, plan.has_hessian, plan.has_newton
         self.is_newton = plan.begins_with_newton
         self.tol = min(tol, LARGEST_TOL) if plan.has_newton else tol

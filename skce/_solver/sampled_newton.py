@@ -68,10 +68,10 @@ EXPECTED_LEFT = 2.0
 
 def rows_of_sample(objective, cost):
     """Rows whose Hessian costs what an evaluation does, given the ``cost`` of that of all; None for no sample."""
-    n_rows, size = objective.rows.shape[0], np.prod(objective.shape)
+    n_rows, size = objective.rows.shape[0], objective.shape[0] * objective.shape[1]
     is_one_logit = objective.shape[1] == 1
     least, most = ROWS_PER_PARAMETER_OF_ONE_LOGIT if is_one_logit else ROWS_PER_PARAMETER
-    n_draws = int(max(np.clip(n_rows / cost, least * size, most * size), LEAST_ROWS))
+    n_draws = int(max(min(max(n_rows / cost, least * size), most * size), LEAST_ROWS))
     if n_draws > MOST_SHARE * n_rows:
         least, in_all = LEAST_OF_ONE_LOGIT
         n_draws = int(MOST_SHARE_OF_ONE_LOGIT * n_rows)
