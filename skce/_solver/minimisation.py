@@ -36,9 +36,10 @@ SLOWING = 3.0
 # many iterations again, unless few are left. A hundred classes at C = 100 took 76 passes with 10, and 55 with 30.
 COST_OF_STAGE, COST_OF_INEXACT_STAGE, COST_OF_STAGE_BY_CLASS = 3.0, 10.0, 30.0
 
-# The largest tol that saves anything where Newton's method ends a fit: further off, a step's certificate is missed, and
-# the look at it costs what the step would. With 0.1 spambase took 15 passes, and with 1e-4 10; vehicle 20 and 16.
-LARGEST_TOL = 1e-3
+# The largest tol that saves anything where Newton's method ends a fit, and of a stage of L-BFGS that leads to it.
+# Further off a step's certificate is missed, and the look at it costs what the step would. With 0.1 spambase took 16
+# passes, and with 1e-4 10; ctg, whose Hessians are dear, 25 and 1.8 times the time of 1e-5.
+LARGEST_TOL, LARGEST_TOL_BEFORE = 1e-4, 1e-5
 
 # Loss below which an estimate is not believed without a certificate, and the gap that rounding may leave there.
 LEAST_LOSS, LEAST_GAP = 1e-9, 1e-15
@@ -215,7 +216,8 @@ class Stages:
         n_iter = rung.n_iter * (2**self.descent.n_stages if serves_long else 1)
         cost_of_inexact = COST_OF_STAGE_BY_CLASS if rung.is_by_class else COST_OF_INEXACT_STAGE
         patience = rung.cost + (COST_OF_STAGE if rung.is_exact else cost_of_inexact)
-        tol = max(self.tol, TOL_OF_FLOAT32) if self.is_coarse else self.tol * DOUBT**self.n_doubts
+        tol = min(self.tol, LARGEST_TOL_BEFORE) if self.has_newton else self.tol
+        tol = max(tol, TOL_OF_FLOAT32) if self.is_coarse else tol * DOUBT**self.n_doubts
         # L-BFGS first takes away what curves most, after which little of the gradient is left, and most of the gap. So
         # a stage is not believed again before it has cost what looking into the last one did: word counts, K = 4, took
         # 1110 passes instead of 1365, in which looks at stages of 6 and 45 iterations left no time to be certified.

@@ -50,11 +50,11 @@ MOST_LEFT = 0.5
 # it three digits, and a sample has fewer. Of seven classes that saved no time.
 LEAST_PIVOT_OF_SINGLE = 1e-4
 
-# Promise of a step, relative to F, above which the Hessian is taken anew: from there it still changes. Of less, BFGS
-# makes up for it, as for what the sample has missed: what it has learned of that is lost with the Hessian. Nor is it
-# taken anew where it changes by less than the sample is off by, about p / s. Ten tables of indicators took 0.75 of the
-# time with this share and a tol of 0.01, and 0.9 with 1e-7; with 4e-3 alone two sets of Gaussian numbers took 0.8.
-PROMISE_OF_ANOTHER, SHARE_OF_SAMPLE = 4e-3, 0.3
+# Promise of a step, relative to F, above which the Hessian is taken anew: a share of p / s, what the sample is off by;
+# and, where the sample is more than MOST_SHARE of the rows, which is dear, at least this. Below it BFGS makes up for
+# how the Hessian changes, as for what the sample has missed: what it has learned of that is lost with the Hessian. Ten
+# tables of indicators took 0.75 of the time with it and tol=0.01, 0.9 with 1e-7; 5,000 to 20,000 x 60 numbers 0.8.
+SHARE_OF_SAMPLE, PROMISE_OF_ANOTHER = 0.3, 4e-3
 
 # Share of the tolerance that a certificate is expected to show where it is asked for, and how often it may be missed.
 SHARE_OF_EXPECTED = 0.5
@@ -101,8 +101,9 @@ class SampledNewtonStage:
     @property
     def most_promised(self):
         """Promise of a step, relative to F, up to which the Hessian serves on."""
-        of_sample = self.descent.best.params.size / self.n_draws if self.n_draws < self.problem.rows.shape[0] else 0.0
-        return max(PROMISE_OF_ANOTHER, SHARE_OF_SAMPLE * of_sample)
+        share, size = self.n_draws / self.problem.rows.shape[0], self.descent.best.params.size
+        of_sample = SHARE_OF_SAMPLE * size / self.n_draws if share < 1 else 0.0
+        return max(PROMISE_OF_ANOTHER, of_sample) if share > MOST_SHARE else of_sample
 
     @property
     def is_coarse(self):
@@ -130,8 +131,8 @@ class SampledNewtonStage:
         self.curvature = self._curvature_at_best()
         for n_iter in range(max_iter + 1):
             step, promised = self._step_and_promise()
-            is_slow = promised > MOST_LEFT * last_promised and len(self.secants) > 1
-            if n_iter and (is_slow or promised > self.most_promised * abs(descent.best.value)):
+            is_too_old = promised > MOST_LEFT * last_promised and len(self.secants) > 1
+            if n_iter and (is_too_old or promised > self.most_promised * abs(descent.best.value)):
                 self.curvature = self._curvature_at_best()
                 self.secants.forget()
                 step, promised = self._step_and_promise()
@@ -147,7 +148,7 @@ class SampledNewtonStage:
                 is_to_try = n_steps <= 0
                 # While Hessians still change, what a step leaves says nothing of the next.
                 is_slow = left > MOST_LEFT or (is_promising and len(self.secants) and n_steps > MOST_STEPS)
-                if not is_to_try and (is_slow or (not is_promising and self.is_near)):
+                if not is_to_try and ((is_slow and not is_too_old) or (not is_promising and self.is_near)):
                     return None
             self.watch.before_iteration(Iterate(self.problem, start.params))
             if is_to_try:
