@@ -236,7 +236,7 @@ def hard_labels(y, observed, classes, names=NAMES_OF_FIT):
         )
     # A code a row: as small as can be, where there are more rows than memory.
     codes = np.empty(len(y), np.min_scalar_type(len(classes)))
-    if (lowest := _lowest_of_small_integers(y)) is not None:
+    if (lowest := _lowest_of_small_integers(observed)) is not None:  # which has those of y, and is shorter
         code_of = np.zeros(MOST_SMALL_INTEGERS, codes.dtype)
         code_of[np.subtract(observed, lowest, dtype=np.intp)] = places
         for rows in row_slices(len(y), ROWS_PER_SEARCH):

@@ -63,7 +63,8 @@ class MemoryEngine:
         warn_if_reordered(X, y=y, sample_weight=sample_weight)
         X = checked_features(estimator, X, reset=True, y=None if y is None else "no_validation")
         classes, labels = read_y(y)
-        check_consistent_length(X, y)
+        if len(labels) != X.shape[0]:
+            check_consistent_length(X, y)  # says so
         sample_weight = checked_sample_weight(sample_weight, X)
         return DataInMemory(X, classes, labels, sample_weight, labels.counts(sample_weight))
 
@@ -112,11 +113,14 @@ def check_in_memory(estimator, method):
 
 
 def _is_finite_matrix(X):
-    """Whether X is an array (n, d), neither of them 0, of float64 or float32, whose sum is finite."""
+    """Whether X is an array (n, d), neither of them 0, of float64 or float32, whose sum, or of squares, is finite."""
     if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in FLOATS or not X.size:
         return False
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(X.sum()))
+        if not X.flags.forc:
+            return bool(np.isfinite(X.sum()))
+        numbers = X.ravel(order="K")
+        return bool(np.isfinite(np.vdot(numbers, numbers)))  # in half of the time of the sum
 
 
 def logits_of(X: Any, coef, intercept):

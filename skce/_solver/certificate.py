@@ -15,12 +15,13 @@ for which cross-entropy has the gradient of the loss: the rest is above its tang
 is strong convexity, where the gradient by the intercepts is next to nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg
 
 from skce._solver.curvature.directions import MOST_DENSE_CLASSES, intercept_step
+from skce._solver.descent import Point
 
 # Sweeps of a dual bound: the second has the intercept shift that the first asks for.
 SWEEPS = 2
@@ -77,13 +78,44 @@ def dual_bound(problem, params, step, far=(), target=0.0):
 
     Rows that the step's model kept as they are, ``far``, are moved by it and not linearised.
     """
+    return _dual_bound(problem, params, step, far, _nothing, lambda sums: target)
+
+
+def bound_after(descent, step, tol, far=()):
+    """The bound at the best point of a ``descent`` after a flat step from it, which is taken if it leads lower.
+
+    The sweep of the dual bound reads the rows that F is evaluated from where the step leads: it does both. What F falls
+    by is no part of the gap any more. The bound need not be less than ``tol`` of F.
+    """
+    start, objective = descent.best, descent.objective
+    moved = start.params + step
+    if objective.rows.dtype == np.float32:  # the bound is of products in float64
+        sweeps, bound = dual_bound(objective.problem, start.params, step, far, tol * abs(start.value))
+        descent.n_passes += sweeps
+        descent.evaluated(moved)
+    else:
+
+        def target_of(sums):
+            descent.remembered(Point(moved, *objective.value_gradient(moved, sums)))
+            return tol * abs(descent.best.value) + start.value - descent.best.value
+
+        evaluated = objective.loss_gradient_at(moved)
+        sweeps, bound = _dual_bound(objective.problem, start.params, step, far, evaluated, target_of)
+        descent.n_passes += sweeps - 1
+    return max(min(bound, abs(start.value)) - (start.value - descent.best.value), 0.0)
+
+
+def _dual_bound(problem, params, step, far, beside, target_of):
+    """Sweeps and the dual bound, the first with what ``beside`` makes of a Block, whose sums say what is asked for."""
     rows = problem.rows.multiplied_in(np.float64, problem.rows.shift)
     coef, intercept = problem.split(params)
     coef_step, intercept_of_step = problem.split(step)
-    least, sweeps, sweeps_of_shift = np.inf, 0, 0
+    least, target, sweeps, sweeps_of_shift = np.inf, 0.0, 0, 0
     while sweeps < SWEEPS:
         sweeps += 1
-        sums = _dual_sums(rows, problem, (coef, intercept), (coef_step, intercept_of_step), far)
+        sums, others = _dual_sums(rows, problem, (coef, intercept), (coef_step, intercept_of_step), far, beside)
+        if sweeps == 1:
+            target, beside = target_of(others), _nothing
         least = min(least, _bound(problem, sums, coef))
         if least <= target or not problem.fit_intercept or sweeps == SWEEPS:
             break
@@ -114,8 +146,13 @@ class DualSums:
     near: np.ndarray
 
 
-def _dual_sums(rows, problem, point, step, far):
-    """The DualSums at a point for a step, pairs of coef (d, k) and intercept (k,)."""
+def _nothing(block):
+    """No sums beside those of a bound."""
+    return ()
+
+
+def _dual_sums(rows, problem, point, step, far, beside):
+    """The DualSums at a point for a step, pairs of coef (d, k) and intercept (k,), and sums of what is ``beside``."""
     row_loss, are_separate = problem.row_loss, problem.are_separate
 
     def program(block, dual_point=row_loss.dual_point):
@@ -133,20 +170,22 @@ def _dual_sums(rows, problem, point, step, far):
         )
 
     def quick_program(block):
+        if row_loss.dual_sums is None:
+            return program(block)
         at_once = row_loss.dual_sums(block.logits(*point), block.logits(*step), block.targets, block.at)
         if at_once is None:
             return program(block)
         divergence, excess, *others = at_once
         return divergence, block.pull_back(excess), *others
 
-    if row_loss.dual_sums is not None:
-        sums = rows.summed(quick_program)
-    else:
-        sums = rows.summed(program, None if rows.is_sparse else NUMBERS_PER_LOGIT * problem.shape[1])
+    is_quick = row_loss.dual_sums is not None or rows.is_sparse
+    width = None if is_quick else NUMBERS_PER_LOGIT * problem.shape[1]
+    sums = rows.summed(lambda block: (*quick_program(block), *beside(block)), width)
+    of_bound, others = sums[: len(fields(DualSums))], sums[len(fields(DualSums)) :]
     if far:
         moved, linearised = program(far.block, row_loss.moved_dual_point), program(far.block)
-        sums = [total + more - less for total, more, less in zip(sums, moved, linearised, strict=True)]
-    return DualSums(*sums)
+        of_bound = [total + more - less for total, more, less in zip(of_bound, moved, linearised, strict=True)]
+    return DualSums(*of_bound), others
 
 
 def _curvature_of_intercepts(mass, q):

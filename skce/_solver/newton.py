@@ -5,17 +5,18 @@ logits a step would change by a range of more than 1, and whose loss departs fro
 stay in the model, which then seldom promises what F does not hold. They are looked for where Newton's own step fails,
 and near the end, where it gains other than it promised. One sweep gives F, its gradient and its curvature at the new
 point; one more the far rows. Where the step is expected to lead to the end, one sweep gives F there, without a
-curvature, and one the certificate of the step, which is what ends the minimisation. Where there can be no certificate,
-the decrement is believed if no row is moved by more than 1/2: it is then right to a factor 1.23.
+curvature, and the certificate of the step, which is what ends the minimisation. Where there can be no certificate, the
+decrement is believed if no row is moved by more than 1/2: it is then right to a factor 1.23.
 """
 
 import numpy as np
 
-from skce._solver.certificate import ROUNDING_OF_BOUND, ROUNDING_OF_GAIN, dual_bound, has_dual_bound
+from skce._solver.certificate import ROUNDING_OF_BOUND, ROUNDING_OF_GAIN, bound_after, dual_bound, has_dual_bound
 from skce._solver.curvature.directions import sums_over_rows
 from skce._solver.curvature.exact import ExactCurvature, hessian_sums
 from skce._solver.descent import TINY, Point
 from skce._solver.far_rows import MOST_RANGE, far_rows
+from skce._solver.length import begins_at_zero, first_length
 from skce._solver.model import Model, minimiser_of
 from skce._solver.problem import Iterate
 
@@ -28,6 +29,9 @@ MOST_PROMISE = 1e-3
 
 # Gains, over the promise, of a step of Newton's after which no far rows are looked for.
 GAINS_OF_QUADRATIC = 0.75, 1.25
+
+# Decrement, relative to F, above which a step leads to the end only if another has been seen to gain what it promised.
+MOST_UNSEEN = 1e-2
 
 # Models at one point: each has the far rows of the steps of those before.
 MOST_MODELS = 3
@@ -68,7 +72,7 @@ class NewtonStage:
         self.watch = watch
         self.start = descent.best
         self.problem = descent.objective.problem
-        self.is_plain = True
+        self.is_plain, self.is_at_zero = True, begins_at_zero(descent)
         self.length = 1.0
         self.quadratic_promise = np.inf
         self.promise_of_try = np.inf
@@ -111,7 +115,7 @@ class NewtonStage:
         if not is_near:
             self.watch.before_iteration(self._iterate())
         is_to_try = self.is_plain and (is_near or self._leads_near(promised)) and self._is_worth_a_try(promised)
-        if is_to_try and self._is_certified(step, promised, is_near):
+        if is_to_try and self._is_certified(step, promised):
             return "converged"
         if descent.best is start and (not self.is_plain or is_near):
             if self.is_plain:  # a step with far rows may be certified where Newton's is not
@@ -126,7 +130,7 @@ class NewtonStage:
                 return "converged"
             if far:
                 step, promised = self._minimiser(start, far)
-            if is_near and self._is_worth_a_try(promised) and self._is_certified(step, promised, is_near, far):
+            if is_near and self._is_worth_a_try(promised) and self._is_certified(step, promised, far):
                 return "converged"
         if descent.best is not start:
             self._look_back(start, start.value - descent.best.value, promised, far)
@@ -153,6 +157,8 @@ class NewtonStage:
         if not self.quadratic_promise or self.descent.objective.n_problems > 1:
             return False
         relative = promised / max(abs(self.descent.best.value), TINY)
+        if relative > MOST_UNSEEN and np.isinf(self.quadratic_promise):
+            return False
         expected = relative * max(relative, (relative / self.quadratic_promise) ** 2)
         return expected <= SHARE_OF_EXPECTED * self.tol
 
@@ -160,25 +166,19 @@ class NewtonStage:
         """Whether there can be a certificate that is better than the last one that was missed."""
         return has_dual_bound(self.problem) and promised <= FALL_BEFORE_NEXT_TRY * self.promise_of_try
 
-    def _is_certified(self, step, promised, is_near, far=()):
-        """Whether the dual bound of a step says that F is within ``tol`` of its minimum, here or where it leads."""
-        descent, start = self.descent, self.descent.best
-        if not is_near:
-            nearer = descent.evaluated(start.params + step)
-            # As short a way off, the curvature of the start serves as well.
-            _, decrements = self.curvature.newton_step(nearer.gradient)
-            if nearer is not descent.best or descent.relative(decrements) > self.tol:
-                return False
+    def _is_certified(self, step, promised, far=()):
+        """Whether F is within ``tol`` of its minimum by the dual bound of a step, where that leads or else here."""
+        descent, tol = self.descent, max(self.tol, ROUNDING_OF_BOUND)
         self.promise_of_try = promised
-        gain = start.value - descent.best.value
-        target = max(self.tol, ROUNDING_OF_BOUND) * abs(descent.best.value)
-        sweeps, bound = dual_bound(self.problem, start.params, step, far, target + gain)
-        descent.n_passes += sweeps
-        if is_near and self.is_plain and bound > target:
-            self.watch.before_iteration(self._iterate())
-            gain = max(start.value - descent.evaluated(start.params + step).value, 0.0)
-        descent.gap_bound = max(min(bound, abs(start.value)) - gain, 0.0)
-        return descent.gap_bound <= target
+        if len(descent.loss_curve) == 1 and descent.suboptimality <= self.tol:  # at the minimum no step is taken
+            target = tol * abs(descent.best.value)
+            sweeps, descent.gap_bound = dual_bound(self.problem, descent.best.params, step, far, target)
+            descent.n_passes += sweeps
+            if descent.gap_bound <= target:
+                return True
+        self.watch.before_iteration(self._iterate())
+        descent.gap_bound = bound_after(descent, step, tol, far)
+        return descent.gap_bound <= tol * abs(descent.best.value)
 
     def _far_rows(self, point, steps, promised):
         """The FarRows of steps from a point, of which Newton's promises a gain."""
@@ -196,13 +196,17 @@ class NewtonStage:
         """Whether F falls along a step, or along one of a model with more far rows, or else a share of it."""
         start, steps = self.descent.best, [step]
         rounding = ROUNDING_OF_GAIN * abs(start.value)
+        is_searched, self.is_at_zero = self.is_at_zero, False
+        if is_searched:
+            self.length = first_length(self.descent, step)
         for n_models in range(1, MOST_MODELS + 1):
             point, curvature_at_point = self._evaluated_with_curvature(start.params + self.length * step)
             gain = start.value - point.value
             if gain > 0 and gain >= LEAST_GAIN * promised:
-                self._look_back(start, gain, promised, far)
+                if not is_searched:
+                    self._look_back(start, gain, promised, far)
                 self._lengthen((point.gradient @ step) / (start.gradient @ step))
-                if gain > GAIN_OF_LINEAR * promised:
+                if gain > GAIN_OF_LINEAR * promised and not is_searched:
                     self._extend(start, step)
                 self.curvature = curvature_at_point() if self.descent.best is point else self._curvature_at_best()
                 return gain > rounding

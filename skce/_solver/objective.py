@@ -33,7 +33,7 @@ class LinearObjective:
 
     def __call__(self, params):
         """Values (n_problems,), whose sum is F, and gradient of F at ``params``."""
-        return self._value_gradient(params, self.rows.summed_where(params, self._loss_gradient_at(params)))
+        return self.value_gradient(params, self.rows.summed_where(params, self.loss_gradient_at(params)))
 
     def with_curvature_sums(self, params, function, width):
         """Values, gradient, and sums, divided by S, of what ``function`` makes of a block and its curvatures.
@@ -51,9 +51,9 @@ class LinearObjective:
             return values, block.pull_back(logits_gradient), np.add.reduce(logits_gradient, axis=1), *sums
 
         *of_value, moments, by_class = self.rows.summed(program, width)
-        return *self._value_gradient(params, of_value), (moments / self.total, by_class / self.total)
+        return *self.value_gradient(params, of_value), (moments / self.total, by_class / self.total)
 
-    def _loss_gradient_at(self, params):
+    def loss_gradient_at(self, params):
         """The function of a Block that returns its losses, and their gradient by coef and by intercept."""
         coef, intercept = self.problem.split(params)
         # To count takes a third of the time of any(): of an evaluation of iris 3 %.
@@ -67,7 +67,7 @@ class LinearObjective:
 
         return loss_gradient
 
-    def _value_gradient(self, params, sums):
+    def value_gradient(self, params, sums):
         """Values and gradient at ``params``, of the sums over the rows."""
         problem, coef = self.problem, self.problem.split(params)[0]
         values, coef_gradient, intercept_gradient = sums

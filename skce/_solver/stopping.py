@@ -9,7 +9,7 @@ of more than 1/2; of rows that it moves further, what they gain or would at thei
 
 import numpy as np
 
-from skce._solver.certificate import certified_gap, dual_bound, has_dual_bound
+from skce._solver.certificate import bound_after, certified_gap, has_dual_bound
 from skce._solver.conjugate_gradients import least_residual_step, newton_step
 from skce._solver.far_rows import change_of_far_rows
 
@@ -45,7 +45,6 @@ def _is_proven(descent, curvature, tol):
 
 def _is_certified(descent, curvature, tol):
     """Whether the dual bound of a step proves it."""
-    problem = descent.objective.problem
     if curvature.is_exact:
         descent.gap_bound = certified_gap(descent, curvature, tol * abs(descent.best.value))
         if descent.gap_bound <= tol * abs(descent.best.value):
@@ -55,17 +54,10 @@ def _is_certified(descent, curvature, tol):
         step = least_residual_step(descent, curvature, target)
         if step is None:
             return False
-        sweeps, bound = dual_bound(problem, point.params, step, target=target)
-        descent.n_passes += sweeps
-        descent.gap_bound = bound
-        if bound <= target:
-            return True
-        moved = descent.evaluated(point.params + step)
-        # The dual point of a step bounds the gap where it leads, too.
-        if moved is descent.best:
-            descent.gap_bound = max(bound - (point.value - moved.value), 0.0)
-        if moved is not descent.best or descent.gap_bound <= target:
-            return descent.gap_bound <= target
+        descent.gap_bound = bound_after(descent, step, tol)
+        is_proven = descent.gap_bound <= tol * abs(descent.best.value)
+        if is_proven or descent.best is point:
+            return is_proven
     return False
 
 

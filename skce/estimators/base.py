@@ -314,8 +314,7 @@ class CrossEntropyClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             attributes = training_set.attributes(iterate, are_rows_lost=True)
         vars(self).update(like_X(attributes | attributes_of_solution(solution, self.tol)))
         progress.end()
-        labels = np.delete(training_set.labels, training_set.constant_outputs)
-        return solution, labels, training_set.constant_explained
+        return solution, training_set.labels_of_optimised, training_set.constant_explained
 
     def _warm_start(self, classes, shape, outputs):
         """Coef and intercept of the last fit for the given outputs, in the order of ``classes``; None if cold."""

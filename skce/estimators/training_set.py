@@ -88,6 +88,12 @@ class TrainingSet:
         return self.data.classes[-self.rows.targets.n_outputs :]
 
     @property
+    def labels_of_optimised(self) -> Array:
+        """Those of the outputs that have an optimum."""
+        constant = self.constant_outputs
+        return np.delete(self.labels, constant) if len(constant) else self.labels
+
+    @property
     def constant_explained(self) -> str:
         """What does not depend on X, in a sentence; an empty one if all does."""
         classes, constant = self.data.classes, self.constant_outputs

@@ -34,8 +34,8 @@ def interrupted_after(monkeypatch):
             return value_gradient(self, *args)
 
         # Where every evaluation ends, of F alone or with its curvature.
-        value_gradient = LinearObjective._value_gradient
-        monkeypatch.setattr(LinearObjective, "_value_gradient", interrupted)
+        value_gradient = LinearObjective.value_gradient
+        monkeypatch.setattr(LinearObjective, "value_gradient", interrupted)
 
     return interrupt_after
 
@@ -341,6 +341,7 @@ class TestTheProtocolOfCallbacks:
             (LinearObjective, "__call__"),
             (LinearObjective, "with_curvature_sums"),
             (newton, "far_rows"),
+            (newton, "bound_after"),
         ):
             monkeypatch.setattr(place, name, counted(getattr(place, name)))
         protocol = Protocol(now=lambda: len(sweeps))

@@ -179,7 +179,7 @@ class TestClasses:
 
     def test_smoothing_gives_mass_to_all_classes(self, rng):
         X, y = overlapping(rng)
-        model = SoftmaxRegressor(classes=range(4), label_smoothing=0.2).fit(X, y)
+        model = SoftmaxRegressor(classes=range(4), label_smoothing=0.2, tol=1e-12).fit(X, y)
         assert model.predict_proba(X)[:, 3].mean() == pytest.approx(0.05, abs=1e-5)
 
     @pytest.mark.parametrize("C", [1.0, np.inf])
@@ -265,7 +265,7 @@ class TestWarmStart:
     def test_starts_where_the_last_fit_ended(self, loss, n_classes, rng):
         X, y = overlapping(rng, n_classes=n_classes)
         model = SoftmaxRegressor(loss=loss, warm_start=True).fit(X, y)
-        assert model.n_iter_[0] > 3
+        assert model.n_iter_[0] > 2
         coef = model.coef_
         assert model.fit(X, y).n_iter_[0] <= 1
         np.testing.assert_allclose(model.coef_, coef, atol=1e-6)

@@ -8,8 +8,9 @@ import pytest
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
 from skce._solver import certificate
-from skce._solver.certificate import dual_bound
+from skce._solver.certificate import bound_after, dual_bound
 from skce._solver.curvature.exact import ExactCurvature
+from skce._solver.descent import Descent
 from skce._solver.objective import LinearObjective
 from skce._solver.standardisation import Standardisation
 from skce.estimators.training_set import TrainingSet
@@ -85,6 +86,20 @@ def test_never_below_the_gap_and_near_it_where_the_step_moves_no_row_far(first):
                 # No step at all is a bound as well.
                 assert dual_bound(problem, params, np.zeros_like(step))[1] >= gap - (1e-13 * here + 1e-15)
     assert n_tight > 10
+
+
+@pytest.mark.parametrize("length", [0.3, 1.0, 4.0])
+@pytest.mark.parametrize("seed", range(0, 40, 4))
+def test_where_a_step_leads_it_is_never_below_the_gap_of_the_lower_end(seed, length):
+    with random_training_set(seed).problem() as problem:
+        best = minimum(problem, np.zeros(problem.shape).reshape(-1))
+        descent = Descent.from_best_of([0.9 * best], LinearObjective(problem))
+        start, step = descent.best, length * newton_step(problem, descent.best.params)[1]
+        moved = value(problem, start.params + step)
+        bound = bound_after(descent, step, 1e-7)
+        assert descent.best.value == pytest.approx(min(start.value, moved), rel=1e-14)
+        assert bound >= descent.best.value - value(problem, best) - (1e-13 * start.value + 1e-15)
+        assert (descent.n_evaluations, descent.n_passes) in [(2, 2.0), (2, 3.0)]
 
 
 @pytest.mark.parametrize("epsilon", [0.5, -0.5, 0.9])

@@ -129,8 +129,8 @@ class TestEnds:
             return value_gradient(self, *args)
 
         # Where every evaluation ends, of F alone or with its curvature.
-        value_gradient = LinearObjective._value_gradient
-        monkeypatch.setattr(LinearObjective, "_value_gradient", interrupted)
+        value_gradient = LinearObjective.value_gradient
+        monkeypatch.setattr(LinearObjective, "value_gradient", interrupted)
         solution = solved(objective)
         monkeypatch.undo()
         assert solution.reason == "interrupted"

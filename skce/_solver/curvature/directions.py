@@ -176,7 +176,10 @@ def sums_over_rows(function, objective, params, n_draws, width=None):
 
 def ridge_of(problem, standardisation):
     """What the penalty adds to the diagonal of H for each standardised column, and for the intercept (0)."""
-    return np.append(problem.penalty.ridge / standardisation.scale**2, np.zeros(int(problem.fit_intercept)))
+    n_features = len(standardisation.scale)
+    ridge = np.zeros(n_features + problem.fit_intercept)
+    np.divide(problem.penalty.ridge, standardisation.scale**2, out=ridge[:n_features])
+    return ridge
 
 
 def half_squared_norms(gradient, axis):
