@@ -68,14 +68,14 @@ class HessianWithout:
 
     def _own(self, at, flat):
         """Changes (m, f, k, 1) of the logits of the rows, places (m,), by flat parameters (m, f, q)."""
-        by_column = flat.reshape(*flat.shape[:2], len(self.columns), -1)
+        by_column = flat.reshape(*flat.shape[:2], len(self.columns), self.D.shape[-1])
         return np.einsum("pm,mfpk->mfk", self.columns[:, at], by_column)[..., None]
 
     def _flat(self, reduced):
         """Parameters (m, p, k) as those of f problems (m, f, q)."""
         if len(self.hessians) > 1:
             return np.swapaxes(reduced, 1, 2)
-        return reduced.reshape(len(reduced), 1, -1)
+        return reduced.reshape(len(reduced), 1, self.hessians.shape[-1])
 
     def _reduced(self, flat, shape):
         """The inverse of ``_flat``."""

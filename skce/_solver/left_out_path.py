@@ -14,6 +14,7 @@ import numpy as np
 
 from skce._solver.leave_one_out import MOST_MISSED_OF_CHOICE, ClosedForm, LeftOut, displacements
 from skce._solver.moves import Moves
+from skce._solver.objective import LinearObjective
 from skce._solver.path import Minimum
 from skce._solver.refits import refitted
 from skce._solver.refits_together import displacements_of, reduced_of
@@ -49,6 +50,12 @@ class _Value:
         minimum = self.minimum
         return ClosedForm.of(minimum.problem, minimum.curvature, minimum.solution.params)
 
+    def left_to_minimum(self):
+        """Newton's step (1, p, k), reduced, to the minimum of all rows."""
+        problem, curvature = self.minimum.problem, self.minimum.curvature
+        _, gradient = LinearObjective(problem)(self.minimum.solution.params)
+        return reduced_of(problem, curvature, curvature.newton_step(gradient)[0][None])
+
     def refit(self, closed, starts):
         """Put the logits of refits without rows that matter in place of those of a ClosedForm.
 
@@ -76,7 +83,8 @@ class _Value:
         if not len(rows):
             return
         problem, curvature = self.minimum.problem, self.minimum.curvature
-        near = displacements(problem, curvature, rows, closed.pulls[:, rows])
+        # What is left to the minimum of all rows is another at each value, and no part of a correction.
+        near = displacements(problem, curvature, rows, closed.pulls[:, rows]) + self.left_to_minimum()
         begun = near.copy()
         warm = [place for place, row in enumerate(rows.tolist()) if row in starts]
         if warm:

@@ -29,7 +29,7 @@ from skce._types import Array
 # What the logits of a row may be off by in a fit without it, by the decrement, where one more step ends that. One by
 # one the last step is by a fresh Hessian, and what is left after it is quadratic in what it promised.
 MOST_OFF_AFRESH = 0.2
-MOST_STEPS = 100
+MOST_STEPS = 200
 
 # Gain of F over what a step promises, of one that is taken; how much shorter the next one is, and how often at most.
 LEAST_GAIN, SHORTER, MOST_SHORTER = 1e-4, 0.25, 20
@@ -53,8 +53,9 @@ def refitted(
     most_off = MOST_OFF if are_together else MOST_OFF_AFRESH
     most_promised = most_off**2 / 2 / np.maximum(spreads, np.finfo(float).tiny) / problem.total
     if are_together:
-        together = Together.of(replace(problem, rows=problem.rows.in_memory()), curvature, params)
-        value = float(LinearObjective(problem)(params)[0].sum())
+        values, gradient = LinearObjective(problem)(params)
+        together = Together.of(replace(problem, rows=problem.rows.in_memory()), curvature, params, gradient)
+        value = float(values.sum())
         slices = row_slices(len(rows), max(NUMBERS_AT_ONCE // curvature.hessians.size, 1))
         parts = [together.refits(rows[at], reduced[at], most_promised[at], value, MOST_STEPS) for at in slices]
     else:

@@ -1,9 +1,9 @@
 """Fits without a row, of many rows together: by Newton's method on their reduced parameters.
 
 Each starts from where the row's closed form, or its fit at another value, leads, and takes an evaluation a step: a few
-large products for all of them. Steps are by the Hessian of all rows without its own, which costs nothing, and believed
-where the gradient has changed along what was moved by about what that Hessian says. Where it has not, the fit gets a
-Hessian of its own.
+large products for all of them. Steps are by the Hessian of all rows without its own, which costs nothing, corrected by
+how the gradient has changed along those before (BFGS), and believed where that was about what it had said. Where it was
+not, the fit gets a Hessian of its own.
 """
 
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from skce._solver.far_rows import GivenTargets
 from skce._solver.hessian_without import HessianWithout
 from skce._solver.moves import Moves
 from skce._solver.problem import Problem
+from skce._solver.secants import ManySecants
 from skce._types import Array
 
 # What the logits of a row may be off by in a fit without it, where one more step ends that: by the decrement, as S
@@ -28,9 +29,9 @@ from skce._types import Array
 # nothing is promised; so the last step moves them by no more either.
 MOST_OFF = 0.03
 
-# Share of what the last step promised, above which the next one is by a Hessian of where it starts. With 0.3 refits
-# take 0.93 to 0.98 of the time, and end farther off.
-FALL = 0.1
+# Share of what the last step promised, above which the next one is by a Hessian of where it starts. With 0.1 they take
+# twice as many Hessians, with 0.4 half of them and 5 to 20 % more evaluations.
+FALL = 0.2
 
 # The same share, or that of the squared length of a change of the gradient, up to which a Hessian of elsewhere may be
 # wrong where it is believed that a fit ends. With 0.1 refits of vehicle, ctg and spambase take as long, to 0.85 of the
@@ -39,7 +40,7 @@ BELIEVED = 0.03
 
 # Slope along a step, where it ends, over that where it starts, up to which it is taken; how much shorter the next one
 # is at most, and how often.
-MOST_SLOPE, SHORTER, MOST_SHORTER = 0.5, 0.25, 20
+MOST_SLOPE, SHORTER, MOST_SHORTER = 0.9, 0.25, 20
 
 # Numbers that are computed of fits at once: they stay in the cache.
 NUMBERS_AT_ONCE = 2**17
@@ -97,8 +98,8 @@ def reduced_of(problem: Problem, curvature: ExactCurvature, displacements: Array
 class Together:
     """Fits without each of some rows, at once, for ``columns`` (p, n), ``logits_of_all`` and targets T of all rows.
 
-    ``slope`` (p, k) is the gradient of the penalty by the reduced parameters, and ``ridge`` (p, p) its curvature;
-    ``value`` is F, and ``kept`` are targets of all rows as often as fits are evaluated at once.
+    ``gradient`` (p, k) is that of F by the reduced parameters, ``slope`` (p, k) that of the penalty, and ``ridge``
+    (p, p) its curvature; ``kept`` are targets of all rows as often as fits are evaluated at once.
     """
 
     problem: Problem
@@ -106,22 +107,26 @@ class Together:
     columns: Array
     logits_of_all: Array
     targets: Array
+    gradient: Array
     slope: Array
     ridge: Array
     kept: dict[int, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, problem, curvature, params):
-        """That of a problem at its minimum, flat ``params``."""
+    def of(cls, problem, curvature, params, gradient):
+        """That of a problem at its minimum, flat ``params``, where ``gradient`` (p,) is left."""
         rows, standardisation = problem.rows, curvature.standardisation
         every_row = rows.block(slice(0, rows.shape[0]))
         coef, intercept = problem.split(params)
         of_penalty = np.zeros(problem.shape)
         of_penalty[: len(coef)] = problem.penalty.gradient(coef, out=np.empty_like(coef))
-        slope = curvature.classes.reduced(standardisation.pull_back(of_penalty))
+        slope, left = (
+            curvature.classes.reduced(standardisation.pull_back(each))
+            for each in (of_penalty, gradient.reshape(problem.shape))
+        )
         ridge = standardisation.by_columns(np.diag(ridge_of(problem, standardisation)))
         columns, targets = standardisation.columns_of(every_row.X), every_row.targets.block(every_row.at)
-        return cls(problem, curvature, columns, every_row.logits(coef, intercept), targets, slope, ridge)
+        return cls(problem, curvature, columns, every_row.logits(coef, intercept), targets, left, slope, ridge)
 
     def refits(self, rows, starts, most_promised, value, most_steps):
         """The Refits without each of the rows, from displacements (r, p, k), of so many steps at most.
@@ -141,6 +146,7 @@ class Together:
             if is_slow.any():
                 own |= dict(zip(slow.tolist(), self._hessians(state.point[slow], rows[slow]), strict=True))
                 state.of_hessian[slow], state.is_believed[slow] = state.point[slow], False
+                state.secants.forget(slow)
                 anew = self._without_ended(state, slow, own, rows, of_all)
                 of_others = left[~is_slow], steps[~is_slow], promised[~is_slow]
                 left, steps, promised = (np.concatenate(parts) for parts in zip(of_others, anew, strict=True))
@@ -166,10 +172,11 @@ class Together:
         block: Any = GivenTargets(targets)
         entries = row_loss.curvature(logits.copy(), block, slice(None)).entries(*classes.pairs)
         _, gradient = row_loss.losses_gradient(logits, targets)
-        gradients = -columns.T[:, :, None] * classes.reduced(gradient.T)[:, None] / total
+        gradients = self.gradient - columns.T[:, :, None] * classes.reduced(gradient.T)[:, None] / total
         n_fits, none = len(rows), np.zeros_like(gradients)
-        never = np.zeros(n_fits, dtype=bool)
-        state = _State(none, gradients, most_promised, none.copy(), value, np.full(n_fits, np.inf), never)
+        last, never = np.full(n_fits, np.inf), np.zeros(n_fits, dtype=bool)
+        secants = ManySecants(n_fits)
+        state = _State(none, gradients, most_promised, none.copy(), value, last, never, secants)
         return state, HessianWithout.of(self.curvature, columns, entries, total)
 
     def _start(self, state, of_all, starts, rows):
@@ -198,12 +205,17 @@ class Together:
         ``own`` take its steps.
         """
         gradients = state.gradients[left]
-        steps = of_all.steps(left, gradients)
         has_own = np.array([place in own for place in left.tolist()], dtype=bool)
-        by_all = steps[has_own]
-        if has_own.any():
-            hessians = np.stack([own[place] for place in left[has_own].tolist()])
-            steps[has_own] = self._steps(hessians, gradients[has_own])
+        by_all = of_all.steps(left[has_own], gradients[has_own])
+
+        def newton_steps(gradients):
+            steps = of_all.steps(left, gradients)
+            if has_own.any():
+                hessians = np.stack([own[place] for place in left[has_own].tolist()])
+                steps[has_own] = self._steps(hessians, gradients[has_own])
+            return steps
+
+        steps = state.secants.steps(left, gradients, newton_steps)
         promised = -(gradients * steps).sum(axis=(1, 2)) / 2
         here, since = rows[left], state.point[left] - state.of_hessian[left]
         before, change, drift = (self._own_change(reduced, here) for reduced in (state.point[left], steps, since))
@@ -226,7 +238,8 @@ class Together:
 
         Those that no share leads lower are returned.
         """
-        length = np.ones(len(left))
+        length, moving = np.ones(len(left)), left
+        before, gradients_before = state.point[left], state.gradients[left]
         slopes = (state.gradients[left] * steps).sum(axis=(1, 2))
         for _ in range(MOST_SHORTER):
             moved = state.point[left] + length[:, None, None] * steps
@@ -240,6 +253,7 @@ class Together:
             left, steps, slopes, length = (array[~is_taken] for array in (left, steps, slopes, length))
             if not len(left):
                 break
+        state.secants.add(moving, state.point[moving] - before, state.gradients[moving] - gradients_before)
         return left
 
     def _logits_at(self, reduced):
@@ -325,3 +339,4 @@ class _State:
     value: float
     last: Array
     is_believed: Array
+    secants: ManySecants

@@ -5,6 +5,7 @@ import pytest
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
 from skce._solver.hessian_without import HessianWithout
+from skce._solver.secants import ManySecants, Secants
 from skce._solver.second_derivative import exact_curvature
 from skce.estimators.training_set import TrainingSet
 from tests.problems import overlapping
@@ -39,3 +40,32 @@ def test_steps_and_products_are_those_of_the_hessian_without_the_row(model, n_cl
         flat = vectors[place].reshape(-1)
         np.testing.assert_allclose(products[place].reshape(-1), hessian @ flat, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(-steps[place].reshape(-1), np.linalg.solve(hessian, flat), rtol=1e-6, atol=1e-9)
+
+
+def test_secants_of_many_are_those_of_each():
+    rng = np.random.default_rng(0)
+    metrics = [root @ root.T for root in rng.standard_normal((3, 6, 6))]
+
+    class Metric:
+        def __init__(self, matrix):
+            self.matrix = matrix
+
+        def newton_step(self, gradient):
+            return -self.matrix @ gradient, None
+
+    many, each = ManySecants(3), [Secants(5) for _ in metrics]
+    for at in ([0, 1, 2], [0, 2], [2, 1]):
+        steps = rng.standard_normal((len(at), 3, 2))
+        changes = steps + 0.3 * rng.standard_normal(steps.shape)
+        many.add(np.array(at), steps, changes)
+        for place, step, change in zip(at, steps, changes, strict=True):
+            each[place].add(step.reshape(-1), change.reshape(-1))
+    many.forget(np.array([1]))
+    each[1].forget()
+    gradients = rng.standard_normal((3, 3, 2))
+    taken = many.steps(
+        np.arange(3), gradients, lambda left: -np.einsum("rij,rj->ri", metrics, left.reshape(3, -1)).reshape(3, 3, 2)
+    )
+    for place, secants in enumerate(each):
+        expected = secants.step(Metric(metrics[place]), gradients[place].reshape(-1))
+        np.testing.assert_allclose(taken[place].reshape(-1), expected, rtol=1e-10)
