@@ -217,14 +217,11 @@ class Together:
 
         steps = state.secants.steps(left, gradients, newton_steps)
         promised = -(gradients * steps).sum(axis=(1, 2)) / 2
-        here, since = rows[left], state.point[left] - state.of_hessian[left]
-        before, change, drift = (self._own_change(reduced, here) for reduced in (state.point[left], steps, since))
-        moves_of = partial(Moves.of, self.problem, self.targets[..., here])
-        logits = self.logits_of_all[:, here] + before
         most_promised = np.maximum(state.most_promised[left], RESOLUTION * state.value)
-        has_ended = (promised >= 0) & (promised <= most_promised) & (moves_of(logits, change).ranges <= MOST_OFF)
-        is_believed = state.is_believed[left] | (promised <= BELIEVED * state.last[left])
-        has_ended &= is_believed | (moves_of(logits, -drift).ranges <= MOST_DRIFT)
+        has_ended = (promised >= 0) & (promised <= most_promised)
+        may_end = np.flatnonzero(has_ended)
+        if len(may_end):
+            has_ended[may_end] = self._moves_little(state, left[may_end], steps[may_end], promised[may_end], rows)
         gains = np.zeros(len(left))
         gains[has_own] = -(gradients[has_own] * by_all).sum(axis=(1, 2)) / 2
         is_held = has_ended & (gains > MOST_PROMISED_BY_ALL * most_promised)
@@ -232,6 +229,15 @@ class Together:
         has_ended &= ~is_held
         state.point[left[has_ended]] += steps[has_ended]
         return left[~has_ended], steps[~has_ended], promised[~has_ended]
+
+    def _moves_little(self, state, at, steps, promised, rows):
+        """Whether steps of fits, places (m,), that promise little move their own rows little, and are believed."""
+        here, since = rows[at], state.point[at] - state.of_hessian[at]
+        before, change, drift = (self._own_change(reduced, here) for reduced in (state.point[at], steps, since))
+        moves_of = partial(Moves.of, self.problem, self.targets[..., here], self.logits_of_all[:, here] + before)
+        is_believed = state.is_believed[at] | (promised <= BELIEVED * state.last[at])
+        is_near = is_believed | (moves_of(-drift).ranges <= MOST_DRIFT)
+        return is_near & (moves_of(change).ranges <= MOST_OFF)
 
     def _move(self, state, left, steps, rows):
         """Move the fits that are left along their steps, or shares of them where these lead too far.
