@@ -7,7 +7,7 @@ not, the fit gets a Hessian of its own.
 """
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from skce._solver.hessian_without import HessianWithout
 from skce._solver.moves import Moves
 from skce._solver.problem import Problem
 from skce._solver.secants import ManySecants
+from skce._solver.spreads import upper_triangle
 from skce._types import Array
 
 # What the logits of a row may be off by in a fit without it, where one more step ends that: by the decrement, as S
@@ -44,6 +45,10 @@ MOST_SLOPE, SHORTER, MOST_SHORTER = 0.9, 0.25, 20
 
 # Numbers that are computed of fits at once: they stay in the cache.
 NUMBERS_AT_ONCE = 2**17
+
+# Products of columns up to which they are kept for all Hessians, where columns are no more than so many times the
+# weights of a row.
+NUMBERS_OF_PRODUCTS, COLUMNS_PER_PAIR = 2**22, 4
 
 # Added to the diagonal of a Hessian, relative to it.
 LEAST_RIDGE = 1e-14
@@ -317,8 +322,27 @@ class Together:
         )
         weights = curvature.entries(*self.curvature.classes.pairs).reshape(-1, n_fits, n_rows)
         weights[:, np.arange(n_fits), rows] = 0
-        moments = weighted_moments(weights.reshape(-1, n_rows), self.columns) / self.problem.total
+        moments = self._weighted_moments(weights.reshape(-1, n_rows)) / self.problem.total
         return np.swapaxes(moments.reshape(-1, n_fits, *moments.shape[1:]), 0, 1)
+
+    def _weighted_moments(self, weights):
+        """Second moments (w, p, p) of the columns by weights (w, n)."""
+        if self._products is None:
+            return weighted_moments(weights, self.columns)
+        n_columns = len(self.columns)
+        first, second = upper_triangle(n_columns)
+        moments = np.empty((len(weights), n_columns, n_columns))
+        moments[:, first, second] = moments[:, second, first] = weights @ self._products.T
+        return moments
+
+    @cached_property
+    def _products(self):
+        """Products (p (p + 1) / 2, n) of two columns, made as slowly as summed; None where they are many."""
+        first, second = upper_triangle(len(self.columns))
+        are_few = len(self.columns) <= COLUMNS_PER_PAIR * len(self.curvature.classes.pairs[0])
+        if not are_few or len(first) * self.columns.shape[1] > NUMBERS_OF_PRODUCTS:
+            return None
+        return self.columns[first] * self.columns[second]
 
     def _steps(self, hessians, gradients):
         """Newton's step (r, p, k) of each fit, for its Hessians (r, f, p, p) and gradient (r, p, k)."""
