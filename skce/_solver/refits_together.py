@@ -30,13 +30,9 @@ from skce._types import Array
 # nothing is promised; so the last step moves them by no more either.
 MOST_OFF = 0.03
 
-# Share of what the last step promised, above which the next one is by a Hessian of where it starts. With 0.1 they take
-# twice as many Hessians, with 0.4 half of them and 5 to 20 % more evaluations.
-FALL = 0.2
-
-# The same share, or that of the squared length of a change of the gradient, up to which a Hessian of elsewhere may be
-# wrong where it is believed that a fit ends. With 0.1 refits of vehicle, ctg and spambase take as long, to 0.85 of the
-# time; with 0.3 scores of 500 raw rows of spambase were 0.9 % off.
+# Share of what the last step promised, or of the squared length of what changed the gradient, up to which a Hessian of
+# elsewhere may be wrong where it is believed that a fit ends. With 0.1 refits of vehicle, ctg and spambase take 0.85 of
+# the time to all of it; with 0.3 scores of 500 raw rows of spambase were 0.9 % off.
 BELIEVED = 0.03
 
 # Slope along a step, where it ends, over that where it starts, up to which it is taken; how much shorter the next one
@@ -133,11 +129,12 @@ class Together:
         columns, targets = standardisation.columns_of(every_row.X), every_row.targets.block(every_row.at)
         return cls(problem, curvature, columns, every_row.logits(coef, intercept), targets, left, slope, ridge)
 
-    def refits(self, rows, starts, most_promised, value, most_steps):
+    def refits(self, rows, starts, most_promised, value, most_steps, fall):
         """The Refits without each of the rows, from displacements (r, p, k), of so many steps at most.
 
         They end with the first step that promises no more than ``most_promised`` (r,), or than rounding leaves of the
-        ``value`` () of F, and moves the row by little.
+        ``value`` () of F, and moves the row by little. Steps that promise more than the share ``fall`` of what the ones
+        before did are by a Hessian of where they start.
         """
         state, of_all = self._state(rows, most_promised, value)
         self._start(state, of_all, starts, rows)
@@ -146,7 +143,7 @@ class Together:
         for _ in range(most_steps):
             left, steps, promised = self._without_ended(state, left, own, rows, of_all)
             # Rounding may leave a Hessian without a row less than nothing, along which a step promises less than that.
-            is_slow = ~((promised >= 0) & (promised <= FALL * state.last[left]))
+            is_slow = ~((promised >= 0) & (promised <= fall * state.last[left]))
             slow = left[is_slow]
             if is_slow.any():
                 own |= dict(zip(slow.tolist(), self._hessians(state.point[slow], rows[slow]), strict=True))
@@ -182,7 +179,7 @@ class Together:
         last, never = np.full(n_fits, np.inf), np.zeros(n_fits, dtype=bool)
         secants = ManySecants(n_fits)
         state = _State(none, gradients, most_promised, none.copy(), value, last, never, secants)
-        return state, HessianWithout.of(self.curvature, columns, entries, total)
+        return state, HessianWithout.of(self.curvature, self._inverse, columns, entries, total)
 
     def _start(self, state, of_all, starts, rows):
         """Move all fits to where ``starts`` (r, p, k) lead, and note of which that tells to believe the Hessian."""
@@ -334,6 +331,12 @@ class Together:
         moments = np.empty((len(weights), n_columns, n_columns))
         moments[:, first, second] = moments[:, second, first] = weights @ self._products.T
         return moments
+
+    @cached_property
+    def _inverse(self):
+        """Inverses (f, q, q) of the Hessians of all rows."""
+        factors = self.curvature.factors
+        return np.swapaxes(factors, 1, 2) @ factors
 
     @cached_property
     def _products(self):
