@@ -107,8 +107,8 @@ class ClosedForm:
             loss = np.atleast_1d(np.sum(step.value) + np.maximum(moves.rises - moves.missed, 0).sum())
             return logits, step.pull.T, moves.ranges, moves.costs, moves.rises, spreads, held, lengths, loss
 
-        logits, pulls, ranges, costs, rises, *of_rows, losses = problem.rows.gathered(program)
-        return cls(logits, pulls, Moves(ranges, costs, rises), *of_rows, float(losses.sum()))
+        logits, pulls, ranges, costs, rises, spreads, held, lengths, losses = problem.rows.gathered(program)
+        return cls(logits, pulls, Moves(ranges, costs, rises), spreads, held, lengths, float(losses.sum()))
 
     def rows_to_refit(
         self, problem: Problem, curvature: ExactCurvature, params: Array, most_missed: float
