@@ -46,6 +46,9 @@ MUCH_HELD, LOST = 0.3, 0.99
 # Range below which a row is taken to be where it is, whatever curvature goes.
 LITTLE = 0.01
 
+# Square of the range of a vector over that of its length, at most; of sigmoids, whose range is the length, it is 1.
+MOST_RANGE = 2.0
+
 # Added to the identity, so that a row without which there is no optimum has large numbers and no error.
 LEAST_LEFT = 1e-12
 
@@ -70,7 +73,8 @@ class ClosedForm:
     """The closed form of n rows: ``logits`` (k, n) without each, and ``pulls`` (k, n), e_i.
 
     ``moves`` are the Moves of each row by its own, ``spreads`` (n,) the traces of V_i, ``held`` (n,) those of D_i V_i,
-    and ``loss`` what all rows cost with them.
+    and ``lengths`` (n,) squared lengths of what changes the parameters, by the Hessian. ``loss`` is what all rows cost
+    without themselves, or less where the closed form may miss what it says.
     """
 
     logits: Array
@@ -78,6 +82,7 @@ class ClosedForm:
     moves: "Moves"
     spreads: Array
     held: Array
+    lengths: Array
     loss: float
 
     @classmethod
@@ -98,12 +103,12 @@ class ClosedForm:
             logits += change
             _put_to_eps(known, logits, alone)
             spreads, held = np.einsum("mkk->m", step.V), np.einsum("mkl,mlk->m", step.D, step.V)
-            loss = np.atleast_1d(np.sum(step.value))
-            return logits, step.pull.T, moves.ranges, moves.costs, spreads, held, loss
+            lengths = (step.pull * step.change).sum(axis=1)
+            loss = np.atleast_1d(np.sum(step.value) + np.maximum(moves.rises - moves.missed, 0).sum())
+            return logits, step.pull.T, moves.ranges, moves.costs, moves.rises, spreads, held, lengths, loss
 
-        arrays = problem.rows.gathered(program)
-        logits, pulls, ranges, costs, spreads, held, losses = arrays
-        return cls(logits, pulls, Moves(ranges, costs), spreads, held, float(losses.sum()))
+        logits, pulls, ranges, costs, rises, spreads, held, lengths, losses = problem.rows.gathered(program)
+        return cls(logits, pulls, Moves(ranges, costs, rises), spreads, held, lengths, float(losses.sum()))
 
     def rows_to_refit(
         self, problem: Problem, curvature: ExactCurvature, params: Array, most_missed: float
@@ -114,6 +119,10 @@ class ClosedForm:
         """
         missed, ranges, held = self.moves.missed, self.moves.ranges, np.flatnonzero(self.held > MUCH_HELD)
         rows = np.flatnonzero(ranges > LITTLE)
+        if len(held):
+            # By no more than both lengths allow, most rows move no others far.
+            farthest = MOST_RANGE * self.lengths[rows] * self.spreads[held].max()
+            rows = rows[farthest > FAR**2]
         if len(held) and len(rows):
             are_moved = _moved(problem, curvature, rows, self.pulls[:, rows], held) > FAR
             rows, held = rows[are_moved.any(axis=1)], held[are_moved.any(axis=0)]

@@ -14,8 +14,10 @@ import numpy as np
 
 from skce._solver.leave_one_out import MOST_MISSED_OF_CHOICE, ClosedForm, LeftOut, displacements
 from skce._solver.moves import Moves
+from skce._solver.objective import LinearObjective
 from skce._solver.path import Minimum
-from skce._solver.refits import reduced_of, refitted
+from skce._solver.refits import refitted
+from skce._solver.refits_together import displacements_of, reduced_of
 from skce._solver.second_derivative import exact_curvature
 from skce._types import Array
 
@@ -31,8 +33,8 @@ NUMBERS_OF_VALUES = 2**24
 class _Value:
     """A Minimum, the rows ``far`` that the closed form may not be enough for, sums of losses, and refits.
 
-    ``missed`` (r,) is what it may miss of the losses of these, and ``most`` what it may of all. ``displacements`` are
-    those of rows that were refitted, by row; ``n_unended`` of them ran out of steps.
+    ``missed`` (r,) is what it may miss of the losses of these, and ``most`` what it may of all. ``corrections`` are
+    what displaces the flat parameters of refits from the closed form, by row; ``n_unended`` of them ran out of steps.
     """
 
     minimum: Any
@@ -40,7 +42,7 @@ class _Value:
     sums: Array
     missed: Array = field(default_factory=lambda: np.zeros(0))
     most: float = 0.0
-    displacements: dict[int, Array] = field(default_factory=dict)
+    corrections: dict[int, Array] = field(default_factory=dict)
     n_unended: int = 0
 
     def closed_form(self):
@@ -48,10 +50,16 @@ class _Value:
         minimum = self.minimum
         return ClosedForm.of(minimum.problem, minimum.curvature, minimum.solution.params)
 
+    def left_to_minimum(self):
+        """Newton's step (1, p, k), reduced, to the minimum of all rows."""
+        problem, curvature = self.minimum.problem, self.minimum.curvature
+        _, gradient = LinearObjective(problem)(self.minimum.solution.params)
+        return reduced_of(problem, curvature, curvature.newton_step(gradient)[0][None])
+
     def refit(self, closed, starts):
         """Put the logits of refits without rows that matter in place of those of a ClosedForm.
 
-        ``starts`` are displacements by row, where they are known. What the first refits say that the closed form misses
+        ``starts`` are corrections by row, where they are known. What the first refits say that the closed form misses
         tells how many of the others do.
         """
         if not len(self.far):
@@ -75,16 +83,18 @@ class _Value:
         if not len(rows):
             return
         problem, curvature = self.minimum.problem, self.minimum.curvature
-        near = displacements(problem, curvature, rows, closed.pulls[:, rows])
+        # What is left to the minimum of all rows is another at each value, and no part of a correction.
+        near = displacements(problem, curvature, rows, closed.pulls[:, rows]) + self.left_to_minimum()
         begun = near.copy()
         warm = [place for place, row in enumerate(rows.tolist()) if row in starts]
         if warm:
-            begun[warm] = reduced_of(problem, curvature, np.array([starts[row] for row in rows[warm].tolist()]))
+            begun[warm] += reduced_of(problem, curvature, np.array([starts[row] for row in rows[warm].tolist()]))
 
         def of_some(some, begun):
             params, spreads = self.minimum.solution.params, closed.spreads[rows[some]]
             refits = refitted(problem, curvature, params, rows[some], begun[some], spreads)
-            self.displacements.update(zip(rows[some].tolist(), refits.displacements, strict=True))
+            corrections = refits.displacements - displacements_of(curvature, near[some])
+            self.corrections.update(zip(rows[some].tolist(), corrections, strict=True))
             closed.logits[:, rows[some]] = refits.logits
             return some[~refits.has_ended]
 
@@ -119,7 +129,7 @@ class LeftOutPath:
             of_minimum = minimum.problem, curvature, minimum.solution.params
             value.far, value.missed = closed.rows_to_refit(*of_minimum, MOST_MISSED_OF_CHOICE)
             value.most, logits = MOST_MISSED_OF_CHOICE * closed.loss, closed.logits
-            value.refit(closed, self.values[-1].displacements if self.values else {})
+            value.refit(closed, self.values[-1].corrections if self.values else {})
             if 2 * self.n_values * curvature.hessians.size > NUMBERS_OF_VALUES:
                 value.minimum = replace(minimum, curvature=None)
         value.sums = self._sums(self.losses_of(minimum, logits, every_row))
@@ -148,8 +158,8 @@ class LeftOutPath:
             value.minimum = replace(value.minimum, curvature=exact_curvature(problem, params))
         closed = value.closed_form()
         far, _ = closed.rows_to_refit(problem, value.minimum.curvature, params, most_missed)
-        beside = self.values[place - 1].displacements if place else {}
-        value.refit_all(closed, far, beside | value.displacements)
+        beside = self.values[place - 1].corrections if place else {}
+        value.refit_all(closed, far, beside | value.corrections)
         return LeftOut(closed.logits, np.isin(np.arange(len(self.weight)), far))
 
     def _sums(self, losses):

@@ -23,11 +23,13 @@ class Moves:
     """How far logits of m rows move: ``ranges`` (m,), and ``costs`` (m,), what that changes of their losses.
 
     Ranges are of the changes of the logits of targets, and of outcomes that are likely before or after; of sigmoids,
-    whose losses add up, norms. Costs are absolute changes of the logs of probabilities, by T and by what is predicted.
+    whose losses add up, norms. Costs are absolute changes of the logs of probabilities, by T and by what is predicted;
+    ``rises`` (m,) are those of cross-entropy.
     """
 
     ranges: Array
     costs: Array
+    rises: Array
 
     @classmethod
     def of(cls, problem: Problem, targets: Array, logits: Array, change: Array) -> "Moves":
@@ -35,8 +37,10 @@ class Moves:
         before, after = (_log_q(problem, each) for each in (logits, logits + change))
         matter = (np.maximum(before, after) > np.log(LEAST_LIKELY)) | (targets > 0)
         ranges = ranges_of(problem, change, matter.all(axis=0) if problem.are_separate else matter)
-        costs = (targets + targets.sum(axis=0) * np.exp(after)) * np.abs(after - before)
-        return cls(ranges, costs.reshape(-1, costs.shape[-1]).sum(axis=0))
+        fall = before - after
+        costs = (targets + targets.sum(axis=0) * np.exp(after)) * np.abs(fall)
+        rises = targets * fall
+        return cls(ranges, *(each.reshape(-1, each.shape[-1]).sum(axis=0) for each in (costs, rises)))
 
     @property
     def missed(self) -> Array:

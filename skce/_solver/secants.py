@@ -1,5 +1,10 @@
 """Secants: steps and what they changed the gradient by, which tell what a curvature has missed (BFGS)."""
 
+import numpy as np
+
+# Steps that are kept of each of many problems.
+MOST_OF_MANY = 5
+
 
 class Secants:
     """The last ``most`` steps (p,) along which F curves, with the changes (p,) of the gradient."""
@@ -37,4 +42,38 @@ class Secants:
         taken, _ = curvature.newton_step(gradient)
         for (step, change, product), share in zip(self.pairs, reversed(shares), strict=True):
             taken = taken - (share + float(change @ taken) / product) * step
+        return taken
+
+
+class ManySecants:
+    """Secants of ``n_fits`` problems of one shape, whose steps are taken together: arrays (r, p, k)."""
+
+    def __init__(self, n_fits):
+        self.n_fits = n_fits
+        self.pairs = []
+
+    def add(self, at, steps, changes):
+        """Keep steps (m, p, k) and changes (m, p, k) of the gradients of some fits, places (m,)."""
+        products = (steps * changes).sum(axis=(1, 2))
+        inverse = np.zeros(self.n_fits)
+        inverse[at] = np.where(products > 0, 1 / np.where(products > 0, products, 1), 0)
+        pair = np.zeros((2, self.n_fits, *steps.shape[1:]))
+        pair[:, at] = steps, changes
+        self.pairs = [*self.pairs[1 - MOST_OF_MANY :], (*pair, inverse)]
+
+    def forget(self, at):
+        """Keep none of some fits, places (m,)."""
+        for *_, inverse in self.pairs:
+            inverse[at] = 0
+
+    def steps(self, at, gradients, newton_steps):
+        """As that of Secants, of some fits, places (m,), from what Newton's are for gradients (m, p, k)."""
+        shares = []
+        for steps, changes, inverse in reversed(self.pairs):
+            shares.append(inverse[at] * (steps[at] * gradients).sum(axis=(1, 2)))
+            gradients = gradients - shares[-1][:, None, None] * changes[at]
+        taken = newton_steps(gradients)
+        for (steps, changes, inverse), share in zip(self.pairs, reversed(shares), strict=True):
+            of_step = share + inverse[at] * (changes[at] * taken).sum(axis=(1, 2))
+            taken = taken - of_step[:, None, None] * steps[at]
         return taken
