@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from skce._rows.blocks import RowBlocks
-from skce._solver.certificate import ROUNDING_OF_GAIN, dual_bound, has_dual_bound
+from skce._solver.certificate import ROUNDING_OF_GAIN, dual_bound, gain_but_for_rounding, has_dual_bound
 from skce._solver.conjugate_gradients import weights_of_residual
 from skce._solver.curvature.weighted_diagonal import WeightedDiagonalCurvature
 from skce._solver.descent import Point
@@ -189,10 +189,11 @@ class TruncatedNewtonStage:
     def _is_proven(self, start, step):
         """Whether the dual bound of a step from the Point ``start`` proves the best point, to which it led."""
         descent = self.descent
-        gain, target = start.value - descent.best.value, self.tol * abs(descent.best.value)
+        gain = gain_but_for_rounding(descent.objective, start, descent.best)
+        target = self.tol * abs(descent.best.value)
         sweeps, bound = dual_bound(self.problem, start.params, step, (), target + gain)
         descent.n_passes += sweeps
-        descent.gap_bound = max(bound - gain, 0.0) + ROUNDING_OF_GAIN * abs(descent.best.value)
+        descent.gap_bound = max(bound - gain, 0.0)
         self.n_misses += descent.gap_bound > target
         return descent.gap_bound <= target
 
