@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from skce._solver.leave_one_out import MOST_MISSED_OF_CHOICE, ClosedForm, LeftOut, displacements
+from skce._solver.leave_one_out import ClosedForm, LeftOut, displacements
 from skce._solver.moves import Moves
 from skce._solver.objective import LinearObjective
 from skce._solver.path import Minimum
@@ -127,8 +127,8 @@ class LeftOutPath:
             closed = value.closed_form()
             curvature: Any = minimum.curvature
             of_minimum = minimum.problem, curvature, minimum.solution.params
-            value.far, value.missed = closed.rows_to_refit(*of_minimum, MOST_MISSED_OF_CHOICE)
-            value.most, logits = MOST_MISSED_OF_CHOICE * closed.loss, closed.logits
+            value.far, value.missed = closed.rows_to_refit(*of_minimum)
+            value.most, logits = closed.most_missed, closed.logits
             value.refit(closed, self.values[-1].corrections if self.values else {})
             if 2 * self.n_values * curvature.hessians.size > NUMBERS_OF_VALUES:
                 value.minimum = replace(minimum, curvature=None)
@@ -148,7 +148,7 @@ class LeftOutPath:
         """How many refits were not near enough when their steps ran out."""
         return sum(value.n_unended for value in self.values)
 
-    def left_out(self, place: int, most_missed: float) -> LeftOut:
+    def left_out(self, place: int) -> LeftOut:
         """The LeftOut for a value, as that of a single fit, from the refits that there are."""
         value = self.values[place]
         problem, params = value.minimum.problem, value.minimum.solution.params
@@ -157,7 +157,7 @@ class LeftOutPath:
         if value.minimum.curvature is None:
             value.minimum = replace(value.minimum, curvature=exact_curvature(problem, params))
         closed = value.closed_form()
-        far, _ = closed.rows_to_refit(problem, value.minimum.curvature, params, most_missed)
+        far, _ = closed.rows_to_refit(problem, value.minimum.curvature, params)
         beside = self.values[place - 1].corrections if place else {}
         value.refit_all(closed, far, beside | value.corrections)
         return LeftOut(closed.logits, np.isin(np.arange(len(self.weight)), far))

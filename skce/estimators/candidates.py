@@ -16,7 +16,6 @@ from skce._rows.engines import engine_of
 from skce._rows.memory import logits_of
 from skce._slices import row_slices
 from skce._solver.curvature.ladder import is_hessian_affordable
-from skce._solver.leave_one_out import MOST_MISSED
 from skce._solver.left_out_path import LeftOutPath
 from skce._solver.objective import LinearObjective
 from skce._solver.path import Minimum
@@ -144,7 +143,7 @@ def scored_by_leave_one_out(training_set: TrainingSet, problem: Problem, Cs: Arr
             yield place, minimum
 
     def left_out(place):
-        of_value = path.left_out(places.index(place), MOST_MISSED)
+        of_value = path.left_out(places.index(place))
         iterate = Iterate(problem, fits.solutions[place].params)
         return logits_of_outputs(training_set, iterate, of_value.logits), of_value.is_refitted
 
