@@ -72,3 +72,10 @@ def test_a_step_up_is_taken_as_it_is(rng):
         assert first_length(descent, np.zeros_like(step)) == 1.0
         descent.evaluated(descent.best.params + step)
         assert not begins_at_zero(descent)
+
+
+def test_where_all_rows_are_certain_at_two_lengths_the_step_ends_before():
+    X, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
+    with TrainingSet.read(SoftmaxRegressor(C=np.inf), X, y, None).problem() as problem:
+        descent, _ = first_step(LinearObjective(problem))
+        assert first_length(descent, np.array([740.0, 0.0])) == LENGTHS[0]  # e^-740 is not 0, and e^-1110 is
