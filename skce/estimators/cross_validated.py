@@ -53,7 +53,7 @@ class SoftmaxRegressorCV(ChoosesC, SoftmaxRegressor):
     tol : float, default=1e-7
         The fit has converged when F is estimated to be above its minimum by no more than ``tol`` times itself, whatever
         the units of X. The estimate may be several times too small; the default is meant to end within a millionth.
-        Above 1e-4 it saves nothing, and is taken for that, but where X is wide and sparse.
+        Above 1e-4 it saves nothing, and is taken for that, but where X is wide and sparse or rows are many.
     max_iter : int, default=1000
         Most iterations, those that find a start for a loss that is not convex included; a fit that needs more returns
         the last of them, with a warning. Most fits take a few dozen.
@@ -215,7 +215,7 @@ class OneVsAllClassifierCV(ChoosesC, OneVsAllClassifier):
     tol : float, default=1e-7
         The fit has converged when F is estimated to be above its minimum by no more than ``tol`` times itself, whatever
         the units of X. The estimate may be several times too small; the default is meant to end within a millionth.
-        Above 1e-4 it saves nothing, and is taken for that, but where X is wide and sparse.
+        Above 1e-4 it saves nothing, and is taken for that, but where X is wide and sparse or rows are many.
     max_iter : int, default=1000
         Most iterations, those that find a start for a loss that is not convex included; a fit that needs more returns
         the last of them, with a warning. Most fits take a few dozen.

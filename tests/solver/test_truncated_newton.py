@@ -15,9 +15,17 @@ from skce._rows.blocks import RowBlocks
 from skce._solver import minimisation, truncated_newton
 from skce._solver.certificate import dual_bound
 from skce._solver.curvature.ladder import rungs_for
+from skce._solver.descent import Descent, Point
 from skce._solver.logits_of_rows import Quadratic
 from skce._solver.objective import LinearObjective
-from skce._solver.truncated_newton import Step, _shortened, begins_with_truncated_newton
+from skce._solver.path import Unwatched
+from skce._solver.standardisation import Standardisation
+from skce._solver.truncated_newton import (
+    Step,
+    TruncatedNewtonStage,
+    _shortened,
+    begins_with_truncated_newton,
+)
 from skce.losses import CrossEntropy, FocalLoss
 from tests.problems import problem_of_rows, targets_of
 
@@ -207,3 +215,14 @@ def test_what_a_shortened_step_gains_is_what_F_falls_by(problem_of, rng, small_b
     taken = _shortened(whole, quadratic)
     assert 0 < taken.gain == pytest.approx(values.sum() - objective(params + taken.step)[0].sum(), rel=1e-9)
     np.testing.assert_allclose(quadratic.product(taken.step)[1][0], taken.moved[0], rtol=1e-9, atol=1e-12)
+
+
+def test_where_nothing_is_left_no_step_is_taken(problem_of):
+    objective = LinearObjective(problem_of())
+    params = np.zeros(np.prod(objective.shape))
+    values, gradient = objective(params)
+    start = Point(params, values, np.zeros_like(gradient))
+    descent, standardisation = Descent.from_points([start], objective), Standardisation.of(objective.problem)
+    stage = TruncatedNewtonStage(descent, rungs_for(objective)[0], standardisation, 1e-7, Unwatched())
+    assert stage.run(10) is None
+    assert descent.best is start
