@@ -10,8 +10,10 @@ so that in u the curvature is about the identity, and half the squared norm of t
 objective is above its minimum. A row curves it by m (diag q - q q^T) in its logits, times x x^T. Ways to keep H:
 
     exact        all of it, but for the directions that a softmax does not see; of sigmoids, a block for each
+    by class     of a softmax, the blocks of H on its diagonal, one for each class
     Kronecker    A kron G + ridge, of the rows' curvatures by class and their curvature-weighted second moment by
-                 column; of fewer rows than columns, in the space of the rows
+                 column; of fewer rows than columns, in the space of the rows; of many classes, with the rows of each
+                 that curve it most
     diagonal     its diagonal
 
 all of them in standardised columns.
