@@ -15,6 +15,7 @@ from skce._solver.certificate import ROUNDING_OF_BOUND, ROUNDING_OF_GAIN, bound_
 from skce._solver.curvature.directions import sums_over_rows
 from skce._solver.curvature.exact import ExactCurvature, hessian_sums, single_hessian_sums
 from skce._solver.descent import TINY, TOL_OF_FLOAT32
+from skce._solver.first_step import step_from_zero
 from skce._solver.length import begins_at_zero, first_length
 from skce._solver.problem import Iterate
 from skce._solver.secants import Secants
@@ -96,6 +97,8 @@ class SampledNewtonStage:
         self.n_misses = 0
         self.secants = Secants(MOST_STEPS)
         self.curvature = None
+        # A Hessian of a sample takes no longer than an evaluation.
+        self.begins_without_hessian = n_draws == self.problem.rows.shape[0]
         self.hessian_sums = single_hessian_sums if self.problem.shape[1] == 1 else hessian_sums
 
     @property
@@ -128,11 +131,11 @@ class SampledNewtonStage:
         """
         is_promising = self.is_promising
         descent, last_promised = self.descent, np.inf
-        self.curvature = self._curvature_at_best()
         for n_iter in range(max_iter + 1):
+            is_fresh = self.curvature is None
             step, promised = self._step_and_promise()
             is_too_old = promised > MOST_LEFT * last_promised and len(self.secants) > 1
-            if n_iter and (is_too_old or promised > self.most_promised * abs(descent.best.value)):
+            if not is_fresh and (is_too_old or promised > self.most_promised * abs(descent.best.value)):
                 self.curvature = self._curvature_at_best()
                 self.secants.forget()
                 step, promised = self._step_and_promise()
@@ -163,6 +166,7 @@ class SampledNewtonStage:
             gain = start.value - descent.best.value
             descent.record(descent.best.value)
             if self.watch.after_iteration(Iterate(self.problem, descent.best.params)):
+                self.curvature = self.curvature or self._curvature_at_best()
                 return "stopped"
             if is_certified:
                 return "converged"
@@ -170,16 +174,26 @@ class SampledNewtonStage:
                 return None
             if gain < LEAST_GAIN * promised or gain <= ROUNDING_OF_GAIN * abs(start.value):
                 return None
-            self.secants.add(step, descent.best.gradient - start.gradient)
+            if self.curvature is not None:
+                self.secants.add(step, descent.best.gradient - start.gradient)
             last_promised = promised
 
     def _step_and_promise(self):
         """The step (p,) by the Hessian of the drawn rows and what that missed before, and the gain it promises."""
-        gradient = self.descent.best.gradient
-        step = self.secants.step(self.curvature, gradient)
+        gradient, step = self.descent.best.gradient, self._step()
         promised = -(gradient @ step) / 2
         self.descent.suboptimality = self.descent.relative([promised])
         return step, promised
+
+    def _step(self):
+        """That step (p,); the first may take no Hessian."""
+        descent = self.descent
+        if self.curvature is None:
+            step = step_from_zero(descent) if self.begins_without_hessian and begins_at_zero(descent) else None
+            if step is not None:
+                return step
+            self.curvature = self._curvature_at_best()
+        return self.secants.step(self.curvature, descent.best.gradient)
 
     def _steps_to_certificate(self, promised, left):
         """Steps that are expected to be needed until one certifies F, where this share is left of a decrement."""
