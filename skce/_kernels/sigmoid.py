@@ -54,6 +54,22 @@ def _row_products(left, right):
 
 def label_sigmoid_cross_entropy_gradient(logits, is_for, weight):
     """As ``sigmoid_cross_entropy_gradient`` for one sigmoid and targets ``weight`` (m,), or 1 for None, on one side."""
+    values, gradient, _, _ = _label_sigmoid(logits, is_for, weight)
+    return values, gradient
+
+
+def label_sigmoid_cross_entropy_derivatives(logits, is_for, weight):
+    """The same, and the SigmoidCurvature of the rows, which is of the same exponentials."""
+    values, gradient, decay, others = _label_sigmoid(logits, is_for, weight)
+    decay /= others
+    decay /= others
+    if weight is not None:
+        decay *= weight
+    return values, gradient, SigmoidCurvature(decay[None])
+
+
+def _label_sigmoid(logits, is_for, weight):
+    """Values (1,) and gradient (1, m) of labels, and exp(-abs(logit)) (m,) and 1 more."""
     # Of labels in no order, to choose by a condition takes as long as ten operations on all of them.
     side = is_for.astype(logits.dtype)
     side *= 2
@@ -65,13 +81,13 @@ def label_sigmoid_cross_entropy_gradient(logits, is_for, weight):
     losses = np.log1p(decay)
     losses -= np.minimum(margin, 0)
     gradient = np.maximum(decay, margin < 0)
-    decay += 1
-    gradient /= decay
+    others = decay + 1
+    gradient /= others
     gradient *= np.negative(side, out=side)
     if weight is None:
-        return np.add.reduce(losses, dtype=np.float64, keepdims=True), gradient[None]
+        return np.add.reduce(losses, dtype=np.float64, keepdims=True), gradient[None], decay, others
     gradient *= weight
-    return np.vdot(weight, losses)[None], gradient[None]
+    return np.vdot(weight, losses)[None], gradient[None], decay, others
 
 
 def label_sigmoid_dual_sums(logits, step, is_for, weight):

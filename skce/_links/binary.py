@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skce._kernels.sigmoid import (
+    label_sigmoid_cross_entropy_derivatives,
     label_sigmoid_cross_entropy_gradient,
     label_sigmoid_dual_sums,
     sigmoid,
@@ -92,6 +93,13 @@ class CrossEntropyOfBinary:
             return CrossEntropyOfSigmoids().values_gradient(logits, targets, at)
         is_for = targets.labels.codes[at] == 1
         return label_sigmoid_cross_entropy_gradient(logits, is_for, targets.row_weight_like(logits, at))
+
+    def derivatives(self, logits, targets, at):
+        """Values, gradient and curvature by a kernel of their own; None where labels are smoothed."""
+        if not targets.is_one_a_row:
+            return None
+        is_for = targets.labels.codes[at] == 1
+        return label_sigmoid_cross_entropy_derivatives(logits, is_for, targets.row_weight_like(logits, at))
 
     def curvature(self, logits, targets, at):
         """As that of sigmoids; T matters by the weight of its rows alone."""

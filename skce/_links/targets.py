@@ -97,8 +97,12 @@ class Targets:
         """Whether T has one entry a row."""
         return isinstance(self.labels, HardLabels) and not self.label_smoothing
 
+    def outputs_of(self, at):
+        """Position in ``outputs`` (m,) of the labels of some rows."""
+        return self._output_of_class[self.labels.codes[at]]
+
     @cached_property
-    def output_of_class(self):
+    def _output_of_class(self):
         """Position in ``outputs`` of each class (K,); of a class without mass, any."""
         output_of_class = np.zeros(self.n_outputs, dtype=np.intp)
         output_of_class[self.outputs] = np.arange(len(self.outputs))

@@ -7,8 +7,10 @@ import pytest
 
 from skce._kernels.sigmoid import (
     SigmoidCurvature,
+    label_sigmoid_cross_entropy_derivatives,
     label_sigmoid_cross_entropy_gradient,
     sigmoid,
+    sigmoid_cross_entropy_curvature,
     sigmoid_cross_entropy_gradient,
     sigmoid_curvature,
     sigmoid_loss_gradient,
@@ -18,6 +20,7 @@ from skce._kernels.softmax import (
     cross_entropy_gradient,
     departures,
     dual_point,
+    label_cross_entropy_derivatives,
     label_cross_entropy_gradient,
     moved_dual_point,
     softmax,
@@ -186,6 +189,22 @@ class TestCrossEntropy:
             label_sigmoid_cross_entropy_gradient(logits[:1].copy(), is_for, weight),
             sigmoid_loss_gradient(logits[:1], targets, CrossEntropy()),
         )
+
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_curvatures_that_come_with_them(self, weighted, logits, rng):
+        codes, weight = np.array([0, 2, 1, 1, 0]), rng.uniform(0.5, 2.0, size=5) if weighted else None
+        mass = np.ones(5) if weight is None else weight
+        *of_value, curvature = label_cross_entropy_derivatives(logits.copy(), codes, weight)
+        assert_same(of_value, label_cross_entropy_gradient(logits.copy(), codes, weight))
+        _, q, _ = softmax(logits.copy())
+        pairs = np.triu_indices(3, 1)
+        np.testing.assert_allclose(curvature.entries(*pairs), mass * q[pairs[0]] * q[pairs[1]], rtol=1e-12)
+        np.testing.assert_allclose(curvature.total(), np.diag((mass * q).sum(axis=1)) - (mass * q) @ q.T, atol=1e-14)
+
+        *of_value, curvature = label_sigmoid_cross_entropy_derivatives(logits[:1].copy(), codes == 1, weight)
+        assert_same(of_value, label_sigmoid_cross_entropy_gradient(logits[:1].copy(), codes == 1, weight))
+        expected = sigmoid_cross_entropy_curvature(logits[:1], weight).diagonals()
+        np.testing.assert_allclose(curvature.diagonals(), expected, rtol=1e-14)
 
     def test_float32_logits_keep_their_dtype(self, logits):
         logits = logits.astype(np.float32)
