@@ -71,9 +71,8 @@ def cross_entropy_gradient(logits, targets):
     return value, logits
 
 
-def label_cross_entropy_gradient(logits, codes, weight):
-    """As ``cross_entropy_gradient`` for T that is ``weight`` (m,), or 1 for None, at the class ``codes`` (m,) alone."""
-    of_label = _places_of_labels(codes)
+def label_cross_entropy_gradient(logits, of_label, weight):
+    """As ``cross_entropy_gradient`` for T that is ``weight`` (m,), or 1 for None, at places (m,) of T as a vector."""
     log_q, normaliser = _exponentials(logits, of_label)
     flat = logits.reshape(-1)
     if weight is None:
@@ -85,9 +84,8 @@ def label_cross_entropy_gradient(logits, codes, weight):
     return -np.vdot(weight, log_q), logits
 
 
-def label_cross_entropy_derivatives(logits, codes, weight):
+def label_cross_entropy_derivatives(logits, of_label, weight):
     """The same, and the SoftmaxCurvature of the rows, which is of the same exponentials."""
-    of_label = _places_of_labels(codes)
     log_q, normaliser = _exponentials(logits, of_label)
     logits *= 1 / normaliser
     if weight is None:
@@ -97,13 +95,6 @@ def label_cross_entropy_derivatives(logits, codes, weight):
     gradient = logits * weight
     gradient.reshape(-1)[of_label] -= weight
     return -np.vdot(weight, log_q), gradient, SoftmaxCurvature(weight, logits)
-
-
-def _places_of_labels(codes):
-    """Where, of logits (K, m) as a vector, those of the classes ``codes`` (m,) are."""
-    of_label = np.arange(len(codes))
-    of_label += codes * len(codes)
-    return of_label
 
 
 def _exponentials(logits, of_label):
@@ -217,11 +208,11 @@ def dual_point(log_q, q, step):
     return q * e, np.maximum(terms.sum(axis=0), 0)
 
 
-def label_dual_sums(logits, step, codes, weight):
+def label_dual_sums(logits, step, of_label, weight):
     """What a dual bound sums of ``dual_point`` over rows whose ``logits`` (K, m), which are overwritten, a step moves.
 
-    KL(p, q) (1,), the excess m p - t (K, m), which is not summed, and for each class (K, 1) its sum, those of m p and of
-    m log q, and of the curvatures (K, K, 1). Targets as of ``label_cross_entropy_gradient``. None where a linearised
+    KL(p, q) (1,), the excess m p - t (K, m), which is not summed, and for each class (K, 1) its sum, those of m p and
+    of m log q, and of the curvatures (K, K, 1). Targets as of ``label_cross_entropy_gradient``. None where a linearised
     probability is not positive.
     """
     logits -= np.maximum.reduce(logits, axis=0)
@@ -249,7 +240,7 @@ def label_dual_sums(logits, step, codes, weight):
     divergence = np.vdot(mass, np.maximum(np.add.reduce(terms, axis=0), 0))
     weighted *= e
     of_p = np.add.reduce(weighted, axis=1)
-    weighted.reshape(-1)[_places_of_labels(codes)] -= mass
+    weighted.reshape(-1)[of_label] -= mass
     by_class = np.stack([np.add.reduce(weighted, axis=1), of_p, logits @ mass])[..., None]
     return divergence[None], weighted, *by_class, curvature[..., None]
 

@@ -154,13 +154,15 @@ class CrossEntropyOfSoftmax:
         """As that of any loss; with labels that nothing smooths, T is never made."""
         if not targets.is_one_a_row:
             return cross_entropy_gradient(logits, targets.block_like(logits, at))
-        return label_cross_entropy_gradient(logits, targets.outputs_of(at), targets.row_weight_like(logits, at))
+        return label_cross_entropy_gradient(logits, targets.places_of_labels(at), targets.row_weight_like(logits, at))
 
     def derivatives(self, logits, targets, at):
         """Values, gradient and curvature by a kernel of their own; None where T is more than labels."""
         if not targets.is_one_a_row:
             return None
-        return label_cross_entropy_derivatives(logits, targets.outputs_of(at), targets.row_weight_like(logits, at))
+        return label_cross_entropy_derivatives(
+            logits, targets.places_of_labels(at), targets.row_weight_like(logits, at)
+        )
 
     def curvature(self, logits, targets, at):
         """As that of any loss; T matters by the weight of its rows alone."""
@@ -183,7 +185,7 @@ class CrossEntropyOfSoftmax:
         """What a dual bound sums, by a kernel of its own; None where T is more than labels or a step moves rows far."""
         if not targets.is_one_a_row:
             return None
-        return label_dual_sums(logits, step, targets.outputs_of(at), targets.row_weight_like(logits, at))
+        return label_dual_sums(logits, step, targets.places_of_labels(at), targets.row_weight_like(logits, at))
 
     def moved_dual_point(self, logits, step, targets, at):
         """The same of rows that a step moves too far to linearise."""

@@ -97,9 +97,28 @@ class Targets:
         """Whether T has one entry a row."""
         return isinstance(self.labels, HardLabels) and not self.label_smoothing
 
-    def outputs_of(self, at):
-        """Position in ``outputs`` (m,) of the labels of some rows."""
-        return self._output_of_class[self.labels.codes[at]]
+    def places_of_labels(self, at):
+        """Where, in T (k, m) of some rows as a vector, the labels (m,) of these are."""
+        return self._places_of_all if self._is_all(at) else self._places_of(self.labels.codes[at])
+
+    def sides_against(self, at):
+        """Of some rows, as their labels have two sides: -1 for the second class, 1 for the first (m,)."""
+        return self._sides_of_all if self._is_all(at) else _sides_against(self.labels.codes[at])
+
+    def _is_all(self, at):
+        """Whether a slice, or indices, is all rows: a fit asks for what is of them again and again."""
+        return isinstance(at, slice) and at.stop - at.start == len(self.labels)
+
+    @cached_property
+    def _places_of_all(self):
+        return self._places_of(self.labels.codes)
+
+    @cached_property
+    def _sides_of_all(self):
+        return _sides_against(self.labels.codes)
+
+    def _places_of(self, codes):
+        return self._output_of_class[codes] * len(codes) + np.arange(len(codes))
 
     @cached_property
     def _output_of_class(self):
@@ -121,3 +140,8 @@ def weight_of_labels(targets, at):
     if targets.is_unweighted:
         return np.ones(len(targets.labels.codes[at] if isinstance(at, slice) else at))
     return targets.labels.row_weight(at, targets.sample_weight, targets.class_weight)
+
+
+def _sides_against(codes):
+    """-1 for codes (m,) that are 1, and 1 for those that are 0."""
+    return 1 - 2 * codes.astype(np.float64)

@@ -49,8 +49,8 @@ class LinearObjective:
             sums = function(block, curvature)
             return values, block.pull_back(logits_gradient), np.add.reduce(logits_gradient, axis=1), *sums
 
-        *of_value, moments, by_class = self.rows.summed(program, width)
-        return *self.value_gradient(params, of_value), (moments / self.total, by_class / self.total)
+        *of_value, moments, of_pairs = self.rows.summed(program, width)
+        return *self.value_gradient(params, of_value), (moments / self.total, of_pairs / self.total)
 
     def loss_gradient_at(self, params):
         """The function of a Block that returns its losses, and their gradient by coef and by intercept."""

@@ -13,7 +13,7 @@ from skce._kernels.softmax import dual_point, label_dual_sums, softmax
 def test_sums_at_once_are_those_of_the_dual_points(length, size, is_weighted, rng):
     logits, step = size * rng.standard_normal((1, 500)), length * rng.uniform(-1, 1, size=(1, 500))
     is_for, weight = rng.random(500) < 0.4, rng.exponential(size=500) if is_weighted else np.ones(500)
-    at_once = label_sigmoid_dual_sums(logits, step, is_for, weight if is_weighted else None)
+    at_once = label_sigmoid_dual_sums(logits, step, np.where(is_for, -1.0, 1.0), weight if is_weighted else None)
 
     targets = weight * np.stack([is_for, ~is_for])
     log_q, q = sides_of_sigmoid(logits)
@@ -45,7 +45,7 @@ def assert_sums_of(at_once, targets, q, p, log_q, divergence, excess):
 def test_those_of_a_softmax_are_too(length, size, is_weighted, rng):
     logits, step = size * rng.standard_normal((4, 500)), length * rng.uniform(-1, 1, size=(4, 500))
     codes, weight = rng.integers(0, 4, size=500), rng.exponential(size=500) if is_weighted else np.ones(500)
-    at_once = label_dual_sums(logits.copy(), step, codes, weight if is_weighted else None)
+    at_once = label_dual_sums(logits.copy(), step, codes * 500 + np.arange(500), weight if is_weighted else None)
 
     targets = weight * (np.arange(4)[:, None] == codes)
     log_q, q, _ = softmax(logits.copy())
@@ -56,9 +56,9 @@ def test_those_of_a_softmax_are_too(length, size, is_weighted, rng):
 def test_rows_that_a_step_moves_far_are_left_to_the_dual_points(rng):
     logits, is_for = rng.standard_normal((1, 9)), np.arange(9) % 2 == 0
     for step in (np.full((1, 9), 30.0), np.full((1, 9), -30.0), np.full((1, 9), np.nan)):
-        assert label_sigmoid_dual_sums(logits, step, is_for, None) is None
+        assert label_sigmoid_dual_sums(logits, step, np.where(is_for, -1.0, 1.0), None) is None
     logits = rng.standard_normal((3, 9))
     for far in (30.0, -30.0, np.nan):
         step = np.zeros((3, 9))
         step[1, 4] = far
-        assert label_dual_sums(logits.copy(), step, np.arange(9) % 3, None) is None
+        assert label_dual_sums(logits.copy(), step, np.arange(9), None) is None
