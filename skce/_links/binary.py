@@ -121,7 +121,7 @@ class CrossEntropyOfBinary:
         """What a dual bound sums, by a kernel of its own; None where labels are smoothed or a step moves rows far."""
         if not targets.is_one_a_row:
             return None
-        return label_sigmoid_dual_sums(logits, step, targets.sides_against(at), targets.row_weight_like(logits, at))
+        return label_sigmoid_dual_sums(logits, step, *_labels(targets, at, logits))
 
     def moved_dual_point(self, logits, step, targets, at):
         """As that of sigmoids."""
@@ -130,3 +130,8 @@ class CrossEntropyOfBinary:
     def departures(self, logits, step, targets, at):
         """As those of sigmoids."""
         return CrossEntropyOfSigmoids().departures(logits, step, targets, at)
+
+
+def _labels(targets, at, logits):
+    """Sides (m,) of the labels of some rows, and their weights (m,) in the dtype of their logits, or None for 1 each."""
+    return targets.sides_against(at), targets.row_weight_like(logits, at)

@@ -154,7 +154,7 @@ class CrossEntropyOfSoftmax:
         """As that of any loss; with labels that nothing smooths, T is never made."""
         if not targets.is_one_a_row:
             return cross_entropy_gradient(logits, targets.block_like(logits, at))
-        return label_cross_entropy_gradient(logits, targets.places_of_labels(at), targets.row_weight_like(logits, at))
+        return label_cross_entropy_gradient(logits, *_labels(targets, at, logits))
 
     def derivatives(self, logits, targets, at):
         """Values, gradient and curvature by a kernel of their own; None where T is more than labels."""
@@ -185,7 +185,7 @@ class CrossEntropyOfSoftmax:
         """What a dual bound sums, by a kernel of its own; None where T is more than labels or a step moves rows far."""
         if not targets.is_one_a_row:
             return None
-        return label_dual_sums(logits, step, targets.places_of_labels(at), targets.row_weight_like(logits, at))
+        return label_dual_sums(logits, step, *_labels(targets, at, logits))
 
     def moved_dual_point(self, logits, step, targets, at):
         """The same of rows that a step moves too far to linearise."""
@@ -200,3 +200,8 @@ class CrossEntropyOfSoftmax:
         log_q, q, _ = softmax(logits)
         p, divergence = kernel(log_q, q, step)
         return targets.block(at)[:, None], log_q[:, None], p[:, None], divergence[None]
+
+
+def _labels(targets, at, logits):
+    """Places (m,) of the labels of some rows, and their weights (m,) in the dtype of their logits, or None for 1 each."""
+    return targets.places_of_labels(at), targets.row_weight_like(logits, at)
