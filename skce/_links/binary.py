@@ -133,5 +133,5 @@ class CrossEntropyOfBinary:
 
 
 def _labels(targets, at, logits):
-    """Sides (m,) of the labels of some rows, and their weights (m,) in the dtype of their logits, or None for 1 each."""
+    """Sides (m,) of the labels of some rows, and their weights (m,) in the dtype of the logits, or None for 1 each."""
     return targets.sides_against(at), targets.row_weight_like(logits, at)

@@ -203,5 +203,5 @@ class CrossEntropyOfSoftmax:
 
 
 def _labels(targets, at, logits):
-    """Places (m,) of the labels of some rows, and their weights (m,) in the dtype of their logits, or None for 1 each."""
+    """Places (m,) of the labels of some rows, and their weights (m,) in the dtype of logits, or None for 1 each."""
     return targets.places_of_labels(at), targets.row_weight_like(logits, at)

@@ -188,7 +188,7 @@ class Stages:
         del curvature  # which the stage has, for as long as it lasts
         reason = self._ended(self.stage.run(self.max_iter + 1 - len(descent.loss_curve)))
         descent.look_for_separated_problems()
-        if descent.is_separated.all() or (reason == "converged" and descent.is_separated.any()):
+        if descent.is_any_separated and (reason == "converged" or descent.is_separated.all()):
             return "separable"
         if self.is_coarse and (reason == "converged" or (reason is None and self.stage.is_stuck)):
             descent.go_on_in_float64()
