@@ -20,15 +20,18 @@ LITTLE_LEFT, MOST_ITERATIONS = 5e-3, 3
 def step_from_zero(descent):
     """About Newton's step (p,) from the best point of ``descent``, of one logit at zero; None if it takes a Hessian."""
     problem = descent.objective.problem
+    if problem.rows.targets.link.is_multilabel:  # whose rows weigh what their labels do
+        return None
     gradient, _ = problem.split(descent.best.gradient)
     _, intercept = problem.split(descent.best.params)
     mean, variance, ridge = problem.moments.mean, problem.moments.variance, problem.penalty.ridge
-    diagonal = variance / (2 + 2 * np.cosh(float(intercept[0]))) + ridge
+    curvature = 1 / (2 + 2 * np.cosh(float(intercept[0])))
+    diagonal = curvature * variance + ridge
     residual = -gradient[:, 0]
     step, direction = np.zeros_like(residual), residual / diagonal
     squares = [float(residual @ direction)]
     while squares[-1] > LITTLE_LEFT * squares[0] and len(squares) <= MOST_ITERATIONS:
-        curved = _curved_at_zero(problem, intercept, direction)
+        curved = curvature * _covariances(problem, direction) + ridge * direction
         descent.n_passes += 1
         length = squares[-1] / float(direction @ curved)
         if not length >= LEAST_LENGTH:
@@ -41,14 +44,17 @@ def step_from_zero(descent):
     return np.append(step, -(mean @ step)) if problem.fit_intercept else step
 
 
-def _curved_at_zero(problem, intercept, move):
-    """H times a move (d,) of the coefficients of centred columns, at coefficients of zero."""
-    coef, curvature_of = move[:, None], problem.row_loss.curvature
+def _covariances(problem, direction):
+    """Weighted covariances (d,) of the columns with the sum of these, centred, times a direction (d,)."""
+    coef = direction[:, None]
     of_mean = -(problem.moments.mean @ coef)
 
     def program(block):
-        curvature = curvature_of(block.logits(None, intercept), block.targets, block.at)
-        return (block.pull_back(curvature.product(block.logits(coef, of_mean))),)
+        moved = block.logits(coef, of_mean)
+        weight = block.targets.row_weight_like(moved, block.at)
+        if weight is not None:
+            moved *= weight
+        return (block.pull_back(moved),)
 
-    (curved,) = problem.rows.summed(program)
-    return curved[:, 0] / problem.total + problem.penalty.ridge * move
+    (sums,) = problem.rows.summed(program)
+    return sums[:, 0] / problem.total

@@ -14,7 +14,7 @@ import numpy as np
 from skce._solver.certificate import ROUNDING_OF_BOUND, ROUNDING_OF_GAIN, bound_after
 from skce._solver.curvature.directions import sums_over_rows
 from skce._solver.curvature.exact import ExactCurvature, hessian_sums, single_hessian_sums
-from skce._solver.descent import TINY, TOL_OF_FLOAT32
+from skce._solver.descent import TINY, TOL_OF_FLOAT32, Point
 from skce._solver.first_step import step_from_zero
 from skce._solver.length import begins_at_zero, first_length
 from skce._solver.problem import Iterate
@@ -96,7 +96,7 @@ class SampledNewtonStage:
         self.watch = watch
         self.n_misses = 0
         self.secants = Secants(MOST_STEPS)
-        self.curvature = None
+        self.curvature = self.of_curvature = None  # and the Point that it is of
         # A Hessian of a sample takes no longer than an evaluation.
         self.begins_without_hessian = n_draws == self.problem.rows.shape[0]
         self.hessian_sums = single_hessian_sums if self.problem.shape[1] == 1 else hessian_sums
@@ -132,10 +132,10 @@ class SampledNewtonStage:
         is_promising = self.is_promising
         descent, last_promised = self.descent, np.inf
         for n_iter in range(max_iter + 1):
-            is_fresh = self.curvature is None
             step, promised = self._step_and_promise()
+            is_old = self.curvature is not None and self.of_curvature is not descent.best
             is_too_old = promised > MOST_LEFT * last_promised and len(self.secants) > 1
-            if not is_fresh and (is_too_old or promised > self.most_promised * abs(descent.best.value)):
+            if is_old and (is_too_old or promised > self.most_promised * abs(descent.best.value)):
                 self.curvature = self._curvature_at_best()
                 self.secants.forget()
                 step, promised = self._step_and_promise()
@@ -160,13 +160,12 @@ class SampledNewtonStage:
                 is_certified = False
                 if not n_iter and begins_at_zero(descent):
                     step = first_length(descent, step) * step
-                descent.evaluated(start.params + step)
+                self._take(step)
             if descent.best is start:
                 return "converged" if is_certified else None
             gain = start.value - descent.best.value
             descent.record(descent.best.value)
             if self.watch.after_iteration(Iterate(self.problem, descent.best.params)):
-                self.curvature = self.curvature or self._curvature_at_best()
                 return "stopped"
             if is_certified:
                 return "converged"
@@ -174,7 +173,7 @@ class SampledNewtonStage:
                 return None
             if gain < LEAST_GAIN * promised or gain <= ROUNDING_OF_GAIN * abs(start.value):
                 return None
-            if self.curvature is not None:
+            if self.of_curvature is not descent.best:
                 self.secants.add(step, descent.best.gradient - start.gradient)
             last_promised = promised
 
@@ -194,6 +193,18 @@ class SampledNewtonStage:
                 return step
             self.curvature = self._curvature_at_best()
         return self.secants.step(self.curvature, descent.best.gradient)
+
+    def _take(self, step):
+        """Evaluate F where a step leads; in the same sweep, the Hessian there, if there has been none."""
+        descent, params = self.descent, self.descent.best.params + step
+        if self.curvature is not None:
+            descent.evaluated(params)
+            return
+        function, width = self.hessian_sums(self.problem, self.standardisation)
+        values, gradient, sums = descent.objective.with_curvature_sums(params, function, width)
+        point = descent.remembered(Point(params, values, gradient))
+        if descent.best is point:
+            self.curvature = self._of_digits_enough(sums)
 
     def _steps_to_certificate(self, promised, left):
         """Steps that are expected to be needed until one certifies F, where this share is left of a decrement."""
@@ -215,10 +226,14 @@ class SampledNewtonStage:
         """The ExactCurvature of the drawn rows at the best point, in float32 if that has digits enough."""
         descent = self.descent
         function, width = self.hessian_sums(self.problem, self.standardisation)
-        params = descent.best.params
-        sweeps, sums = sums_over_rows(function, descent.objective, params, self.n_draws, width)
+        sweeps, sums = sums_over_rows(function, descent.objective, descent.best.params, self.n_draws, width)
         descent.n_passes += sweeps
-        curvature = ExactCurvature(descent.objective, params, self.standardisation, sums)
+        return self._of_digits_enough(sums)
+
+    def _of_digits_enough(self, sums):
+        """The ExactCurvature of sums at the best point; where these have too few digits, of other ones."""
+        descent, self.of_curvature = self.descent, self.descent.best
+        curvature = ExactCurvature(descent.objective, descent.best.params, self.standardisation, sums)
         if self.hessian_sums is hessian_sums or curvature.least_pivot >= LEAST_PIVOT_OF_SINGLE:
             return curvature
         self.hessian_sums = hessian_sums

@@ -102,7 +102,7 @@ class Standardisation:
         columns = np.empty_like(dense, np.float64, "C", shape=(n_features + self.fit_intercept, len(dense)))
         standardised = columns[:n_features]
         np.subtract(dense.T, self.mean[:, None], out=standardised)
-        standardised /= self.scale[:, None]
+        standardised *= (1 / self.scale)[:, None]  # as to divide takes four times as long
         columns[n_features:] = 1
         return columns
 
@@ -112,7 +112,7 @@ class Standardisation:
             return self.columns_of(block)
         n_features = len(self.mean)
         rows = np.empty_like(block, np.float32, "C", subok=False, shape=(len(block), n_features + self.fit_intercept))
-        np.divide(block - self.mean, self.scale, out=rows[:, :n_features], casting="same_kind")
+        np.multiply(block - self.mean, 1 / self.scale, out=rows[:, :n_features], casting="same_kind")
         rows[:, n_features:] = 1
         return rows.T
 
