@@ -100,7 +100,7 @@ def bound_after(descent, step, tol, far=()):
             descent.remembered(Point(moved, *objective.value_gradient(moved, sums)))
             return tol * abs(descent.best.value) + start.value - descent.best.value
 
-        evaluated = objective.loss_gradient_by_logits()
+        evaluated = objective.loss_gradient_at(moved)
         sweeps, bound = _dual_bound(objective.problem, start.params, step, far, evaluated, target_of)
         descent.n_passes += sweeps - 1
     return max(min(bound, abs(start.value)) - gain_but_for_rounding(objective, start, descent.best), 0.0)
@@ -120,7 +120,7 @@ def gain_but_for_rounding(objective, start, point):
 
 
 def _dual_bound(problem, params, step, far, beside, target_of):
-    """Sweeps and the dual bound, the first with what ``beside`` makes of moved logits, whose sums say what is asked."""
+    """Sweeps and the dual bound, the first with what ``beside`` makes of a Block, whose sums say what is asked for."""
     rows = problem.rows.multiplied_in(np.float64, problem.rows.shift)
     coef, intercept = problem.split(params)
     coef_step, intercept_of_step = problem.split(step)
@@ -160,7 +160,7 @@ class DualSums:
     near: np.ndarray
 
 
-def _nothing(block, logits):
+def _nothing(block):
     """No sums beside those of a bound."""
     return ()
 
@@ -170,8 +170,8 @@ def _dual_sums(rows, problem, point, step, far, beside):
     row_loss, are_separate = problem.row_loss, problem.are_separate
     dual_sums = row_loss.dual_sums if problem.shape[1] <= MOST_DENSE_CLASSES else None
 
-    def program(block, logits, moves, dual_point=row_loss.dual_point):
-        targets, log_q, p, divergence = dual_point(logits, moves, block.targets, block.at)
+    def program(block, dual_point=row_loss.dual_point):
+        targets, log_q, p, divergence = dual_point(block.logits(*point), block.logits(*step), block.targets, block.at)
         mass = targets.sum(axis=0)
         weighted = mass * p
         excess = weighted - targets
@@ -184,28 +184,21 @@ def _dual_sums(rows, problem, point, step, far, beside):
             _curvature_of_intercepts(mass, np.exp(log_q)),
         )
 
-    def quick_program(block, logits, moves):
+    def quick_program(block):
         if dual_sums is None:
-            return program(block, logits, moves)
-        at_once = dual_sums(logits, moves, block.targets, block.at)
-        if at_once is None:  # and the logits may have been overwritten
-            return program(block, block.logits(*point), moves)
+            return program(block)
+        at_once = dual_sums(block.logits(*point), block.logits(*step), block.targets, block.at)
+        if at_once is None:
+            return program(block)
         divergence, excess, *others = at_once
         return divergence, block.pull_back(excess), *others
 
-    def all_sums(block):
-        logits, moves = block.logits(*point), block.logits(*step)
-        of_others = beside(block, logits + moves)
-        return *quick_program(block, logits, moves), *of_others
-
     is_quick = dual_sums is not None or rows.is_sparse
     width = None if is_quick else NUMBERS_PER_LOGIT * problem.shape[1]
-    sums = rows.summed(all_sums, width)
+    sums = rows.summed(lambda block: (*quick_program(block), *beside(block)), width)
     of_bound, others = sums[: len(fields(DualSums))], sums[len(fields(DualSums)) :]
     if far:
-        logits, moves = far.block.logits(*point), far.block.logits(*step)
-        moved = program(far.block, logits.copy(), moves, row_loss.moved_dual_point)
-        linearised = program(far.block, logits, moves)
+        moved, linearised = program(far.block, row_loss.moved_dual_point), program(far.block)
         of_bound = [total + more - less for total, more, less in zip(of_bound, moved, linearised, strict=True)]
     return DualSums(*of_bound), others
 

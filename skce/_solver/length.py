@@ -54,11 +54,11 @@ def _slopes(descent, step):
 
     def program(block):
         logits, move = block.logits(None, intercept), block.logits(coef_step, intercept_step)
-        moved = logits[:, None] + np.multiply.outer(LENGTHS, move).swapaxes(0, 1)
-        at = np.tile(_indices(block.at), len(LENGTHS))
+        moved = logits[..., None] + np.multiply.outer(move, LENGTHS)
+        at = np.repeat(_indices(block.at), len(LENGTHS))
         _, gradient = values_gradient(moved.reshape(len(logits), -1), block.targets, at)
         weighted = move / block.targets.row_weight(block.at) if is_drawn else move
-        return ((gradient.reshape(moved.shape) * weighted[:, None]).sum(axis=(0, 2)),)
+        return (weighted.reshape(-1) @ gradient.reshape(-1, len(LENGTHS)),)
 
     if is_drawn:
         weight, (slopes,) = rows.summed_of_drawn(program, ROWS_OF_DRAW)

@@ -57,14 +57,10 @@ class LinearObjective:
         coef, intercept = self.problem.split(params)
         # To count takes a third of the time of any(): of an evaluation of iris 3 %.
         coef_of_blocks = coef.astype(self.rows.dtype, copy=False) if np.count_nonzero(coef) else None
-        loss_gradient = self.loss_gradient_by_logits()
-        return lambda block: loss_gradient(block, block.logits(coef_of_blocks, intercept))
-
-    def loss_gradient_by_logits(self):
-        """The same of a Block and its logits (k, m), which are overwritten."""
         values_gradient = self.values_gradient
 
-        def loss_gradient(block, logits):
+        def loss_gradient(block):
+            logits = block.logits(coef_of_blocks, intercept)
             values, logits_gradient = values_gradient(logits, block.targets, block.at)
             return values, block.pull_back(logits_gradient), np.add.reduce(logits_gradient, axis=1)
 

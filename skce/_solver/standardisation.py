@@ -71,6 +71,8 @@ class Standardisation:
     ``spread`` (d,) is the root of their variance, or without an intercept of their mean square.
     """
 
+    is_decorrelated = False
+
     def __init__(self, moments, ridge, fit_intercept):
         self.mean = moments.mean
         self.spread = moments.spread
@@ -174,6 +176,8 @@ class Decorrelation:
 
     standardisation: Standardisation
     basis: np.ndarray
+
+    is_decorrelated = True
 
     @property
     def scale(self):

@@ -51,8 +51,7 @@ class ExactCurvature:
             self.sweeps, sums = sums_over_rows(program, objective, params, ROWS_OF_EXACT, width)
         moments, self.weights_of_pairs = sums
         self.hessians = self.assembled(moments)
-        by_class = self._by_class()
-        by_class += standardisation.by_columns(np.diag(ridge_of(problem, standardisation)))
+        self._add_ridge(ridge_of(problem, standardisation))
 
     def with_more_ridge(self, ridge):
         """The curvature where the ridge is more by so much, which may be less than 0."""
@@ -62,9 +61,17 @@ class ExactCurvature:
         standardisation, other.hessians = self.standardisation, self.hessians.copy()
         of_columns = np.zeros(self.hessians.shape[-1] // (1 if self.classes.are_separate else self.classes.size))
         of_columns[: len(standardisation.scale)] = ridge / standardisation.scale**2
-        by_class = other._by_class()
-        by_class += standardisation.by_columns(np.diag(of_columns))
+        other._add_ridge(of_columns)
         return other
+
+    def _add_ridge(self, ridge):
+        """Add a ridge (d + 1,) of the standardised columns to the Hessians."""
+        if self.standardisation.is_decorrelated:
+            by_class = self._by_class()
+            by_class += self.standardisation.by_columns(np.diag(ridge))
+            return
+        diagonals = np.einsum("fpp->fp", self.hessians)
+        diagonals += ridge if self.classes.are_separate else np.repeat(ridge, self.classes.size)
 
     @cached_property
     def by_class(self):
