@@ -87,7 +87,7 @@ def rows_of_sample(objective, cost):
 class SampledNewtonStage:
     """Steps from the best point of ``descent`` by Hessians of ``n_draws`` rows, until one certifies it."""
 
-    def __init__(self, descent, standardisation, n_draws, tol, watch):
+    def __init__(self, descent, standardisation, n_draws, tol, watch, gives_way=False):
         self.descent = descent
         self.problem = descent.objective.problem
         self.standardisation = standardisation
@@ -97,8 +97,8 @@ class SampledNewtonStage:
         self.n_misses = 0
         self.secants = Secants(MOST_STEPS)
         self.curvature = self.of_curvature = None  # and the Point that it is of
-        # A Hessian of a sample takes no longer than an evaluation.
-        self.begins_without_hessian = n_draws == self.problem.rows.shape[0]
+        self.gives_way = gives_way
+        self.first_step = None
         self.hessian_sums = single_hessian_sums if self.problem.shape[1] == 1 else hessian_sums
 
     @property
@@ -127,10 +127,16 @@ class SampledNewtonStage:
     def run(self, max_iter):
         """Why the minimisation is over; None where other stages are to go on.
 
-        That is where F does not fall as these steps promise, and, if they are not promising, where they have led near.
+        That is where F does not fall as these steps promise; if they are not promising, where they have led near; and
+        if it ``gives_way``, to Newton's method by a Hessian for each step, at once where the first step takes one.
         """
         is_promising = self.is_promising
         descent, last_promised = self.descent, np.inf
+        # A Hessian of a sample takes no longer than an evaluation.
+        if self.n_draws == self.problem.rows.shape[0] and begins_at_zero(descent):
+            self.first_step = step_from_zero(descent)
+            if self.first_step is None and self.gives_way:
+                return None
         for n_iter in range(max_iter + 1):
             step, promised = self._step_and_promise()
             is_old = self.curvature is not None and self.of_curvature is not descent.best
@@ -186,13 +192,11 @@ class SampledNewtonStage:
 
     def _step(self):
         """That step (p,); the first may take no Hessian."""
-        descent = self.descent
         if self.curvature is None:
-            step = step_from_zero(descent) if self.begins_without_hessian and begins_at_zero(descent) else None
-            if step is not None:
-                return step
+            if self.first_step is not None:
+                return self.first_step
             self.curvature = self._curvature_at_best()
-        return self.secants.step(self.curvature, descent.best.gradient)
+        return self.secants.step(self.curvature, self.descent.best.gradient)
 
     def _take(self, step):
         """Evaluate F where a step leads; in the same sweep, the Hessian there, if there has been none."""
