@@ -14,6 +14,7 @@ the outcomes are is the link's to say.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -99,23 +100,29 @@ class Targets:
 
     def places_of_labels(self, at):
         """Where, in T (k, m) of some rows as a vector, the labels (m,) of these are."""
-        return self._places_of_all if self._is_all(at) else self._places_of(self.labels.codes[at])
+        return self._places_of_all if self._is_all(at) else self._places_of(self._codes[at])
 
     def sides_against(self, at):
         """Of some rows, as their labels have two sides: -1 for the second class, 1 for the first (m,)."""
-        return self._sides_of_all if self._is_all(at) else _sides_against(self.labels.codes[at])
+        return self._sides_of_all if self._is_all(at) else _sides_against(self._codes[at])
+
+    @property
+    def _codes(self):
+        """Codes (n,) of the labels, of which there is one a row."""
+        labels: Any = self.labels
+        return labels.codes
 
     def _is_all(self, at):
         """Whether a slice, or indices, is all rows: a fit asks for what is of them again and again."""
-        return isinstance(at, slice) and at.stop - at.start == len(self.labels)
+        return isinstance(at, slice) and at.stop - at.start == len(self._codes)
 
     @cached_property
     def _places_of_all(self):
-        return self._places_of(self.labels.codes)
+        return self._places_of(self._codes)
 
     @cached_property
     def _sides_of_all(self):
-        return _sides_against(self.labels.codes)
+        return _sides_against(self._codes)
 
     def _places_of(self, codes):
         return self._output_of_class[codes] * len(codes) + np.arange(len(codes))

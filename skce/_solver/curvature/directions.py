@@ -19,6 +19,7 @@ all of them in standardised columns.
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -69,8 +70,9 @@ class ClassDirections:
     @cached_property
     def products_of_pairs(self):
         """Of each pair, the products (k^2, p) of what its difference has of two directions."""
+        vectors: Any = self.vectors
         first, second = self.pairs
-        differences = self.vectors[:, first] - self.vectors[:, second]
+        differences = vectors[:, first] - vectors[:, second]
         return (differences[:, None] * differences).reshape(self.size**2, -1)
 
     def reduced(self, by_output):
