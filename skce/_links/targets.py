@@ -151,4 +151,7 @@ def weight_of_labels(targets, at):
 
 def _sides_against(codes):
     """-1 for codes (m,) that are 1, and 1 for those that are 0."""
-    return 1 - 2 * codes.astype(np.float64)
+    sides = codes.astype(np.float64)
+    sides *= -2
+    sides += 1
+    return sides
