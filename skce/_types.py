@@ -219,6 +219,11 @@ class RowLoss(Protocol):
         """Sums of the losses, one of each problem, and their gradient (k, m)."""
         ...
 
+    @property
+    def derivatives(self) -> Callable[[Array, Targets, At], tuple[Any, Array, RowCurvature] | None] | None:
+        """Values, gradient and curvature, where a kernel computes them at once; else None."""
+        ...
+
     def curvature(self, logits: Array, targets: Targets, at: At) -> RowCurvature:
         """The RowCurvature of the rows, which is positive semi-definite."""
         ...

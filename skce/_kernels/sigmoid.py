@@ -52,29 +52,46 @@ def _row_products(left, right):
     return np.einsum("lm,lm->l", left, right, dtype=np.float64)
 
 
-def label_sigmoid_cross_entropy_gradient(logits, is_for, weight):
-    """As ``sigmoid_cross_entropy_gradient`` for one sigmoid and targets ``weight`` (m,), or 1 for None, on one side."""
+def label_sigmoid_cross_entropy_gradient(logits, sides, weight):
+    """As ``sigmoid_cross_entropy_gradient`` for one sigmoid and targets ``weight`` (m,), or 1 for None, on one side.
+
+    ``sides`` (m,) are -1 where that is for it, and 1 where it is against it.
+    """
+    values, gradient, _, _ = _label_sigmoid(logits, sides, weight)
+    return values, gradient
+
+
+def label_sigmoid_cross_entropy_derivatives(logits, sides, weight):
+    """The same, and the SigmoidCurvature of the rows, which is of the same exponentials."""
+    values, gradient, decay, others = _label_sigmoid(logits, sides, weight)
+    decay /= others
+    decay /= others
+    if weight is not None:
+        decay *= weight
+    return values, gradient, SigmoidCurvature(decay[None])
+
+
+def _label_sigmoid(logits, sides, weight):
+    """Values (1,) and gradient (1, m) of labels, and exp(-abs(logit)) (m,) and 1 more."""
     # Of labels in no order, to choose by a condition takes as long as ten operations on all of them.
-    side = is_for.astype(logits.dtype)
-    side *= 2
-    side -= 1
-    margin = side * logits[0]
-    decay = np.abs(margin)
+    sides = sides.astype(logits.dtype, copy=False)
+    against = sides * logits[0]
+    decay = np.abs(against)
     np.negative(decay, out=decay)
     np.exp(decay, out=decay)
     losses = np.log1p(decay)
-    losses -= np.minimum(margin, 0)
-    gradient = np.maximum(decay, margin < 0)
-    decay += 1
-    gradient /= decay
-    gradient *= np.negative(side, out=side)
+    losses += np.maximum(against, 0)
+    gradient = np.maximum(decay, against > 0)
+    others = decay + 1
+    gradient /= others
+    gradient *= sides
     if weight is None:
-        return np.add.reduce(losses, dtype=np.float64, keepdims=True), gradient[None]
+        return np.add.reduce(losses, dtype=np.float64, keepdims=True), gradient[None], decay, others
     gradient *= weight
-    return np.vdot(weight, losses)[None], gradient[None]
+    return np.vdot(weight, losses)[None], gradient[None], decay, others
 
 
-def label_sigmoid_dual_sums(logits, step, is_for, weight):
+def label_sigmoid_dual_sums(logits, step, sides, weight):
     """What a dual bound sums of ``dual_point`` for one sigmoid whose ``logits`` (1, m) a ``step`` (1, m) moves.
 
     KL(p, q) (1,), the excess m p - t for (1, m), which is not summed, and for both outcomes (2, 1) its sum, those of
@@ -109,7 +126,7 @@ def label_sigmoid_dual_sums(logits, step, is_for, weight):
         rest *= np.log1p(shrinkage)
         divergence += rest
         np.maximum(divergence, 0, out=divergence)
-    excess = q - is_for
+    excess = q - (sides < 0)
     if weight is not None:
         excess *= weight
     total = len(logit) if weight is None else np.add.reduce(weight)

@@ -71,17 +71,10 @@ def cross_entropy_gradient(logits, targets):
     return value, logits
 
 
-def label_cross_entropy_gradient(logits, codes, weight):
-    """As ``cross_entropy_gradient`` for T that is ``weight`` (m,), or 1 for None, at the class ``codes`` (m,) alone."""
-    logits -= np.maximum.reduce(logits, axis=0)
-    n_rows = len(codes)
-    of_label = np.arange(n_rows)
-    of_label += codes * n_rows
+def label_cross_entropy_gradient(logits, of_label, weight):
+    """As ``cross_entropy_gradient`` for T that is ``weight`` (m,), or 1 for None, at places (m,) of T as a vector."""
+    log_q, normaliser = _exponentials(logits, of_label)
     flat = logits.reshape(-1)
-    log_q = flat.take(of_label)
-    np.exp(logits, out=logits)
-    normaliser = np.add.reduce(logits, axis=0)
-    log_q -= np.log(normaliser)
     if weight is None:
         logits *= 1 / normaliser
         flat[of_label] -= 1
@@ -89,6 +82,29 @@ def label_cross_entropy_gradient(logits, codes, weight):
     logits *= weight / normaliser
     flat[of_label] -= weight
     return -np.vdot(weight, log_q), logits
+
+
+def label_cross_entropy_derivatives(logits, of_label, weight):
+    """The same, and the SoftmaxCurvature of the rows, which is of the same exponentials."""
+    log_q, normaliser = _exponentials(logits, of_label)
+    logits *= 1 / normaliser
+    if weight is None:
+        gradient = logits.copy()
+        gradient.reshape(-1)[of_label] -= 1
+        return -np.add.reduce(log_q, dtype=np.float64), gradient, SoftmaxCurvature(np.ones_like(log_q), logits)
+    gradient = logits * weight
+    gradient.reshape(-1)[of_label] -= weight
+    return -np.vdot(weight, log_q), gradient, SoftmaxCurvature(weight, logits)
+
+
+def _exponentials(logits, of_label):
+    """log q (m,) of the logits at ``of_label``, and the sums (m,) of the exponentials that overwrite the logits."""
+    logits -= np.maximum.reduce(logits, axis=0)
+    log_q = logits.reshape(-1).take(of_label)
+    np.exp(logits, out=logits)
+    normaliser = np.add.reduce(logits, axis=0)
+    log_q -= np.log(normaliser)
+    return log_q, normaliser
 
 
 def probability_losses_slopes(log_q, q, rest, targets, loss):
@@ -190,6 +206,43 @@ def dual_point(log_q, q, step):
             terms[e <= 0] = 1.0
     terms *= q
     return q * e, np.maximum(terms.sum(axis=0), 0)
+
+
+def label_dual_sums(logits, step, of_label, weight):
+    """What a dual bound sums of ``dual_point`` over rows whose ``logits`` (K, m), which are overwritten, a step moves.
+
+    KL(p, q) (1,), the excess m p - t (K, m), which is not summed, and for each class (K, 1) its sum, those of m p and
+    of m log q, and of the curvatures (K, K, 1). Targets as of ``label_cross_entropy_gradient``. None where a linearised
+    probability is not positive.
+    """
+    logits -= np.maximum.reduce(logits, axis=0)
+    q = np.exp(logits)
+    normaliser = np.add.reduce(q, axis=0)
+    q /= normaliser
+    e = q * step
+    np.subtract(step, np.add.reduce(e, axis=0), out=e)
+    lowest, largest = e.min(), e.max()
+    if not lowest > -1:
+        return None
+    mass = np.ones_like(normaliser) if weight is None else weight
+    logits -= np.log(normaliser)
+    weighted = q * mass
+    curvature = np.diag(np.add.reduce(weighted, axis=1)) - weighted @ q.T
+    if max(-lowest, largest) < SMALL:
+        terms = e * e * (1 / 2 - e * (1 / 6 - e / 12))
+        e += 1
+    else:
+        terms = np.log1p(e)
+        kept, e = e, 1 + e
+        terms *= e
+        terms -= kept
+    terms *= q
+    divergence = np.vdot(mass, np.maximum(np.add.reduce(terms, axis=0), 0))
+    weighted *= e
+    of_p = np.add.reduce(weighted, axis=1)
+    weighted.reshape(-1)[of_label] -= mass
+    by_class = np.stack([np.add.reduce(weighted, axis=1), of_p, logits @ mass])[..., None]
+    return divergence[None], weighted, *by_class, curvature[..., None]
 
 
 def moved_dual_point(log_q, q, step):

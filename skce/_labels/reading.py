@@ -192,20 +192,20 @@ def _check_no_shares(labels, name):
 
 def distinct_labels(y):
     """The sorted distinct labels (K,) of an array of labels, or of a part of it."""
-    if (lowest := _lowest_of_small_integers(y)) is not None:
-        is_there = np.zeros(MOST_SMALL_INTEGERS, dtype=bool)
-        for rows in row_slices(len(y), ROWS_PER_SEARCH):
-            is_there[np.subtract(y[rows], lowest, dtype=np.intp)] = True
-        return np.flatnonzero(is_there).astype(y.dtype) + lowest
+    if y.dtype.kind in "iu" and len(y):
+        lowest, highest = y.min(), y.max()
+        if (size := _size_of_table(lowest, highest)) is not None:
+            is_there = np.zeros(size, dtype=bool)
+            for rows in row_slices(len(y), ROWS_PER_SEARCH):
+                is_there[np.subtract(y[rows], lowest, dtype=np.intp)] = True
+            return np.flatnonzero(is_there).astype(y.dtype) + lowest
     return union_of_labels(np.unique(y[rows]) for rows in row_slices(len(y), ROWS_PER_SEARCH))
 
 
-def _lowest_of_small_integers(y):
-    """The lowest of labels (n,) that are integers and lie so near each other that they count places; else None."""
-    if y.dtype.kind not in "iu" or not len(y):
-        return None
-    lowest, highest = y.min(), y.max()
-    return lowest if int(highest) - int(lowest) < MOST_SMALL_INTEGERS else None
+def _size_of_table(lowest, highest):
+    """Integers from the lowest to the highest; None where these lie too far from each other to look them up."""
+    size = int(highest) - int(lowest) + 1
+    return size if size <= MOST_SMALL_INTEGERS else None
 
 
 def union_of_labels(arrays):
@@ -228,16 +228,17 @@ def _read_classes(y, known, names):
 
 def hard_labels(y, observed, classes, names=NAMES_OF_FIT):
     """HardLabels of an array of labels, whose distinct ones are ``observed``, by the sorted ``classes`` (K,)."""
-    places = places_of(observed, classes)
-    if (places < 0).any():
+    places = np.arange(len(classes)) if classes is observed else places_of(observed, classes)
+    if classes is not observed and (places < 0).any():
         unknown = listed(observed[places < 0])
         raise ValueError(
             f"{names.y} holds labels that are not in {names.classes}: {unknown}; {names.classes} is {listed(classes)}."
         )
     # A code a row: as small as can be, where there are more rows than memory.
     codes = np.empty(len(y), np.min_scalar_type(len(classes)))
-    if (lowest := _lowest_of_small_integers(observed)) is not None:  # which has those of y, and is shorter
-        code_of = np.zeros(MOST_SMALL_INTEGERS, codes.dtype)
+    are_integers = observed.dtype.kind in "iu" and len(observed) > 0
+    if are_integers and (size := _size_of_table(observed[0], observed[-1])) is not None:
+        lowest, code_of = observed[0], np.zeros(size, codes.dtype)
         code_of[np.subtract(observed, lowest, dtype=np.intp)] = places
         for rows in row_slices(len(y), ROWS_PER_SEARCH):
             codes[rows] = code_of[np.subtract(y[rows], lowest, dtype=np.intp)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skce._kernels.sigmoid import (
+    label_sigmoid_cross_entropy_derivatives,
     label_sigmoid_cross_entropy_gradient,
     label_sigmoid_dual_sums,
     sigmoid,
@@ -90,8 +91,17 @@ class CrossEntropyOfBinary:
         """Values (1,) and gradient (1, m), not divided by S, for the logits (1, m) of some rows."""
         if not targets.is_one_a_row:
             return CrossEntropyOfSigmoids().values_gradient(logits, targets, at)
-        is_for = targets.labels.codes[at] == 1
-        return label_sigmoid_cross_entropy_gradient(logits, is_for, targets.row_weight_like(logits, at))
+        return label_sigmoid_cross_entropy_gradient(
+            logits, targets.sides_against(at), targets.row_weight_like(logits, at)
+        )
+
+    def derivatives(self, logits, targets, at):
+        """Values, gradient and curvature by a kernel of their own; None where labels are smoothed."""
+        if not targets.is_one_a_row:
+            return None
+        return label_sigmoid_cross_entropy_derivatives(
+            logits, targets.sides_against(at), targets.row_weight_like(logits, at)
+        )
 
     def curvature(self, logits, targets, at):
         """As that of sigmoids; T matters by the weight of its rows alone."""
@@ -111,8 +121,7 @@ class CrossEntropyOfBinary:
         """What a dual bound sums, by a kernel of its own; None where labels are smoothed or a step moves rows far."""
         if not targets.is_one_a_row:
             return None
-        is_for = targets.labels.codes[at] == 1
-        return label_sigmoid_dual_sums(logits, step, is_for, targets.row_weight_like(logits, at))
+        return label_sigmoid_dual_sums(logits, step, *_labels(targets, at, logits))
 
     def moved_dual_point(self, logits, step, targets, at):
         """As that of sigmoids."""
@@ -121,3 +130,8 @@ class CrossEntropyOfBinary:
     def departures(self, logits, step, targets, at):
         """As those of sigmoids."""
         return CrossEntropyOfSigmoids().departures(logits, step, targets, at)
+
+
+def _labels(targets, at, logits):
+    """Sides (m,) of the labels of some rows, and their weights (m,) in the dtype of the logits, or None for 1 each."""
+    return targets.sides_against(at), targets.row_weight_like(logits, at)

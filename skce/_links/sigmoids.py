@@ -47,7 +47,7 @@ class LossOfSigmoids:
     convex_neighbour: RowLoss
 
     has_exact_curvature = False
-    moved_dual_point = departures = dual_sums = None
+    moved_dual_point = departures = dual_sums = derivatives = None
 
     @property
     def is_convex(self):
@@ -95,7 +95,7 @@ class CrossEntropyOfSigmoids:
 
     loss = CrossEntropy()
     is_convex = has_exact_curvature = True
-    convex_neighbour = dual_sums = None
+    convex_neighbour = dual_sums = derivatives = None
 
     def losses_gradient(self, logits, block):
         """As that of any loss."""

@@ -10,7 +10,9 @@ from skce._kernels.softmax import (
     cross_entropy_gradient,
     departures,
     dual_point,
+    label_cross_entropy_derivatives,
     label_cross_entropy_gradient,
+    label_dual_sums,
     moved_dual_point,
     softmax,
     softmax_curvature,
@@ -90,7 +92,7 @@ class LossOfSoftmax:
     convex_neighbour: RowLoss
 
     has_exact_curvature = False
-    moved_dual_point = departures = dual_sums = None
+    moved_dual_point = departures = dual_sums = derivatives = None
 
     @property
     def is_convex(self):
@@ -142,7 +144,7 @@ class CrossEntropyOfSoftmax:
 
     loss = CrossEntropy()
     is_convex = has_exact_curvature = True
-    convex_neighbour = dual_sums = None
+    convex_neighbour = None
 
     def losses_gradient(self, logits, block):
         """As that of any loss."""
@@ -152,8 +154,15 @@ class CrossEntropyOfSoftmax:
         """As that of any loss; with labels that nothing smooths, T is never made."""
         if not targets.is_one_a_row:
             return cross_entropy_gradient(logits, targets.block_like(logits, at))
-        outputs = targets.output_of_class[targets.labels.codes[at]]
-        return label_cross_entropy_gradient(logits, outputs, targets.row_weight_like(logits, at))
+        return label_cross_entropy_gradient(logits, *_labels(targets, at, logits))
+
+    def derivatives(self, logits, targets, at):
+        """Values, gradient and curvature by a kernel of their own; None where T is more than labels."""
+        if not targets.is_one_a_row:
+            return None
+        return label_cross_entropy_derivatives(
+            logits, targets.places_of_labels(at), targets.row_weight_like(logits, at)
+        )
 
     def curvature(self, logits, targets, at):
         """As that of any loss; T matters by the weight of its rows alone."""
@@ -172,6 +181,12 @@ class CrossEntropyOfSoftmax:
         """Targets (k, m), log q and p (k, m), KL(p, q) (1, m) of the rows, whose logits (k, m) a step (k, m) moves."""
         return self._dual_point(dual_point, logits, step, targets, at)
 
+    def dual_sums(self, logits, step, targets, at):
+        """What a dual bound sums, by a kernel of its own; None where T is more than labels or a step moves rows far."""
+        if not targets.is_one_a_row:
+            return None
+        return label_dual_sums(logits, step, *_labels(targets, at, logits))
+
     def moved_dual_point(self, logits, step, targets, at):
         """The same of rows that a step moves too far to linearise."""
         return self._dual_point(moved_dual_point, logits, step, targets, at)
@@ -185,3 +200,8 @@ class CrossEntropyOfSoftmax:
         log_q, q, _ = softmax(logits)
         p, divergence = kernel(log_q, q, step)
         return targets.block(at)[:, None], log_q[:, None], p[:, None], divergence[None]
+
+
+def _labels(targets, at, logits):
+    """Places (m,) of the labels of some rows, and their weights (m,) in the dtype of logits, or None for 1 each."""
+    return targets.places_of_labels(at), targets.row_weight_like(logits, at)

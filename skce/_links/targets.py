@@ -14,6 +14,7 @@ the outcomes are is the link's to say.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -97,8 +98,37 @@ class Targets:
         """Whether T has one entry a row."""
         return isinstance(self.labels, HardLabels) and not self.label_smoothing
 
+    def places_of_labels(self, at):
+        """Where, in T (k, m) of some rows as a vector, the labels (m,) of these are."""
+        return self._places_of_all if self._is_all(at) else self._places_of(self._codes[at])
+
+    def sides_against(self, at):
+        """Of some rows, as their labels have two sides: -1 for the second class, 1 for the first (m,)."""
+        return self._sides_of_all if self._is_all(at) else _sides_against(self._codes[at])
+
+    @property
+    def _codes(self):
+        """Codes (n,) of the labels, of which there is one a row."""
+        labels: Any = self.labels
+        return labels.codes
+
+    def _is_all(self, at):
+        """Whether a slice, or indices, is all rows: a fit asks for what is of them again and again."""
+        return isinstance(at, slice) and at.stop - at.start == len(self._codes)
+
     @cached_property
-    def output_of_class(self):
+    def _places_of_all(self):
+        return self._places_of(self._codes)
+
+    @cached_property
+    def _sides_of_all(self):
+        return _sides_against(self._codes)
+
+    def _places_of(self, codes):
+        return self._output_of_class[codes] * len(codes) + np.arange(len(codes))
+
+    @cached_property
+    def _output_of_class(self):
         """Position in ``outputs`` of each class (K,); of a class without mass, any."""
         output_of_class = np.zeros(self.n_outputs, dtype=np.intp)
         output_of_class[self.outputs] = np.arange(len(self.outputs))
@@ -117,3 +147,11 @@ def weight_of_labels(targets, at):
     if targets.is_unweighted:
         return np.ones(len(targets.labels.codes[at] if isinstance(at, slice) else at))
     return targets.labels.row_weight(at, targets.sample_weight, targets.class_weight)
+
+
+def _sides_against(codes):
+    """-1 for codes (m,) that are 1, and 1 for those that are 0."""
+    sides = codes.astype(np.float64)
+    sides *= -2
+    sides += 1
+    return sides

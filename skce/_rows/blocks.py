@@ -118,7 +118,7 @@ class RowBlocks:
     def at_work(self):
         """The same rows with as many threads as an evaluation is worth, while BLAS runs on one."""
         with workers_for(work=self.shape[0] * self.n_outputs * (self.numbers_per_row + WORK_PER_LOGIT)) as workers:
-            yield replace(self, workers=workers)
+            yield self if workers is self.workers else replace(self, workers=workers)
 
     @cached_property
     def usual_slices(self):

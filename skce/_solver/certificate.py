@@ -168,6 +168,7 @@ def _nothing(block):
 def _dual_sums(rows, problem, point, step, far, beside):
     """The DualSums at a point for a step, pairs of coef (d, k) and intercept (k,), and sums of what is ``beside``."""
     row_loss, are_separate = problem.row_loss, problem.are_separate
+    dual_sums = row_loss.dual_sums if problem.shape[1] <= MOST_DENSE_CLASSES else None
 
     def program(block, dual_point=row_loss.dual_point):
         targets, log_q, p, divergence = dual_point(block.logits(*point), block.logits(*step), block.targets, block.at)
@@ -184,15 +185,15 @@ def _dual_sums(rows, problem, point, step, far, beside):
         )
 
     def quick_program(block):
-        if row_loss.dual_sums is None:
+        if dual_sums is None:
             return program(block)
-        at_once = row_loss.dual_sums(block.logits(*point), block.logits(*step), block.targets, block.at)
+        at_once = dual_sums(block.logits(*point), block.logits(*step), block.targets, block.at)
         if at_once is None:
             return program(block)
         divergence, excess, *others = at_once
         return divergence, block.pull_back(excess), *others
 
-    is_quick = row_loss.dual_sums is not None or rows.is_sparse
+    is_quick = dual_sums is not None or rows.is_sparse
     width = None if is_quick else NUMBERS_PER_LOGIT * problem.shape[1]
     sums = rows.summed(lambda block: (*quick_program(block), *beside(block)), width)
     of_bound, others = sums[: len(fields(DualSums))], sums[len(fields(DualSums)) :]

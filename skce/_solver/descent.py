@@ -52,6 +52,7 @@ class Descent:
     n_stages: int = 0
     n_inner_passes: float = 0.0
     coarse_problem: Any = None
+    is_any_separated: bool = False
 
     @classmethod
     def from_best_of(cls, starts, objective):
@@ -127,10 +128,13 @@ class Descent:
 
     def look_for_separated_problems(self):
         """Note the problems without a penalty, and so without a minimum, that have nothing left to learn."""
+        if self.objective.problem.is_every_coef_penalised:
+            return
         is_candidate = (self.best.values <= MOST_LOSS_OF_SEPARATED) & ~self.is_separated
-        if not self.objective.problem.is_every_coef_penalised and is_candidate.any():
+        if is_candidate.any():
             self.n_passes += 1
             self.is_separated |= is_candidate & self.objective.separated_problems(self.best.params)
+            self.is_any_separated = bool(self.is_separated.any())
 
     def is_at_rounding(self):
         """Whether F may be at its minimum but for rounding, as far as the estimate tells."""

@@ -54,21 +54,27 @@ def _slopes(descent, step):
 
     def program(block):
         logits, move = block.logits(None, intercept), block.logits(coef_step, intercept_step)
+        moved = logits[..., None] + np.multiply.outer(move, LENGTHS)
+        at = np.repeat(_indices(block.at), len(LENGTHS))
+        _, gradient = values_gradient(moved.reshape(len(logits), -1), block.targets, at)
         weighted = move / block.targets.row_weight(block.at) if is_drawn else move
-        return tuple(
-            (values_gradient(logits + length * move, block.targets, block.at)[1] * weighted).sum() for length in LENGTHS
-        )
+        return (weighted.reshape(-1) @ gradient.reshape(-1, len(LENGTHS)),)
 
     if is_drawn:
-        weight, sums = rows.summed_of_drawn(program, ROWS_OF_DRAW)
+        weight, (slopes,) = rows.summed_of_drawn(program, ROWS_OF_DRAW)
         descent.n_passes += ROWS_OF_DRAW / rows.shape[0]
         share = weight / ROWS_OF_DRAW / problem.total
     else:
-        sums, share = rows.summed(program), 1 / problem.total
+        (slopes,), share = rows.summed(program), 1 / problem.total
         descent.n_passes += 1
     # From zero the penalty, which is quadratic, has a slope in proportion to the length.
     by_penalty = float(np.vdot(problem.penalty.gradient(coef_step, out=np.empty_like(coef_step)), coef_step))
-    return [float(total) * share + length * by_penalty for total, length in zip(sums, LENGTHS, strict=True)]
+    return (slopes * share + np.multiply(LENGTHS, by_penalty)).tolist()
+
+
+def _indices(at):
+    """The indices (m,) of a slice, or indices as they are."""
+    return np.arange(at.start, at.stop) if isinstance(at, slice) else at
 
 
 def _interpolated(slopes, lengths):

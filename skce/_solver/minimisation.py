@@ -17,6 +17,7 @@ from skce._solver.curvature.exact import ROWS_OF_EXACT, ExactCurvature, hessian_
 from skce._solver.curvature.ladder import (
     first_rung,
     has_cheap_hessian,
+    has_cheap_hessian_of_one_logit,
     has_hessian_for_all_steps,
     next_rung,
     rungs_for,
@@ -128,6 +129,8 @@ class Plan:
             # Of one logit also a Hessian of all rows pays that has few digits: of 300 to 5000 rows of 60 to 120 numbers
             # it took 0.55 to 0.95 of the time.
             self.n_draws = problem.rows.shape[0] if objective.shape[1] == 1 else None
+        # Where columns depend on each other, such a one pays only if it is dearer.
+        self.gives_way = self.n_draws is not None and has_cheap_hessian_of_one_logit(self.rungs, objective)
         self.begins_truncated = begins_with_truncated_newton(objective, self.rungs)
         self.objective = objective.in_float64() if self.begins_truncated else objective
 
@@ -177,7 +180,7 @@ class Stages:
         if self.special_stage is not None:
             self.stage, self.special_stage = self.special_stage, None
             reason = self._ended(self.stage.run(self.max_iter + 1 - len(self.descent.loss_curve)))
-            if self.has_newton and self.stage.is_near:
+            if self.has_newton and (self.stage.is_near or self.stage.gives_way):
                 self.rung, self.is_newton = len(self.rungs) - 1, True
             return reason
         self.stage = None  # and its curvature, before the next takes as much memory
@@ -188,7 +191,7 @@ class Stages:
         del curvature  # which the stage has, for as long as it lasts
         reason = self._ended(self.stage.run(self.max_iter + 1 - len(descent.loss_curve)))
         descent.look_for_separated_problems()
-        if descent.is_separated.all() or (reason == "converged" and descent.is_separated.any()):
+        if descent.is_any_separated and (reason == "converged" or descent.is_separated.all()):
             return "separable"
         if self.is_coarse and (reason == "converged" or (reason is None and self.stage.is_stuck)):
             descent.go_on_in_float64()
@@ -214,7 +217,7 @@ class Stages:
             return self._by_conjugate_gradients()
         if plan.n_draws is None:
             return None
-        stage = SampledNewtonStage(self.descent, self.standardisation, plan.n_draws, tol, self.watch)
+        stage = SampledNewtonStage(self.descent, self.standardisation, plan.n_draws, tol, self.watch, plan.gives_way)
         return stage if self.has_newton or stage.is_promising else None
 
     def _ended(self, reason):

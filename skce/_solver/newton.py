@@ -102,7 +102,7 @@ class NewtonStage:
             if reason:
                 return reason
             descent.look_for_separated_problems()
-            if descent.is_separated.any():
+            if descent.is_any_separated:
                 return None
         return "max_iter"
 
@@ -148,9 +148,9 @@ class NewtonStage:
     def _gradient_of_problems(self):
         """Gradient at the best point, flat, of the problems that have something left to learn."""
         gradient, is_separated = self.descent.best.gradient, self.descent.is_separated
-        if is_separated.any():
-            return np.where(is_separated, 0.0, gradient.reshape(-1, len(is_separated))).reshape(-1)
-        return gradient
+        if not self.descent.is_any_separated:
+            return gradient
+        return np.where(is_separated, 0.0, gradient.reshape(-1, len(is_separated))).reshape(-1)
 
     def _leads_near(self, promised):
         """Whether a step is expected to lead within ``tol`` of the minimum, as where decrements fall quadratically."""

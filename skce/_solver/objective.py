@@ -45,13 +45,12 @@ class LinearObjective:
 
         def program(block):
             logits = block.logits(coef, intercept).astype(np.float64, copy=False)
-            curvature = row_loss.curvature(logits.copy(), block.targets, block.at)
-            values, logits_gradient = row_loss.values_gradient(logits, block.targets, block.at)
+            values, logits_gradient, curvature = _derivatives(row_loss, logits, block.targets, block.at)
             sums = function(block, curvature)
             return values, block.pull_back(logits_gradient), np.add.reduce(logits_gradient, axis=1), *sums
 
-        *of_value, moments, by_class = self.rows.summed(program, width)
-        return *self.value_gradient(params, of_value), (moments / self.total, by_class / self.total)
+        *of_value, moments, of_pairs = self.rows.summed(program, width)
+        return *self.value_gradient(params, of_value), (moments / self.total, of_pairs / self.total)
 
     def loss_gradient_at(self, params):
         """The function of a Block that returns its losses, and their gradient by coef and by intercept."""
@@ -118,3 +117,12 @@ class LinearObjective:
         """
         coef_gradient, intercept_gradient = self.problem.split(gradient)
         return self.problem.penalty.conjugate(coef_gradient - np.multiply.outer(mean, intercept_gradient))
+
+
+def _derivatives(row_loss, logits, targets, at):
+    """Values, gradient (k, m) and curvature of some rows for their logits (k, m), which are overwritten."""
+    at_once = row_loss.derivatives(logits, targets, at) if row_loss.derivatives else None
+    if at_once is not None:
+        return at_once
+    curvature = row_loss.curvature(logits.copy(), targets, at)
+    return *row_loss.values_gradient(logits, targets, at), curvature

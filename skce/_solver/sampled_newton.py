@@ -14,7 +14,8 @@ import numpy as np
 from skce._solver.certificate import ROUNDING_OF_BOUND, ROUNDING_OF_GAIN, bound_after
 from skce._solver.curvature.directions import sums_over_rows
 from skce._solver.curvature.exact import ExactCurvature, hessian_sums, single_hessian_sums
-from skce._solver.descent import TINY, TOL_OF_FLOAT32
+from skce._solver.descent import TINY, TOL_OF_FLOAT32, Point
+from skce._solver.first_step import step_from_zero
 from skce._solver.length import begins_at_zero, first_length
 from skce._solver.problem import Iterate
 from skce._solver.secants import Secants
@@ -86,7 +87,7 @@ def rows_of_sample(objective, cost):
 class SampledNewtonStage:
     """Steps from the best point of ``descent`` by Hessians of ``n_draws`` rows, until one certifies it."""
 
-    def __init__(self, descent, standardisation, n_draws, tol, watch):
+    def __init__(self, descent, standardisation, n_draws, tol, watch, gives_way=False):
         self.descent = descent
         self.problem = descent.objective.problem
         self.standardisation = standardisation
@@ -95,7 +96,9 @@ class SampledNewtonStage:
         self.watch = watch
         self.n_misses = 0
         self.secants = Secants(MOST_STEPS)
-        self.curvature = None
+        self.curvature = self.of_curvature = None  # and the Point that it is of
+        self.gives_way = gives_way
+        self.first_step = None
         self.hessian_sums = single_hessian_sums if self.problem.shape[1] == 1 else hessian_sums
 
     @property
@@ -124,15 +127,21 @@ class SampledNewtonStage:
     def run(self, max_iter):
         """Why the minimisation is over; None where other stages are to go on.
 
-        That is where F does not fall as these steps promise, and, if they are not promising, where they have led near.
+        That is where F does not fall as these steps promise; if they are not promising, where they have led near; and
+        if it ``gives_way``, to Newton's method by a Hessian for each step, at once where the first step takes one.
         """
         is_promising = self.is_promising
         descent, last_promised = self.descent, np.inf
-        self.curvature = self._curvature_at_best()
+        # A Hessian of a sample takes no longer than an evaluation.
+        if self.n_draws == self.problem.rows.shape[0] and begins_at_zero(descent):
+            self.first_step = step_from_zero(descent)
+            if self.first_step is None and self.gives_way:
+                return None
         for n_iter in range(max_iter + 1):
             step, promised = self._step_and_promise()
+            is_old = self.curvature is not None and self.of_curvature is not descent.best
             is_too_old = promised > MOST_LEFT * last_promised and len(self.secants) > 1
-            if n_iter and (is_too_old or promised > self.most_promised * abs(descent.best.value)):
+            if is_old and (is_too_old or promised > self.most_promised * abs(descent.best.value)):
                 self.curvature = self._curvature_at_best()
                 self.secants.forget()
                 step, promised = self._step_and_promise()
@@ -157,7 +166,7 @@ class SampledNewtonStage:
                 is_certified = False
                 if not n_iter and begins_at_zero(descent):
                     step = first_length(descent, step) * step
-                descent.evaluated(start.params + step)
+                self._take(step)
             if descent.best is start:
                 return "converged" if is_certified else None
             gain = start.value - descent.best.value
@@ -170,16 +179,36 @@ class SampledNewtonStage:
                 return None
             if gain < LEAST_GAIN * promised or gain <= ROUNDING_OF_GAIN * abs(start.value):
                 return None
-            self.secants.add(step, descent.best.gradient - start.gradient)
+            if self.of_curvature is not descent.best:
+                self.secants.add(step, descent.best.gradient - start.gradient)
             last_promised = promised
 
     def _step_and_promise(self):
         """The step (p,) by the Hessian of the drawn rows and what that missed before, and the gain it promises."""
-        gradient = self.descent.best.gradient
-        step = self.secants.step(self.curvature, gradient)
+        gradient, step = self.descent.best.gradient, self._step()
         promised = -(gradient @ step) / 2
         self.descent.suboptimality = self.descent.relative([promised])
         return step, promised
+
+    def _step(self):
+        """That step (p,); the first may take no Hessian."""
+        if self.curvature is None:
+            if self.first_step is not None:
+                return self.first_step
+            self.curvature = self._curvature_at_best()
+        return self.secants.step(self.curvature, self.descent.best.gradient)
+
+    def _take(self, step):
+        """Evaluate F where a step leads; in the same sweep, the Hessian there, if there has been none."""
+        descent, params = self.descent, self.descent.best.params + step
+        if self.curvature is not None:
+            descent.evaluated(params)
+            return
+        function, width = self.hessian_sums(self.problem, self.standardisation)
+        values, gradient, sums = descent.objective.with_curvature_sums(params, function, width)
+        point = descent.remembered(Point(params, values, gradient))
+        if descent.best is point:
+            self.curvature = self._of_digits_enough(sums)
 
     def _steps_to_certificate(self, promised, left):
         """Steps that are expected to be needed until one certifies F, where this share is left of a decrement."""
@@ -201,10 +230,14 @@ class SampledNewtonStage:
         """The ExactCurvature of the drawn rows at the best point, in float32 if that has digits enough."""
         descent = self.descent
         function, width = self.hessian_sums(self.problem, self.standardisation)
-        params = descent.best.params
-        sweeps, sums = sums_over_rows(function, descent.objective, params, self.n_draws, width)
+        sweeps, sums = sums_over_rows(function, descent.objective, descent.best.params, self.n_draws, width)
         descent.n_passes += sweeps
-        curvature = ExactCurvature(descent.objective, params, self.standardisation, sums)
+        return self._of_digits_enough(sums)
+
+    def _of_digits_enough(self, sums):
+        """The ExactCurvature of sums at the best point; where these have too few digits, of other ones."""
+        descent, self.of_curvature = self.descent, self.descent.best
+        curvature = ExactCurvature(descent.objective, descent.best.params, self.standardisation, sums)
         if self.hessian_sums is hessian_sums or curvature.least_pivot >= LEAST_PIVOT_OF_SINGLE:
             return curvature
         self.hessian_sums = hessian_sums

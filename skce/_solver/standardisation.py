@@ -26,7 +26,7 @@ LEAST_SHARE_OF_SQUARES = 1e-2
 # Drawn rows whose mean is taken from all before they are squared: any value near the mean will do.
 ROWS_OF_PILOT = 64
 
-# Rows up to which their sum takes less time than a draw: 4 % of the fit of iris.
+# Rows up to which squares are summed as they are, and minus their mean where they lose digits, without a draw.
 ROWS_WITHOUT_DRAWS = 2**10
 
 
@@ -71,6 +71,8 @@ class Standardisation:
     ``spread`` (d,) is the root of their variance, or without an intercept of their mean square.
     """
 
+    is_decorrelated = False
+
     def __init__(self, moments, ridge, fit_intercept):
         self.mean = moments.mean
         self.spread = moments.spread
@@ -102,7 +104,7 @@ class Standardisation:
         columns = np.empty_like(dense, np.float64, "C", shape=(n_features + self.fit_intercept, len(dense)))
         standardised = columns[:n_features]
         np.subtract(dense.T, self.mean[:, None], out=standardised)
-        standardised /= self.scale[:, None]
+        standardised *= (1 / self.scale)[:, None]  # as to divide takes four times as long
         columns[n_features:] = 1
         return columns
 
@@ -112,7 +114,7 @@ class Standardisation:
             return self.columns_of(block)
         n_features = len(self.mean)
         rows = np.empty_like(block, np.float32, "C", subok=False, shape=(len(block), n_features + self.fit_intercept))
-        np.divide(block - self.mean, self.scale, out=rows[:, :n_features], casting="same_kind")
+        np.multiply(block - self.mean, 1 / self.scale, out=rows[:, :n_features], casting="same_kind")
         rows[:, n_features:] = 1
         return rows.T
 
@@ -175,6 +177,8 @@ class Decorrelation:
     standardisation: Standardisation
     basis: np.ndarray
 
+    is_decorrelated = True
+
     @property
     def scale(self):
         """Scale (d,) of the standardised columns."""
@@ -209,8 +213,8 @@ def moments_of(rows):
     """The Moments of the columns of X, given by Rows; zeros where no output of theirs is optimised."""
     if not len(rows.targets.outputs):
         return Moments(np.zeros(rows.shape[1]), np.zeros(rows.shape[1]))
-    if rows.is_sparse:
-        # Few columns of sparse X are far from zero.
+    if rows.is_sparse or rows.shape[0] <= ROWS_WITHOUT_DRAWS:
+        # Few columns of sparse X are far from zero; of few rows the mean takes as long as all.
         moments, is_lost = _moments_about(None, rows)
         return _moments_about(moments.mean, rows)[0] if is_lost else moments
     return _moments_about(_pilot(rows), rows)[0]
@@ -238,14 +242,6 @@ def _moments_about(pilot, rows):
 
 def _pilot(rows):
     """Numbers (d,) near the mean of the columns of X."""
-    if rows.shape[0] <= ROWS_WITHOUT_DRAWS:
-
-        def sums(block):
-            weight = block.targets.row_weight(block.at)
-            return weight.sum(), weight @ block.X
-
-        total, of_columns = rows.summed(sums)
-        return of_columns / total
     _, (total_of_drawn,) = rows.summed_of_drawn(
         lambda block: (np.asarray(block.X.astype(np.float64, copy=False).sum(axis=0)).ravel(),), ROWS_OF_PILOT
     )
@@ -265,10 +261,12 @@ def _dense(block):
 def sums_of_columns(weights, X, pilot):
     """Sums (w, d), by weights (w, m), of columns of X (m, d), dense or CSR, minus ``pilot`` (d,), and of their squares.
 
-    Far from zero, squares lose the spread in rounding: the pilot should be near the mean. Of CSR None stands for 0.
+    Far from zero, squares lose the spread in rounding: the pilot should be near the mean. None stands for 0.
     """
     if issparse(X):
         return _sparse_sums(weights, X, pilot)
+    if pilot is None:
+        return weights @ X, weights @ np.multiply(X, X, dtype=np.float64)
     centred = np.subtract(X, pilot, dtype=np.float64)
     first = weights @ centred
     centred *= centred

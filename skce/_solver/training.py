@@ -74,7 +74,7 @@ def _cold(problem):
     """Coefficients of zero, and the intercepts that are best for them, flat."""
     n_features, n_outputs = problem.rows.shape[1], problem.shape[1]
     intercept = problem.rows.targets.log_odds if problem.fit_intercept else np.zeros(n_outputs)
-    return _flat(problem, np.zeros((n_outputs, n_features)), intercept)
+    return problem.flat(np.zeros((n_outputs, n_features)), intercept)  # which have no mean over the classes
 
 
 def _flat(problem, coef, intercept):

@@ -115,10 +115,11 @@ class TrainingSet:
     def attributes(self, iterate: Iterate, are_rows_lost: bool = False) -> dict[str, Any]:
         """The fitted attributes for an Iterate of the problem."""
         counts, constant = self.data.counts, self.constant_outputs
-        coef, intercept = np.zeros(self.shape), np.zeros(self.shape[0])
-        outputs = self.rows.targets.outputs
-        coef[outputs], intercept[outputs] = iterate.coef_intercept
+        coef, intercept = iterate.coef_intercept
         if len(constant):
+            outputs = self.rows.targets.outputs
+            coef, intercept = np.zeros(self.shape), np.zeros(self.shape[0])
+            coef[outputs], intercept[outputs] = iterate.coef_intercept
             intercept[constant] = WITHOUT_ROWS if are_rows_lost else self.constant_intercepts(iterate)
             if self.link.is_shift_invariant and self.estimator.fit_intercept:
                 intercept -= intercept.mean()

@@ -7,8 +7,10 @@ import pytest
 
 from skce._kernels.sigmoid import (
     SigmoidCurvature,
+    label_sigmoid_cross_entropy_derivatives,
     label_sigmoid_cross_entropy_gradient,
     sigmoid,
+    sigmoid_cross_entropy_curvature,
     sigmoid_cross_entropy_gradient,
     sigmoid_curvature,
     sigmoid_loss_gradient,
@@ -18,6 +20,7 @@ from skce._kernels.softmax import (
     cross_entropy_gradient,
     departures,
     dual_point,
+    label_cross_entropy_derivatives,
     label_cross_entropy_gradient,
     moved_dual_point,
     softmax,
@@ -29,6 +32,16 @@ from tests import reference
 from tests.differences import gradient_by_differences
 
 LARGE = np.array([[1e4, 0.0, -1e4, 1e4, 40.0], [-1e4, 1e4, -1e4, 1e4, 0.0], [0.0, -1e4, 1e4, 1e4, 0.0]])
+
+
+def places_of(codes):
+    """Where, in targets (K, m) as a vector, classes (m,) are."""
+    return codes * len(codes) + np.arange(len(codes))
+
+
+def sides_against(is_for):
+    """-1 for a sigmoid (m,), and 1 against it."""
+    return np.where(is_for, -1.0, 1.0)
 
 
 @pytest.fixture
@@ -166,7 +179,7 @@ class TestCrossEntropy:
         targets = np.zeros((3, 5))
         targets[codes, np.arange(5)] = 1 if weight is None else weight
         assert_same(
-            label_cross_entropy_gradient(logits.copy(), codes, weight),
+            label_cross_entropy_gradient(logits.copy(), places_of(codes), weight),
             softmax_loss_gradient(logits.copy(), targets, CrossEntropy()),
         )
 
@@ -183,17 +196,37 @@ class TestCrossEntropy:
         weight = rng.uniform(size=5) if weighted else None
         targets = np.stack([is_for, ~is_for])[:, None] * (np.ones(5) if weight is None else weight)
         assert_same(
-            label_sigmoid_cross_entropy_gradient(logits[:1].copy(), is_for, weight),
+            label_sigmoid_cross_entropy_gradient(logits[:1].copy(), sides_against(is_for), weight),
             sigmoid_loss_gradient(logits[:1], targets, CrossEntropy()),
         )
+
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_curvatures_that_come_with_them(self, weighted, logits, rng):
+        codes, weight = np.array([0, 2, 1, 1, 0]), rng.uniform(0.5, 2.0, size=5) if weighted else None
+        mass = np.ones(5) if weight is None else weight
+        *of_value, curvature = label_cross_entropy_derivatives(logits.copy(), places_of(codes), weight)
+        assert_same(of_value, label_cross_entropy_gradient(logits.copy(), places_of(codes), weight))
+        _, q, _ = softmax(logits.copy())
+        pairs = np.triu_indices(3, 1)
+        np.testing.assert_allclose(curvature.entries(*pairs), mass * q[pairs[0]] * q[pairs[1]], rtol=1e-12)
+        np.testing.assert_allclose(curvature.total(), np.diag((mass * q).sum(axis=1)) - (mass * q) @ q.T, atol=1e-14)
+
+        *of_value, curvature = label_sigmoid_cross_entropy_derivatives(
+            logits[:1].copy(), sides_against(codes == 1), weight
+        )
+        assert_same(
+            of_value, label_sigmoid_cross_entropy_gradient(logits[:1].copy(), sides_against(codes == 1), weight)
+        )
+        expected = sigmoid_cross_entropy_curvature(logits[:1], weight).diagonals()
+        np.testing.assert_allclose(curvature.diagonals(), expected, rtol=1e-14)
 
     def test_float32_logits_keep_their_dtype(self, logits):
         logits = logits.astype(np.float32)
         for _, gradient in (
             cross_entropy_gradient(logits.copy(), np.ones_like(logits)),
-            label_cross_entropy_gradient(logits.copy(), np.zeros(5, int), None),
+            label_cross_entropy_gradient(logits.copy(), np.arange(5), None),
             sigmoid_cross_entropy_gradient(logits.copy(), np.ones((2, *logits.shape), np.float32)),
-            label_sigmoid_cross_entropy_gradient(logits[:1].copy(), np.ones(5, bool), None),
+            label_sigmoid_cross_entropy_gradient(logits[:1].copy(), np.ones(5), None),
         ):
             assert gradient.dtype == np.float32
 

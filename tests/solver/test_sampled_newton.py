@@ -120,3 +120,15 @@ def test_two_classes_of_fewer_rows_are_drawn_from_too(reasons):
     X, y = gaussian(3, n_samples=8_000)
     assert SoftmaxRegressor().fit(X, y).is_certified_
     assert reasons == ["converged"]
+
+
+@pytest.mark.parametrize("is_alike", [False, True])
+def test_columns_that_depend_on_each_other_have_newtons_method_where_hessians_are_cheap(is_alike, reasons):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2000, 50))
+    X = X.cumsum(axis=1) if is_alike else X
+    y = (X @ rng.standard_normal(50) / X.std() + 3 * rng.logistic(size=len(X)) > 0).astype(int)
+    model = SoftmaxRegressor().fit(X, y)
+    assert reasons == ([None] if is_alike else ["converged"])
+    assert model.is_certified_
+    assert model.loss_ <= SoftmaxRegressor(tol=1e-13).fit(X, y).loss_ * (1 + 1e-7)

@@ -21,6 +21,7 @@ all of them in standardised columns.
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -35,8 +36,8 @@ LEAST_CLASS_CURVATURE, LEAST_OF_DIAGONAL = 1e-2, 1e-6
 # (100 classes), 72 for 60 (letter), 83 for 57 (isolet), but n K^2 for the sum, and K^3 for the eigenvectors, more time.
 MOST_DENSE_CLASSES = 300
 
-# Up to so many outputs directions are kept from one problem to the next: 64 take 32 kB, 1500 would take 18 MB.
-MOST_OUTPUTS_KEPT = 64
+# Up to so many outputs directions are kept from one problem to the next: of 16, with the products of pairs, 220 kB.
+MOST_OUTPUTS_KEPT = 16
 
 # Above this many rows, a class matrix draws this many.
 ROWS_OF_CLASSES = 2**14
@@ -67,6 +68,14 @@ class ClassDirections:
     def pairs(self):
         """First and second class of each pair that a row's curvature has a weight for; of separate problems, itself."""
         return 2 * (np.arange(self.size),) if self.are_separate else np.triu_indices(self.vectors.shape[1], 1)
+
+    @cached_property
+    def products_of_pairs(self):
+        """Of each pair, the products (k^2, p) of what its difference has of two directions."""
+        vectors: Any = self.vectors
+        first, second = self.pairs
+        differences = vectors[:, first] - vectors[:, second]
+        return (differences[:, None] * differences).reshape(self.size**2, -1)
 
     def reduced(self, by_output):
         """Components (..., k) in the directions of (..., K)."""

@@ -49,10 +49,9 @@ class ExactCurvature:
         if sums is None:
             program, width = hessian_sums(problem, standardisation)
             self.sweeps, sums = sums_over_rows(program, objective, params, ROWS_OF_EXACT, width)
-        moments, self.by_class = sums
+        moments, self.weights_of_pairs = sums
         self.hessians = self.assembled(moments)
-        by_class = self._by_class()
-        by_class += standardisation.by_columns(np.diag(ridge_of(problem, standardisation)))
+        self._add_ridge(ridge_of(problem, standardisation))
 
     def with_more_ridge(self, ridge):
         """The curvature where the ridge is more by so much, which may be less than 0."""
@@ -62,9 +61,28 @@ class ExactCurvature:
         standardisation, other.hessians = self.standardisation, self.hessians.copy()
         of_columns = np.zeros(self.hessians.shape[-1] // (1 if self.classes.are_separate else self.classes.size))
         of_columns[: len(standardisation.scale)] = ridge / standardisation.scale**2
-        by_class = other._by_class()
-        by_class += standardisation.by_columns(np.diag(of_columns))
+        other._add_ridge(of_columns)
         return other
+
+    def _add_ridge(self, ridge):
+        """Add a ridge (d + 1,) of the standardised columns to the Hessians."""
+        if self.standardisation.is_decorrelated:
+            by_class = self._by_class()
+            by_class += self.standardisation.by_columns(np.diag(ridge))
+            return
+        diagonals = np.einsum("fpp->fp", self.hessians)
+        diagonals += ridge if self.classes.are_separate else np.repeat(ridge, self.classes.size)
+
+    @cached_property
+    def by_class(self):
+        """The curvature by class, (K, K) of a softmax, (K,) of sigmoids: that of the intercepts."""
+        if self.classes.are_separate:
+            return self.weights_of_pairs
+        first, second = self.classes.pairs
+        by_class = np.zeros(2 * (self.classes.vectors.shape[1],))
+        by_class[first, second] = by_class[second, first] = -self.weights_of_pairs
+        np.fill_diagonal(by_class, -by_class.sum(axis=0))
+        return by_class
 
     @cached_property
     def cholesky_factors(self):
@@ -88,11 +106,10 @@ class ExactCurvature:
         """Hessians (f, p, p) of second moments (w, d, d) of the columns by pair of classes, or by sigmoid."""
         if self.classes.are_separate:
             return moments
-        first, second = self.classes.pairs
-        differences = self.classes.vectors[:, first] - self.classes.vectors[:, second]
         n_columns, n_classes = moments.shape[-1], self.classes.size
-        products = (differences[:, None] * differences).reshape(n_classes**2, -1)
-        hessian = (products @ moments.reshape(len(moments), -1)).reshape(2 * (n_classes,) + 2 * (n_columns,))
+        hessian = (self.classes.products_of_pairs @ moments.reshape(len(moments), -1)).reshape(
+            2 * (n_classes,) + 2 * (n_columns,)
+        )
         return hessian.transpose(2, 0, 3, 1).reshape(1, n_columns * n_classes, n_columns * n_classes)
 
     def inverse_factors(self, hessians):
@@ -174,7 +191,8 @@ def _sums_of_products(problem, columns_of):
 
     def sums(block, curvature):
         columns, entries = columns_of(block.X), curvature.entries(first, second)
-        return weighted_moments(entries.astype(columns.dtype, copy=False), columns), curvature.total()
+        of_pairs = np.add.reduce(entries, axis=1)
+        return weighted_moments(entries.astype(columns.dtype, copy=False), columns), of_pairs
 
     n_columns = problem.shape[0]
     return sums, min(n_columns // 2, len(first)) * n_columns // 4

@@ -12,10 +12,17 @@ import scipy.linalg
 # Added to the diagonal of what is factorised, relative to it: the first that is enough.
 RIDGES = 1e-14 * 100.0 ** np.arange(8)
 
+# Weights and columns up to which moments are one product: of 3 and 5 it takes half of the time of the other ways, of 6
+# and 19 0.87 of it, and more from 8 weights or 30 columns on.
+MOST_WEIGHTS_AT_ONCE, MOST_COLUMNS_AT_ONCE = 6, 20
+
 
 def weighted_moments(weights, columns):
     """Sums (w, d, d) over the rows of weights (w, m) times the products of two of the columns (d, m)."""
     n_columns, n_rows = columns.shape
+    if len(weights) <= MOST_WEIGHTS_AT_ONCE and n_columns <= MOST_COLUMNS_AT_ONCE:
+        weighted = (weights[:, None] * columns).reshape(-1, n_rows)
+        return (weighted @ columns.T).reshape(-1, n_columns, n_columns)
     if n_columns > 2 * len(weights):
         if weights.min(initial=0.0) < 0:  # the second derivatives of losses that are not convex
             return np.stack([(weight * columns) @ columns.T for weight in weights])
@@ -62,10 +69,12 @@ class CholeskyFactor:
 def cholesky_factor(hessian):
     """The CholeskyFactor of about ``hessian`` (p, p), which need not be definite."""
     scaled, scale = _unit_diagonal(hessian)
-    ones = scaled.diagonal().copy()
+    diagonal = scaled.reshape(-1)[:: len(scale) + 1]
+    ones = diagonal.copy()
     for ridge in RIDGES:
-        np.fill_diagonal(scaled, ones + ridge)
-        lower, info = scipy.linalg.lapack.dpotrf(scaled, lower=1, clean=1)
+        np.add(ones, ridge, out=diagonal)
+        # Symmetric, and transposed for LAPACK, which has it copied row by row.
+        lower, info = scipy.linalg.lapack.dpotrf(scaled.T, lower=1, clean=1)
         if info == 0:
             return CholeskyFactor(lower, scale)
     return CholeskyFactor(np.eye(len(scale)), scale)
@@ -126,6 +135,9 @@ def _upper_triangle(size):
 
 def _unit_diagonal(matrix):
     """``matrix`` (p, p) scaled from both sides to a diagonal of ones, and the scale (p,), 1 for no curvature."""
-    diagonal = np.diag(matrix)
+    diagonal = matrix.diagonal()
     scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    return matrix / scale / scale[:, None], scale
+    inverse = 1 / scale  # as to divide by the scale takes longer
+    scaled = np.multiply(matrix, inverse, order="C")
+    scaled *= inverse[:, None]
+    return scaled, scale
