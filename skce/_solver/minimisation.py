@@ -86,6 +86,7 @@ def minimised(problem, starts, *, tol, max_iter, watch):
     plan = Plan(LinearObjective(merged))
     objective = plan.objective
     descent, curvature = plan.begun(starts) if max_iter else (Descent.from_best_of(starts, objective), None)
+    del starts  # of which none but the best is needed, for as long as it is that
     reason = None if np.isfinite(descent.best.gradient).all() else "stalled"
     if not max_iter:
         reason = reason or "max_iter"
