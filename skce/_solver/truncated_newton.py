@@ -154,9 +154,11 @@ class TruncatedNewtonStage:
             if not along > 0:
                 break
             length = square / along
-            step = step + length * move
+            move *= length
+            step = step + move  # which is not changed, as it may be the best
             moved = [total + length * more for total, more in zip(moved, of_move, strict=True)]
-            residual -= length * curved
+            curved *= length
+            residual -= curved
             promised += length * square / 2
             departure = quadratic.departure(moved)
             if promised - departure > taken.gain:
@@ -167,7 +169,8 @@ class TruncatedNewtonStage:
             last, square = square, float(slope @ slope)
             if n_settled or n_moves * length * last / 2 <= SHARE_OF_LAST * promised:
                 n_settled = n_settled or n_moves
-                left = float(np.square(weights * residual).sum()) / 2
+                weighted = weights * residual
+                left = float(weighted @ weighted) / 2
                 if n_moves == n_settled or left <= target / 2:
                     of_model = departure + quadratic.dual_departure(moved)
                     taken.is_provable = of_model + left <= target
@@ -175,7 +178,8 @@ class TruncatedNewtonStage:
                         break
                 if n_moves - n_settled >= MOST_MOVES_OF_PROOF:
                     break
-            direction = slope + square / last * direction
+            direction *= square / last
+            direction += slope
         descent.suboptimality = descent.relative([promised])
         if promised - departure >= LEAST_KEPT * promised:
             return taken
