@@ -43,3 +43,9 @@ def problem_of_rows(rows, loss, *, C, fit_intercept=True):
     moments = moments_of(rows) if fit_intercept else moments_of(rows).about_zero()
     penalty = Ridge(1 / (C * float(targets.total)))
     return Problem(rows, targets.link.row_loss(loss), penalty, fit_intercept, moments)
+
+
+def whole(triangles):
+    """The matrices (n, p, p) of which LowerTriangles are kept."""
+    columns = np.eye(triangles.strips[-1].stop)
+    return np.stack([triangles.products(np.tile(column, (len(triangles.numbers), 1))) for column in columns], axis=-1)

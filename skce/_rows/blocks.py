@@ -274,6 +274,7 @@ class RowBlocks:
                         sums = terms
                     else:
                         sums = [np.add(total, term, out=total) for total, term in zip(sums, terms, strict=True)]
+                    del terms  # before the next take as much memory
             return sums
 
         shares = [slices[at] for at in row_slices(len(slices), -(-len(slices) // self.workers.count))]

@@ -85,10 +85,11 @@ class Stage:
         self.patience = patience
         self.n_trusted = n_trusted
         self.start = descent.best
-        self.slope = curvature.pull_back(self.start.gradient)
-        self.decrements = curvature.decrements(self.slope)
+        slope = curvature.pull_back(self.start.gradient)
+        self.decrements = curvature.decrements(slope)
         self.estimates = [self._estimate(self.decrements)]
-        self.latest = self.start, self.slope
+        self.unit = 1.0
+        self.latest = self.start, slope
         self.reason = None
         self.is_stuck = False
 
@@ -98,31 +99,36 @@ class Stage:
         if self.estimates[0] <= self.tol and not self.n_trusted:
             return "converged"
         # In these units L-BFGS, whose first step has length 1, steps to where the decrement would be zero.
-        unit = np.linalg.norm(self.slope)
+        point, slope = self.latest
+        unit = np.linalg.norm(slope)
         if unit**2 < np.finfo(float).tiny:
             self.is_stuck = True
             return None
         rows = self.descent.objective.rows
-        curvature, start_params, slope = rows.where_iterations_are(self.curvature, self.start.params, self.slope)
-        self.latest = self.start, slope
+        curvature, start_params, slope = rows.where_iterations_are(self.curvature, self.start.params, slope)
+        zeros = np.zeros_like(slope)
+        self.unit, self.latest = unit, (point, slope / unit)
+        del point, slope
 
         def value(displacement):
             if not displacement.any():
                 return self.start.value / unit**2
             self.watch.before_iteration(self._iterate())
+            self.latest = None  # which, if it is not the best, is as much memory as this one
             params = curvature.to_params(displacement)
             params *= unit
             params += start_params
             point = self.descent.evaluated(params)
-            self.latest = point, curvature.pull_back(point.gradient)
+            slope = curvature.pull_back(point.gradient)
+            slope /= unit
+            self.latest = point, slope
             return point.value / unit**2
 
         def gradient(displacement):
             # SciPy asks for the gradient where it has just asked for the value.
-            return self.latest[1] / unit
+            return self.latest[1]
 
         try:
-            zeros = np.zeros_like(slope)
             self.is_stuck = minimised_from(zeros, value, gradient, self._after_iteration, maxiter=max_iter, maxls=50)
         finally:
             self.descent.keep_best_in_memory()
@@ -130,7 +136,7 @@ class Stage:
         if self.descent.best is self.start:
             self.descent.suboptimality = self.estimates[0]
         if point is not self.start:
-            ratio = self._gain_by_promise(point, self.curvature.decrements(slope))
+            ratio = self._gain_by_promise(point, self._decrements(slope))
             self.descent.correction = min(max(ratio, 1.0) ** 2, MOST_CORRECTION)
         return self.reason
 
@@ -148,7 +154,7 @@ class Stage:
         point, slope = self.latest
         descent = self.descent
         descent.record(descent.best.value)
-        decrements = self.curvature.decrements(slope)
+        decrements = self._decrements(slope)
         estimate = self._estimate(decrements)
         self.estimates.append(estimate)
         descent.suboptimality = estimate
@@ -160,6 +166,10 @@ class Stage:
             self.reason = "converged"
         if self.reason or (len(self.estimates) > self.n_iter and self._iterations_left_to(target) > self.patience):
             raise StopIteration
+
+    def _decrements(self, slope):
+        """Estimated F - min F for a slope in the units of the stage."""
+        return self.unit**2 * self.curvature.decrements(slope)
 
     def _iterate(self):
         """The Iterate that a minimisation that ended here would return."""

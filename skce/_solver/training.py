@@ -28,8 +28,7 @@ def without_outputs(problem, start, *, tol, max_iter, watch):
 def from_the_best_start(problem, start, *, tol, max_iter, watch):
     """The Solution from ``start``, a pair of coef (k, d) and intercept (k,), if that is better than from nothing."""
     # A warm start from far away may be a worse one, where nothing curves any more.
-    starts = [_cold(problem)] if start is None else [_flat(problem, *start), _cold(problem)]
-    solution = minimised(problem, starts, tol=tol, max_iter=max_iter, watch=watch)
+    solution = minimised(problem, _starts(problem, start), tol=tol, max_iter=max_iter, watch=watch)
     return _after(solution, n_passes=1.0, n_evaluations=0)  # the pass that found the moments
 
 
@@ -68,6 +67,11 @@ def _after(solution, n_passes, n_evaluations):
     """A Solution before which there were passes and evaluations."""
     pass_curve = tuple(n_passes + some for some in solution.pass_curve)
     return replace(solution, pass_curve=pass_curve, n_evaluations=n_evaluations + solution.n_evaluations)
+
+
+def _starts(problem, start):
+    """Flat parameters to start from: ``start``, unless it is None, and those of nothing."""
+    return [_cold(problem)] if start is None else [_flat(problem, *start), _cold(problem)]
 
 
 def _cold(problem):

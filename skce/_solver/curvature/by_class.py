@@ -17,6 +17,7 @@ from skce._solver.curvature.directions import (
     sums_over_rows,
 )
 from skce._solver.curvature.factorisation import cholesky_factor
+from skce._solver.curvature.triangles import LowerTriangles
 
 # Rows that are drawn for each class and column, or fewer: none twice; at most, for all classes together; and those from
 # which it is told how many that would be. A thousand classes take 110 passes with 2 for each column, 82 with 4, 69 with
@@ -53,9 +54,8 @@ LEAST_PIVOT = 1e-4
 # Numbers of X up to which all rows are standardised at once, which takes half of that in memory again.
 MOST_STANDARDISED = 2**21
 
-# Rows whose products are summed at once; numbers of maps that are multiplied at once, in the cache.
+# Rows whose products are summed at once.
 ROWS_AT_ONCE = 2**10
-NUMBERS_AT_ONCE = 2**17
 
 # Columns whose products with those before them are one product of matrices, where it is not known to be symmetric: of
 # MNIST at 0 to 1, in PyTorch on a CPU, all at once took 1.5 times as long.
@@ -119,13 +119,12 @@ class ClassCurvature:
         share_of_all = LEAST_OF_ALL * weights / max(weights.sum(), np.finfo(float).tiny)
         are_single = cholesky_factor(of_all + ridge).least_pivot >= LEAST_PIVOT
         columns_of = _columns_of_rows(objective.rows, standardisation, are_single)
-        self.maps = np.empty((self.shape[1], self.shape[0], self.shape[0]), dtype=np.float32)
-        for output, map_of_class in enumerate(self.maps):
+        self.maps = LowerTriangles(self.shape[1], self.shape[0])
+        for output in range(self.shape[1]):
             at = slice(*of_classes.indptr[output : output + 2])
             moment = self._moment(columns_of, of_classes.indices[at], of_classes.data[at])
-            map_of_class[:] = _inverse_factor(
-                moment, ridge + share_of_all[output] * of_all, LEAST_OF_COLUMN * weights[output] * known
-            )
+            ridge_of_class = ridge + share_of_all[output] * of_all
+            self.maps.keep(output, _inverse_factor(moment, ridge_of_class, LEAST_OF_COLUMN * weights[output] * known))
 
     def _moment(self, columns_of, drawn, roots):
         """Sum (p, p), on the host, of the products of the columns of some rows times their ``roots`` (m,), squared.
@@ -140,26 +139,17 @@ class ClassCurvature:
             _add_products(moment, columns)
         return np.asarray(moment)
 
-    def _slices(self):
-        """Slices of classes whose maps are multiplied at once."""
-        step = max(NUMBERS_AT_ONCE // self.shape[0] ** 2, 1)
-        return row_slices(self.shape[1], step)
-
     def to_params(self, coordinates):
         """Displacement of the parameters for ``coordinates``, both flat."""
-        by_class = coordinates.reshape(self.shape[1], 1, -1)
-        matrix = np.empty_like(coordinates, shape=self.shape)
-        for at in self._slices():
-            matrix[:, at] = (by_class[at] @ self.maps[at].astype(np.float64))[:, 0].T
+        by_class = self.maps.transposed_products(coordinates.reshape(self.shape[1], -1))
+        matrix = np.empty_like(by_class, order="C", shape=self.shape)
+        matrix[:] = by_class.T
         return self.standardisation.to_params(_centred(matrix)).reshape(-1)
 
     def pull_back(self, gradient):
         """Gradient by the coordinates, given that by the parameters, both flat."""
-        matrix = _centred(self.standardisation.pull_back(gradient.reshape(self.shape))).T[:, :, None]
-        by_class = np.empty_like(matrix, order="C")
-        for at in self._slices():
-            np.matmul(self.maps[at].astype(np.float64), matrix[at], out=by_class[at])
-        return by_class.reshape(-1)
+        matrix = _centred(self.standardisation.pull_back(gradient.reshape(self.shape)))
+        return self.maps.products(matrix.T).reshape(-1)
 
     def decrements(self, gradient):
         """Estimated F - min F, half the squared norm of its ``gradient`` by the coordinates (flat)."""
