@@ -33,8 +33,9 @@ NUMBERS_OF_VALUES = 2**24
 class _Value:
     """A Minimum, the rows ``far`` that the closed form may not be enough for, sums of losses, and refits.
 
-    ``missed`` (r,) is what it may miss of the losses of these, and ``most`` what it may of all. ``corrections`` are
-    what displaces the flat parameters of refits from the closed form, by row; ``n_unended`` of them ran out of steps.
+    ``missed`` (r,) is what it may miss of the losses of these, and ``most`` what it may of all. ``logits`` (k,) are
+    those of refits, by row, and ``corrections`` what displaces their flat parameters from the closed form;
+    ``n_unended`` of them ran out of steps.
     """
 
     minimum: Any
@@ -42,6 +43,7 @@ class _Value:
     sums: Array
     missed: Array = field(default_factory=lambda: np.zeros(0))
     most: float = 0.0
+    logits: dict[int, Array] = field(default_factory=dict)
     corrections: dict[int, Array] = field(default_factory=dict)
     n_unended: int = 0
 
@@ -95,6 +97,7 @@ class _Value:
             refits = refitted(problem, curvature, params, rows[some], begun[some], spreads)
             corrections = refits.displacements - displacements_of(curvature, near[some])
             self.corrections.update(zip(rows[some].tolist(), corrections, strict=True))
+            self.logits.update(zip(rows[some].tolist(), refits.logits.T, strict=True))
             closed.logits[:, rows[some]] = refits.logits
             return some[~refits.has_ended]
 
@@ -158,8 +161,10 @@ class LeftOutPath:
             value.minimum = replace(value.minimum, curvature=exact_curvature(problem, params))
         closed = value.closed_form()
         far, _ = closed.rows_to_refit(problem, value.minimum.curvature, params)
-        beside = self.values[place - 1].corrections if place else {}
-        value.refit_all(closed, far, beside | value.corrections)
+        is_known = np.isin(far, list(value.logits))
+        for row in far[is_known].tolist():
+            closed.logits[:, row] = value.logits[row]
+        value.refit_all(closed, far[~is_known], self.values[place - 1].corrections if place else {})
         return LeftOut(closed.logits, np.isin(np.arange(len(self.weight)), far))
 
     def _sums(self, losses):
