@@ -147,7 +147,7 @@ def left_out(problem: Problem, curvature: ExactCurvature, params: Array) -> Left
     n_unended = 0
     if len(far):
         near = displacements(problem, curvature, far, closed.pulls[:, far])
-        refits = refitted(problem, curvature, params, far, near, closed.spreads[far])
+        refits = refitted(problem, curvature, params, far, near, closed.spreads[far], closed.most_missed)
         closed.logits[:, far], n_unended = refits.logits, int(np.count_nonzero(~refits.has_ended))
     return LeftOut(closed.logits, np.isin(np.arange(len(closed.held)), far), n_unended)
 

@@ -94,7 +94,7 @@ class _Value:
 
         def of_some(some, begun):
             params, spreads = self.minimum.solution.params, closed.spreads[rows[some]]
-            refits = refitted(problem, curvature, params, rows[some], begun[some], spreads)
+            refits = refitted(problem, curvature, params, rows[some], begun[some], spreads, self.most)
             corrections = refits.displacements - displacements_of(curvature, near[some])
             self.corrections.update(zip(rows[some].tolist(), corrections, strict=True))
             self.logits.update(zip(rows[some].tolist(), refits.logits.T, strict=True))

@@ -17,9 +17,11 @@ from skce._solver.moves import Moves
 from skce._solver.objective import LinearObjective
 from skce._solver.problem import Problem
 from skce._solver.refits_together import (
+    LEAST_OFF,
     MOST_OFF,
     RESOLUTION,
     ROUNDING,
+    SHARE_OFF,
     Refits,
     Together,
     displacements_of,
@@ -45,21 +47,29 @@ NUMBERS_AT_ONCE = 2**22
 
 
 def refitted(
-    problem: Problem, curvature: ExactCurvature, params: Array, rows: Array, reduced: Array, spreads: Array
+    problem: Problem,
+    curvature: ExactCurvature,
+    params: Array,
+    rows: Array,
+    reduced: Array,
+    spreads: Array,
+    most_missed: float,
 ) -> Refits:
     """The Refits without each of some ``rows`` (r,), from displacements (r, p, k) of the flat ``params``.
 
     These are reduced parameters, as those of the ``curvature`` at ``params``, where the problem has its minimum.
-    ``spreads`` (r,) are the traces of V of the rows.
+    ``spreads`` (r,) are the traces of V of the rows, and ``most_missed`` is what the closed form may miss of the loss
+    of all.
     """
     n_columns = problem.shape[0]
     are_together = n_columns * problem.rows.shape[0] <= NUMBERS_OF_COLUMNS
     fall = FALL if has_cheap_hessian(rungs_for(LinearObjective(problem))) else FALL_WHERE_DEAR
-    most_off = MOST_OFF if are_together else MOST_OFF_AFRESH
+    share_off = SHARE_OFF * most_missed / np.sqrt(len(rows))
+    most_off = min(max(share_off, LEAST_OFF), MOST_OFF) if are_together else MOST_OFF_AFRESH
     most_promised = most_off**2 / 2 / np.maximum(spreads, np.finfo(float).tiny) / problem.total
     if are_together:
         values, gradient = LinearObjective(problem)(params)
-        together = Together.of(replace(problem, rows=problem.rows.in_memory()), curvature, params, gradient)
+        together = Together.of(replace(problem, rows=problem.rows.in_memory()), curvature, params, gradient, most_off)
         value = float(values.sum())
         slices = row_slices(len(rows), max(NUMBERS_AT_ONCE // curvature.hessians.size, 1))
         parts = [together.refits(rows[at], reduced[at], most_promised[at], value, MOST_STEPS, fall) for at in slices]

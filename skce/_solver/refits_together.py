@@ -27,13 +27,17 @@ from skce._types import Array
 # What the logits of a row may be off by in a fit without it, where one more step ends that: by the decrement, as S
 # times the gap is half the squared distance in standard errors, which the spread of the row multiplies. The spread is
 # that among all rows: where nothing else holds what a row holds, its own logits go on, by about 1 a step, while next to
-# nothing is promised; so the last step moves them by no more either.
-MOST_OFF = 0.03
+# nothing is promised; so the last step moves them by no more either. Between these it is SHARE_OFF of what the closed
+# form may miss of the loss of all rows, over the square root of how many are refitted, as errors have any sign. With
+# 0.03 of every row seven sets took 1.0 to 1.3 times as long; with 0.1 of every row logs of connections, of which few
+# rows cost anything, were 0.3 % off.
+LEAST_OFF, MOST_OFF, SHARE_OFF = 0.03, 0.1, 1 / 3
 
 # Share of what the last step promised, or of the squared length of what changed the gradient, up to which a Hessian of
-# elsewhere may be wrong where it is believed that a fit ends. With 0.1 refits of vehicle, ctg and spambase take 0.85 of
-# the time to all of it; with 0.3 scores of 500 raw rows of spambase were 0.9 % off.
-BELIEVED = 0.03
+# elsewhere may be wrong where it is believed that a fit ends, for each logit that the row may be off by. With 3 instead
+# of 1, for 0.1 of 0.03, refits of vehicle, ctg and spambase take 0.85 of the time to all of it; with 10 scores of 500
+# raw rows of spambase were 0.9 % off.
+BELIEVED = 1.0
 
 # Slope along a step, where it ends, over that where it starts, up to which it is taken; how much shorter the next one
 # is at most, and how often.
@@ -101,7 +105,8 @@ class Together:
     """Fits without each of some rows, at once, for ``columns`` (p, n), ``logits_of_all`` and targets T of all rows.
 
     ``gradient`` (p, k) is that of F by the reduced parameters, ``slope`` (p, k) that of the penalty, and ``ridge``
-    (p, p) its curvature; ``kept`` are targets of all rows as often as fits are evaluated at once.
+    (p, p) its curvature; the logits of a row may be off by ``most_off`` where one more step ends its fit. ``kept`` are
+    targets of all rows as often as fits are evaluated at once.
     """
 
     problem: Problem
@@ -112,10 +117,11 @@ class Together:
     gradient: Array
     slope: Array
     ridge: Array
+    most_off: float
     kept: dict[int, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, problem, curvature, params, gradient):
+    def of(cls, problem, curvature, params, gradient, most_off):
         """That of a problem at its minimum, flat ``params``, where ``gradient`` (p,) is left."""
         rows, standardisation = problem.rows, curvature.standardisation
         every_row = rows.block(slice(0, rows.shape[0]))
@@ -128,7 +134,9 @@ class Together:
         )
         ridge = standardisation.by_columns(np.diag(ridge_of(problem, standardisation)))
         columns, targets = standardisation.columns_of(every_row.X), every_row.targets.block(every_row.at)
-        return cls(problem, curvature, columns, every_row.logits(coef, intercept), targets, left, slope, ridge)
+        return cls(
+            problem, curvature, columns, every_row.logits(coef, intercept), targets, left, slope, ridge, most_off
+        )
 
     def refits(self, rows, starts, most_promised, value, most_steps, fall):
         """The Refits without each of the rows, from displacements (r, p, k), of so many steps at most.
@@ -195,7 +203,7 @@ class Together:
         missed = change - of_all.products(every_fit, moved)
         of_missed = -(missed * of_all.steps(every_fit, missed)).sum(axis=(1, 2))
         of_moved = (moved * (change - missed)).sum(axis=(1, 2))
-        state.is_believed[:] = of_missed <= BELIEVED * of_moved
+        state.is_believed[:] = of_missed <= BELIEVED * self.most_off * of_moved
 
     def _own_change(self, reduced, rows):
         """Changes (K, r) of the logits of the rows by displacements (r, p, k)."""
@@ -238,10 +246,10 @@ class Together:
         here, since = rows[at], state.point[at] - state.of_hessian[at]
         before, change, drift = (self._own_change(reduced, here) for reduced in (state.point[at], steps, since))
         moves_of = partial(Moves.of, self.problem, self.targets[..., here], self.logits_of_all[:, here] + before)
-        is_believed = state.is_believed[at] | (promised <= BELIEVED * state.last[at])
+        is_believed = state.is_believed[at] | (promised <= BELIEVED * self.most_off * state.last[at])
         most_drift = np.where(is_believed, MOST_DRIFT_BELIEVED, MOST_DRIFT)
         is_near = moves_of(-drift).ranges <= most_drift
-        return is_near & (moves_of(change).ranges <= MOST_OFF)
+        return is_near & (moves_of(change).ranges <= self.most_off)
 
     def _move(self, state, left, steps, rows):
         """Move the fits that are left along their steps, or shares of them where these lead too far.
