@@ -25,7 +25,7 @@ from skce._solver.curvature.exact import ExactCurvature
 from skce._solver.curvature.factorisation import weighted_moments
 from skce._solver.moves import Moves, ranges_of
 from skce._solver.problem import Problem
-from skce._solver.refits import refitted
+from skce._solver.refits import FitsWithout
 from skce._solver.spreads import Spreads, dense_rows, squared_norms, symmetric, upper_triangle
 from skce._types import Array
 
@@ -147,7 +147,8 @@ def left_out(problem: Problem, curvature: ExactCurvature, params: Array) -> Left
     n_unended = 0
     if len(far):
         near = displacements(problem, curvature, far, closed.pulls[:, far])
-        refits = refitted(problem, curvature, params, far, near, closed.spreads[far], closed.most_missed)
+        fits = FitsWithout(problem, curvature, params, closed.most_missed)
+        refits = fits.refitted(far, near, closed.spreads[far])
         closed.logits[:, far], n_unended = refits.logits, int(np.count_nonzero(~refits.has_ended))
     return LeftOut(closed.logits, np.isin(np.arange(len(closed.held)), far), n_unended)
 

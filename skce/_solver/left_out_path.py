@@ -8,6 +8,7 @@ So nothing is told by what is beside it.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from skce._solver.leave_one_out import ClosedForm, LeftOut, displacements
 from skce._solver.moves import Moves
 from skce._solver.objective import LinearObjective
 from skce._solver.path import Minimum
-from skce._solver.refits import refitted
+from skce._solver.refits import FitsWithout
 from skce._solver.refits_together import displacements_of, reduced_of
 from skce._solver.second_derivative import exact_curvature
 from skce._types import Array
@@ -34,8 +35,9 @@ class _Value:
     """A Minimum, the rows ``far`` that the closed form may not be enough for, sums of losses, and refits.
 
     ``missed`` (r,) is what it may miss of the losses of these, and ``most`` what it may of all. ``logits`` (k,) are
-    those of refits, by row, and ``corrections`` what displaces their flat parameters from the closed form;
-    ``n_unended`` of them ran out of steps.
+    those of refits, by row, ``displacements`` where their flat parameters are from the minimum, and ``corrections``
+    from the closed form. ``shares`` are of fits that may lead on: how much of what they may be off by they have moved
+    since they were last evaluated. ``n_unended`` of them ran out of steps.
     """
 
     minimum: Any
@@ -45,24 +47,37 @@ class _Value:
     most: float = 0.0
     logits: dict[int, Array] = field(default_factory=dict)
     corrections: dict[int, Array] = field(default_factory=dict)
+    displacements: dict[int, Array] = field(default_factory=dict)
+    shares: dict[int, float] = field(default_factory=dict)
     n_unended: int = 0
+
+    @cached_property
+    def fits(self):
+        """The FitsWithout."""
+        return FitsWithout(self.minimum.problem, self.minimum.curvature, self.minimum.solution.params, self.most)
+
+    def forget(self):
+        """Keep nothing that is as large as all rows."""
+        for name in ("fits", "left_to_minimum"):
+            vars(self).pop(name, None)
 
     def closed_form(self):
         """The ClosedForm of all rows."""
         minimum = self.minimum
         return ClosedForm.of(minimum.problem, minimum.curvature, minimum.solution.params)
 
+    @cached_property
     def left_to_minimum(self):
         """Newton's step (1, p, k), reduced, to the minimum of all rows."""
         problem, curvature = self.minimum.problem, self.minimum.curvature
         _, gradient = LinearObjective(problem)(self.minimum.solution.params)
         return reduced_of(problem, curvature, curvature.newton_step(gradient)[0][None])
 
-    def refit(self, closed, starts):
+    def refit(self, closed, before):
         """Put the logits of refits without rows that matter in place of those of a ClosedForm.
 
-        ``starts`` are corrections by row, where they are known. What the first refits say that the closed form misses
-        tells how many of the others do.
+        They start from the _Value ``before``, or None. What the first refits say that the closed form misses tells how
+        many of the others do.
         """
         if not len(self.far):
             return
@@ -71,34 +86,33 @@ class _Value:
         n_certain = np.count_nonzero(np.isinf(missed))
         telling, others = order[n_certain : n_certain + TELLING], order[n_certain + TELLING :]
         near = closed.logits[:, at[telling]]
-        self.refit_all(closed, at[order[: n_certain + TELLING]], starts)
+        self.refit_all(closed, at[order[: n_certain + TELLING]], before)
         if not len(others):
             return
         targets = self.minimum.problem.rows.targets.block(at[telling])
         moves = Moves.of(self.minimum.problem, targets, near, closed.logits[:, at[telling]] - near)
         share = max(SURE * moves.costs.sum() / missed[telling].sum(), np.finfo(float).eps)
         n_kept = np.searchsorted(np.cumsum(missed[others[::-1]]), self.most * (1 / share - 1), side="right")
-        self.refit_all(closed, at[others[: len(others) - n_kept]], starts)
+        self.refit_all(closed, at[others[: len(others) - n_kept]], before)
 
-    def refit_all(self, closed, rows, starts):
+    def refit_all(self, closed, rows, before):
         """The same, without all of these rows (r,)."""
+        rows = self._not_carried(closed, rows, before)
         if not len(rows):
             return
         problem, curvature = self.minimum.problem, self.minimum.curvature
-        # What is left to the minimum of all rows is another at each value, and no part of a correction.
-        near = displacements(problem, curvature, rows, closed.pulls[:, rows]) + self.left_to_minimum()
+        starts = {} if before is None else before.corrections
+        near = self._near(closed, rows)
         begun = near.copy()
         warm = [place for place, row in enumerate(rows.tolist()) if row in starts]
         if warm:
             begun[warm] += reduced_of(problem, curvature, np.array([starts[row] for row in rows[warm].tolist()]))
 
         def of_some(some, begun):
-            params, spreads = self.minimum.solution.params, closed.spreads[rows[some]]
-            refits = refitted(problem, curvature, params, rows[some], begun[some], spreads, self.most)
-            corrections = refits.displacements - displacements_of(curvature, near[some])
-            self.corrections.update(zip(rows[some].tolist(), corrections, strict=True))
-            self.logits.update(zip(rows[some].tolist(), refits.logits.T, strict=True))
-            closed.logits[:, rows[some]] = refits.logits
+            refits = self.fits.refitted(rows[some], begun[some], closed.spreads[rows[some]])
+            self._take(closed, rows[some], near[some], refits.displacements, refits.logits)
+            by_all = rows[some[refits.is_by_all & refits.has_ended]]
+            self.shares.update(dict.fromkeys(by_all.tolist(), 0.0))
             return some[~refits.has_ended]
 
         unended = of_some(np.arange(len(rows)), begun)
@@ -107,6 +121,50 @@ class _Value:
         if len(stuck):
             unended = np.append(np.setdiff1d(unended, stuck), of_some(stuck, near))
         self.n_unended += len(unended)
+
+    def _not_carried(self, closed, rows, before):
+        """Those of some rows (r,) but for which fits at the value ``before`` lead near enough, which are taken.
+
+        Where penalties matter little, most do, for no evaluation.
+        """
+        together = self.fits.together
+        of_before = {} if before is None or together is None else before.shares
+        rows_before = rows[np.isin(rows, list(of_before))]
+        if not len(rows_before):
+            return rows
+        problem, curvature = self.minimum.problem, self.minimum.curvature
+        shares, moved = (
+            np.array([of_rows[row] for row in rows_before.tolist()]) for of_rows in (of_before, before.displacements)
+        )
+        reduced = reduced_of(problem, curvature, moved + before.minimum.solution.params - self.minimum.solution.params)
+        times = before.minimum.problem.penalty.ridge / problem.penalty.ridge
+        reduced, more = self.fits.carried(together, rows_before, reduced, closed.spreads[rows_before], times)
+        is_near = shares + more <= 1
+        carried, reduced = rows_before[is_near], reduced[is_near]
+        if len(carried):
+            moved, logits = displacements_of(curvature, reduced), together.own_logits(carried, reduced)
+            self._take(closed, carried, self._near(closed, carried), moved, logits)
+            self.shares.update(zip(carried.tolist(), (shares + more)[is_near].tolist(), strict=True))
+        return np.setdiff1d(rows, carried)
+
+    def _near(self, closed, rows):
+        """Displacements (r, p, k) without each of some rows, in closed form.
+
+        What is left to the minimum of all rows is another at each value, and no part of a correction.
+        """
+        problem, curvature = self.minimum.problem, self.minimum.curvature
+        return displacements(problem, curvature, rows, closed.pulls[:, rows]) + self.left_to_minimum
+
+    def _take(self, closed, rows, near, moved, logits):
+        """Take fits without some rows, at flat displacements (r, p), with logits (k, r) of these.
+
+        The closed form has displacements ``near`` (r, p, k).
+        """
+        corrections = moved - displacements_of(self.minimum.curvature, near)
+        self.displacements.update(zip(rows.tolist(), moved, strict=True))
+        self.corrections.update(zip(rows.tolist(), corrections, strict=True))
+        self.logits.update(zip(rows.tolist(), logits.T, strict=True))
+        closed.logits[:, rows] = logits
 
 
 class LeftOutPath:
@@ -132,7 +190,8 @@ class LeftOutPath:
             of_minimum = minimum.problem, curvature, minimum.solution.params
             value.far, value.missed = closed.rows_to_refit(*of_minimum)
             value.most, logits = closed.most_missed, closed.logits
-            value.refit(closed, self.values[-1].corrections if self.values else {})
+            value.refit(closed, self.values[-1] if self.values else None)
+            value.forget()
             if 2 * self.n_values * curvature.hessians.size > NUMBERS_OF_VALUES:
                 value.minimum = replace(minimum, curvature=None)
         value.sums = self._sums(self.losses_of(minimum, logits, every_row))
@@ -164,7 +223,7 @@ class LeftOutPath:
         is_known = np.isin(far, list(value.logits))
         for row in far[is_known].tolist():
             closed.logits[:, row] = value.logits[row]
-        value.refit_all(closed, far[~is_known], self.values[place - 1].corrections if place else {})
+        value.refit_all(closed, far[~is_known], self.values[place - 1] if place else None)
         return LeftOut(closed.logits, np.isin(np.arange(len(self.weight)), far))
 
     def _sums(self, losses):

@@ -19,6 +19,7 @@ from skce._solver.curvature.factorisation import weighted_moments
 from skce._solver.far_rows import GivenTargets
 from skce._solver.hessian_without import HessianWithout
 from skce._solver.moves import Moves
+from skce._solver.objective import LinearObjective
 from skce._solver.problem import Problem
 from skce._solver.secants import ManySecants
 from skce._solver.spreads import upper_triangle
@@ -73,15 +74,34 @@ ROUNDING = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
+class Enough:
+    """What the last steps of r fits may promise at most, ``most_promised`` (r,), and move logits of their rows by."""
+
+    most_promised: Array
+    most_off: float
+
+    @classmethod
+    def of(cls, most_off, spreads, total):
+        """That of rows whose logits may be off by so much, for the traces (r,) of their V, and S."""
+        return cls(most_off**2 / 2 / np.maximum(spreads, np.finfo(float).tiny) / total, most_off)
+
+    def of_some(self, at):
+        """That of some of the fits."""
+        return Enough(self.most_promised[at], self.most_off)
+
+
+@dataclass(frozen=True, eq=False)
 class Refits:
     """Fits without each of r rows: ``logits`` (k, r) of these, and ``displacements`` (r, p) of the flat parameters.
 
-    ``has_ended`` (r,) is False of those whose steps ran out, or led nowhere, before they were near enough.
+    ``has_ended`` (r,) is False of those whose steps ran out, or led nowhere, before they were near enough, and
+    ``is_by_all`` (r,) whether the Hessian of all rows, without the row, has told how the gradient changes.
     """
 
     logits: Array
     displacements: Array
     has_ended: Array
+    is_by_all: Array
 
 
 def displacements_of(curvature: ExactCurvature, reduced: Array) -> Array:
@@ -105,8 +125,8 @@ class Together:
     """Fits without each of some rows, at once, for ``columns`` (p, n), ``logits_of_all`` and targets T of all rows.
 
     ``gradient`` (p, k) is that of F by the reduced parameters, ``slope`` (p, k) that of the penalty, and ``ridge``
-    (p, p) its curvature; the logits of a row may be off by ``most_off`` where one more step ends its fit. ``kept`` are
-    targets of all rows as often as fits are evaluated at once.
+    (p, p) its curvature, and ``value`` () is F; ``kept`` are targets of all rows as often as fits are evaluated at
+    once.
     """
 
     problem: Problem
@@ -117,12 +137,13 @@ class Together:
     gradient: Array
     slope: Array
     ridge: Array
-    most_off: float
+    value: float
     kept: dict[int, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, problem, curvature, params, gradient, most_off):
-        """That of a problem at its minimum, flat ``params``, where ``gradient`` (p,) is left."""
+    def of(cls, problem, curvature, params):
+        """That of a problem at its minimum, flat ``params``."""
+        values, gradient = LinearObjective(problem)(params)
         rows, standardisation = problem.rows, curvature.standardisation
         every_row = rows.block(slice(0, rows.shape[0]))
         coef, intercept = problem.split(params)
@@ -134,18 +155,16 @@ class Together:
         )
         ridge = standardisation.by_columns(np.diag(ridge_of(problem, standardisation)))
         columns, targets = standardisation.columns_of(every_row.X), every_row.targets.block(every_row.at)
-        return cls(
-            problem, curvature, columns, every_row.logits(coef, intercept), targets, left, slope, ridge, most_off
-        )
+        logits, value = every_row.logits(coef, intercept), float(values.sum())
+        return cls(problem, curvature, columns, logits, targets, left, slope, ridge, value)
 
-    def refits(self, rows, starts, most_promised, value, most_steps, fall):
+    def refits(self, rows, starts, enough, most_steps, fall):
         """The Refits without each of the rows, from displacements (r, p, k), of so many steps at most.
 
-        They end with the first step that promises no more than ``most_promised`` (r,), or than rounding leaves of the
-        ``value`` () of F, and moves the row by little. Steps that promise more than the share ``fall`` of what the ones
-        before did are by a Hessian of where they start.
+        They end with the first step after which that is ``enough``. Steps that promise more than the share ``fall`` of
+        what the ones before did are by a Hessian of where they start.
         """
-        state, of_all = self._state(rows, most_promised, value)
+        state, of_all = self._state(rows, enough)
         self._start(state, of_all, starts, rows)
         left, own, has_ended = np.arange(len(rows)), {}, np.ones(len(rows), dtype=bool)
         stuck: Any
@@ -173,22 +192,46 @@ class Together:
             if not len(left):
                 break
         has_ended[left] = False
-        logits = self.logits_of_all[:, rows] + self._own_change(state.point, rows)
-        return Refits(logits, displacements_of(self.curvature, state.point), has_ended)
+        is_by_all = state.is_believed & ~np.isin(np.arange(len(rows)), list(own))
+        logits = self.own_logits(rows, state.point)
+        return Refits(logits, displacements_of(self.curvature, state.point), has_ended, is_by_all)
 
-    def _state(self, rows, most_promised, value):
+    def carried(self, rows, reduced, times):
+        """Where minima without each of the rows, at displacements (r, p, k), lead from a ridge so many ``times`` this.
+
+        By Newton's step for the penalty alone, with what it promises (r,), and the ranges (r,) by which it moves the
+        logits of the rows.
+        """
+        every_fit = np.arange(len(rows))
+        gradients = (1 - times) * (self.slope + self.ridge @ reduced)
+        steps = self._hessian_without(rows).steps(every_fit, gradients)
+        promised = -(gradients * steps).sum(axis=(1, 2)) / 2
+        before, change = (self._own_change(each, rows) for each in (reduced, steps))
+        moves = Moves.of(self.problem, self.targets[..., rows], self.logits_of_all[:, rows] + before, change)
+        return reduced + steps, promised, moves.ranges
+
+    def own_logits(self, rows, reduced):
+        """Logits (K, r) of the rows in fits at displacements (r, p, k)."""
+        return self.logits_of_all[:, rows] + self._own_change(reduced, rows)
+
+    def _state(self, rows, enough):
         """The _State of fits without each of the rows at the minimum of all, and the HessianWithout each there."""
         row_loss, classes, total = self.problem.row_loss, self.curvature.classes, self.problem.total
-        logits, targets, columns = self.logits_of_all[:, rows], self.targets[..., rows], self.columns[:, rows]
-        block: Any = GivenTargets(targets)
-        entries = row_loss.curvature(logits.copy(), block, slice(None)).entries(*classes.pairs)
-        _, gradient = row_loss.losses_gradient(logits, targets)
-        gradients = self.gradient - columns.T[:, :, None] * classes.reduced(gradient.T)[:, None] / total
+        _, gradient = row_loss.losses_gradient(self.logits_of_all[:, rows], self.targets[..., rows])
+        of_rows = self.columns[:, rows].T[:, :, None] * classes.reduced(gradient.T)[:, None]
+        gradients = self.gradient - of_rows / total
         n_fits, none = len(rows), np.zeros_like(gradients)
         last, never = np.full(n_fits, np.inf), np.zeros(n_fits, dtype=bool)
         secants = ManySecants(n_fits)
-        state = _State(none, gradients, most_promised, none.copy(), value, last, never, secants)
-        return state, HessianWithout.of(self.curvature, self._inverse, columns, entries, total)
+        state = _State(none, gradients, enough, none.copy(), last, never, secants)
+        return state, self._hessian_without(rows)
+
+    def _hessian_without(self, rows):
+        """The HessianWithout each of the rows at the minimum of all."""
+        block: Any = GivenTargets(self.targets[..., rows])
+        of_rows = self.problem.row_loss.curvature(self.logits_of_all[:, rows], block, slice(None))
+        entries = of_rows.entries(*self.curvature.classes.pairs)
+        return HessianWithout.of(self.curvature, self._inverse, self.columns[:, rows], entries, self.problem.total)
 
     def _start(self, state, of_all, starts, rows):
         """Move all fits to where ``starts`` (r, p, k) lead, and note of which that tells to believe the Hessian."""
@@ -203,7 +246,7 @@ class Together:
         missed = change - of_all.products(every_fit, moved)
         of_missed = -(missed * of_all.steps(every_fit, missed)).sum(axis=(1, 2))
         of_moved = (moved * (change - missed)).sum(axis=(1, 2))
-        state.is_believed[:] = of_missed <= BELIEVED * self.most_off * of_moved
+        state.is_believed[:] = of_missed <= BELIEVED * state.enough.most_off * of_moved
 
     def _own_change(self, reduced, rows):
         """Changes (K, r) of the logits of the rows by displacements (r, p, k)."""
@@ -228,7 +271,7 @@ class Together:
 
         steps = state.secants.steps(left, gradients, newton_steps)
         promised = -(gradients * steps).sum(axis=(1, 2)) / 2
-        most_promised = np.maximum(state.most_promised[left], RESOLUTION * state.value)
+        most_promised = self._most_promised(state.enough)[left]
         has_ended = (promised >= 0) & (promised <= most_promised)
         may_end = np.flatnonzero(has_ended)
         if len(may_end):
@@ -241,15 +284,19 @@ class Together:
         state.point[left[has_ended]] += steps[has_ended]
         return left[~has_ended], steps[~has_ended], promised[~has_ended]
 
+    def _most_promised(self, enough):
+        """What a step (r,) may promise where fits end, or what rounding leaves of it."""
+        return np.maximum(enough.most_promised, RESOLUTION * self.value)
+
     def _moves_little(self, state, at, steps, promised, rows):
         """Whether steps of fits, places (m,), that promise little move their own rows little, and are believed."""
         here, since = rows[at], state.point[at] - state.of_hessian[at]
         before, change, drift = (self._own_change(reduced, here) for reduced in (state.point[at], steps, since))
         moves_of = partial(Moves.of, self.problem, self.targets[..., here], self.logits_of_all[:, here] + before)
-        is_believed = state.is_believed[at] | (promised <= BELIEVED * self.most_off * state.last[at])
+        is_believed = state.is_believed[at] | (promised <= BELIEVED * state.enough.most_off * state.last[at])
         most_drift = np.where(is_believed, MOST_DRIFT_BELIEVED, MOST_DRIFT)
         is_near = moves_of(-drift).ranges <= most_drift
-        return is_near & (moves_of(change).ranges <= self.most_off)
+        return is_near & (moves_of(change).ranges <= state.enough.most_off)
 
     def _move(self, state, left, steps, rows):
         """Move the fits that are left along their steps, or shares of them where these lead too far.
@@ -263,7 +310,7 @@ class Together:
             moved = state.point[left] + length[:, None, None] * steps
             gradients = self._gradients(moved, rows[left])
             slope = (gradients * steps).sum(axis=(1, 2))
-            is_taken = slope <= MOST_SLOPE * np.abs(slopes) + ROUNDING * (state.value + np.abs(steps).sum(axis=(1, 2)))
+            is_taken = slope <= MOST_SLOPE * np.abs(slopes) + ROUNDING * (self.value + np.abs(steps).sum(axis=(1, 2)))
             here = left[is_taken]
             state.point[here], state.gradients[here] = moved[is_taken], gradients[is_taken]
             share = np.clip(slopes / (slopes - slope), SHORTER, 0.9)
@@ -370,16 +417,15 @@ class Together:
 class _State:
     """Where fits are: displacements ``point`` (r, p, k), and ``gradients`` (r, p, k) there.
 
-    Each ends with the first step that promises no more than ``most_promised`` (r,). Hessians are at ``of_hessian``
-    (r, p, k), the last step by them promised ``last`` (r,), and ``is_believed`` (r,) are those of which the start has
-    shown what they are worth. ``value`` is F.
+    Each ends with the first step after which that is ``enough``. Hessians are at ``of_hessian`` (r, p, k), the last
+    step by them promised ``last`` (r,), and ``is_believed`` (r,) are those of which the start has shown what they are
+    worth.
     """
 
     point: Array
     gradients: Array
-    most_promised: Array
+    enough: Enough
     of_hessian: Array
-    value: float
     last: Array
     is_believed: Array
     secants: ManySecants
