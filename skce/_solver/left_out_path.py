@@ -22,8 +22,8 @@ from skce._solver.refits_together import displacements_of, reduced_of
 from skce._solver.second_derivative import exact_curvature
 from skce._types import Array
 
-# Rows, those of which the closed form may miss most, whose refits tell what it misses of others; and how many times as
-# much these may be taken to miss. Of satimage it misses a tenth of what it may, of page blocks now and then all of it.
+# Rows, those of which the closed form may miss most, whose refits tell what it misses of others; and how many standard
+# errors more that is taken to be. Of satimage it misses a tenth of what it may, of page blocks now and then all of it.
 TELLING, SURE = 12, 3.0
 
 # Numbers of the Hessians and their factors of all values that are kept for the one that is chosen (128 MB).
@@ -91,9 +91,21 @@ class _Value:
             return
         targets = self.minimum.problem.rows.targets.block(at[telling])
         moves = Moves.of(self.minimum.problem, targets, near, closed.logits[:, at[telling]] - near)
-        share = max(SURE * moves.costs.sum() / missed[telling].sum(), np.finfo(float).eps)
-        n_kept = np.searchsorted(np.cumsum(missed[others[::-1]]), self.most * (1 / share - 1), side="right")
+        n_kept = self._n_kept(moves.rises, missed[telling], missed[others[::-1]])
         self.refit_all(closed, at[others[: len(others) - n_kept]], before)
+
+    def _n_kept(self, rises, missed, others):
+        """How many of ``others`` (o,), the least that the closed form may miss first, it does not matter of.
+
+        Of what it may have ``missed`` (t,) of other rows it missed ``rises`` (t,): a share that adds up, but for its
+        standard error, and an error of each row, of any sign.
+        """
+        total, squares = missed.sum(), missed @ missed
+        share = rises.sum() / total
+        errors = rises - share * missed
+        error = SURE * np.sqrt(errors @ errors / squares * len(missed) / max(len(missed) - 1, 1))
+        of_share = (np.abs(share) + error * np.sqrt(squares) / total) * (self.most + np.cumsum(others))
+        return np.searchsorted(of_share + error * np.sqrt(np.cumsum(others**2)), self.most, side="right")
 
     def refit_all(self, closed, rows, before):
         """The same, without all of these rows (r,)."""

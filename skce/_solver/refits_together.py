@@ -223,7 +223,7 @@ class Together:
         n_fits, none = len(rows), np.zeros_like(gradients)
         last, never = np.full(n_fits, np.inf), np.zeros(n_fits, dtype=bool)
         secants = ManySecants(n_fits)
-        state = _State(none, gradients, enough, none.copy(), last, never, secants)
+        state = _State(none, gradients, enough, none.copy(), last, never, np.ones(n_fits), secants)
         return state, self._hessian_without(rows)
 
     def _hessian_without(self, rows):
@@ -246,7 +246,8 @@ class Together:
         missed = change - of_all.products(every_fit, moved)
         of_missed = -(missed * of_all.steps(every_fit, missed)).sum(axis=(1, 2))
         of_moved = (moved * (change - missed)).sum(axis=(1, 2))
-        state.is_believed[:] = of_missed <= BELIEVED * state.enough.most_off * of_moved
+        state.left_by_start[:] = of_missed / np.maximum(of_moved, np.finfo(float).tiny)
+        state.is_believed[:] = state.left_by_start <= BELIEVED * state.enough.most_off
 
     def _own_change(self, reduced, rows):
         """Changes (K, r) of the logits of the rows by displacements (r, p, k)."""
@@ -271,11 +272,14 @@ class Together:
 
         steps = state.secants.steps(left, gradients, newton_steps)
         promised = -(gradients * steps).sum(axis=(1, 2)) / 2
-        most_promised = self._most_promised(state.enough)[left]
+        more = self._times_more(state, left, promised)
+        most_promised = self._most_promised(state.enough, left, more)
         has_ended = (promised >= 0) & (promised <= most_promised)
         may_end = np.flatnonzero(has_ended)
         if len(may_end):
-            has_ended[may_end] = self._moves_little(state, left[may_end], steps[may_end], promised[may_end], rows)
+            has_ended[may_end] = self._moves_little(
+                state, left[may_end], steps[may_end], promised[may_end], rows, np.sqrt(more[may_end])
+            )
         gains = np.zeros(len(left))
         gains[has_own] = -(gradients[has_own] * by_all).sum(axis=(1, 2)) / 2
         is_held = has_ended & (gains > MOST_PROMISED_BY_ALL * most_promised)
@@ -284,11 +288,24 @@ class Together:
         state.point[left[has_ended]] += steps[has_ended]
         return left[~has_ended], steps[~has_ended], promised[~has_ended]
 
-    def _most_promised(self, enough):
-        """What a step (r,) may promise where fits end, or what rounding leaves of it."""
-        return np.maximum(enough.most_promised, RESOLUTION * self.value)
+    def _times_more(self, state, at, promised):
+        """How many times as much as others the last steps of fits, places (m,), may promise, as they leave less.
 
-    def _moves_little(self, state, at, steps, promised, rows):
+        A step is taken to leave the share of it that the one before has left, or, of the first, the start. On ctg that
+        saves a seventh of the evaluations, where logits may be off by as much as any.
+        """
+        is_first, is_afresh = np.isinf(state.last[at]), (state.of_hessian[at] == state.point[at]).all(axis=(1, 2))
+        shares = np.divide(promised, state.last[at], out=np.ones(len(at)), where=state.last[at] > 0)
+        shares = np.where(is_first, state.left_by_start[at], np.where(is_afresh, 1, shares))
+        most_off = state.enough.most_off
+        most = (most_off / LEAST_OFF) ** 2
+        return np.clip(BELIEVED * most_off / np.maximum(shares, np.finfo(float).tiny), 1, most)
+
+    def _most_promised(self, enough, at, more):
+        """What a step (m,) may promise where fits end, so many times as much, or what rounding leaves of it."""
+        return np.maximum(more * enough.most_promised[at], RESOLUTION * self.value)
+
+    def _moves_little(self, state, at, steps, promised, rows, more):
         """Whether steps of fits, places (m,), that promise little move their own rows little, and are believed."""
         here, since = rows[at], state.point[at] - state.of_hessian[at]
         before, change, drift = (self._own_change(reduced, here) for reduced in (state.point[at], steps, since))
@@ -296,7 +313,7 @@ class Together:
         is_believed = state.is_believed[at] | (promised <= BELIEVED * state.enough.most_off * state.last[at])
         most_drift = np.where(is_believed, MOST_DRIFT_BELIEVED, MOST_DRIFT)
         is_near = moves_of(-drift).ranges <= most_drift
-        return is_near & (moves_of(change).ranges <= state.enough.most_off)
+        return is_near & (moves_of(change).ranges <= more * state.enough.most_off)
 
     def _move(self, state, left, steps, rows):
         """Move the fits that are left along their steps, or shares of them where these lead too far.
@@ -419,7 +436,7 @@ class _State:
 
     Each ends with the first step after which that is ``enough``. Hessians are at ``of_hessian`` (r, p, k), the last
     step by them promised ``last`` (r,), and ``is_believed`` (r,) are those of which the start has shown what they are
-    worth.
+    worth, as ``left_by_start`` (r,), the share of it that Newton's step would have left, is little.
     """
 
     point: Array
@@ -428,4 +445,5 @@ class _State:
     of_hessian: Array
     last: Array
     is_believed: Array
+    left_by_start: Array
     secants: ManySecants
