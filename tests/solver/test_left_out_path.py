@@ -4,7 +4,6 @@ import numpy as np
 
 from skce._solver.left_out_path import _Value
 
-
 # What may be missed of each of twenty other rows.
 NEAR = np.full(20, 0.99)
 
