@@ -193,9 +193,10 @@ class NewtonWithout:
 def _moved(problem, curvature, rows, pulls, others):
     """Ranges (m, h) by which the closed form without each of rows (m,), for e (k, m), moves logits of others (h,)."""
     near = displacements(problem, curvature, rows, pulls)
-    columns = curvature.standardisation.columns_of(dense_rows(problem.rows, others))
-    change = np.swapaxes(curvature.classes.expanded(near), 1, 2) @ columns
-    return ranges_of(problem, np.moveaxis(change, 1, 0))
+    columns = curvature.standardisation.columns_of(dense_rows(problem.rows, others)).astype(np.float32)
+    by_output = np.moveaxis(curvature.classes.expanded(near), 2, 0).astype(np.float32)
+    change = by_output.reshape(-1, len(columns)) @ columns
+    return ranges_of(problem, change.reshape(len(by_output), -1, len(others)))
 
 
 def _moves_if_lost(problem, curvature, params, held, rows):
