@@ -145,22 +145,21 @@ class _Value:
 
         Where penalties matter little, most do, for no evaluation.
         """
-        times = 1.0 if before is None else before.minimum.problem.penalty.ridge / self.minimum.problem.penalty.ridge
-        if before is not None and before.nearest > FASTEST * times:
+        together, problem, curvature = self.fits.together, self.minimum.problem, self.minimum.curvature
+        if before is None or together is None:
+            return rows
+        times = before.minimum.problem.penalty.ridge / problem.penalty.ridge
+        if before.nearest > FASTEST * times:
             self.nearest = before.nearest / FASTEST / times
             return rows
-        together = self.fits.together
-        of_before = {} if before is None or together is None else before.shares
-        rows_before = rows[np.isin(rows, list(of_before))]
+        rows_before = rows[np.isin(rows, list(before.shares))]
         if not len(rows_before):
             return rows
-        problem, curvature = self.minimum.problem, self.minimum.curvature
-        shares, moved = (
-            np.array([of_rows[row] for row in rows_before.tolist()]) for of_rows in (of_before, before.displacements)
-        )
+        shares = np.array([before.shares[row] for row in rows_before.tolist()])
+        moved = np.array([before.displacements[row] for row in rows_before.tolist()])
         reduced = reduced_of(problem, curvature, moved + before.minimum.solution.params - self.minimum.solution.params)
         reduced, more = self.fits.carried(together, rows_before, reduced, closed.spreads[rows_before], times)
-        is_near, self.nearest = shares + more <= 1, more.min()
+        is_near, self.nearest = shares + more <= 1, min(more.min(), self.nearest or np.inf)
         carried, reduced = rows_before[is_near], reduced[is_near]
         if len(carried):
             moved, logits = displacements_of(curvature, reduced), together.own_logits(carried, reduced)
