@@ -294,10 +294,12 @@ class Together:
         A step is taken to leave the share of it that the one before has left, or, of the first, the start. On ctg that
         saves a seventh of the evaluations, where logits may be off by as much as any.
         """
+        most_off = state.enough.most_off
+        if most_off <= LEAST_OFF:
+            return np.ones(len(at))
         is_first, is_afresh = np.isinf(state.last[at]), (state.of_hessian[at] == state.point[at]).all(axis=(1, 2))
         shares = np.divide(promised, state.last[at], out=np.ones(len(at)), where=state.last[at] > 0)
         shares = np.where(is_first, state.left_by_start[at], np.where(is_afresh, 1, shares))
-        most_off = state.enough.most_off
         most = (most_off / LEAST_OFF) ** 2
         return np.clip(BELIEVED * most_off / np.maximum(shares, np.finfo(float).tiny), 1, most)
 
