@@ -25,7 +25,7 @@ from skce._solver.curvature.exact import ExactCurvature
 from skce._solver.curvature.factorisation import weighted_moments
 from skce._solver.moves import Moves, ranges_of
 from skce._solver.problem import Problem
-from skce._solver.refits import refitted
+from skce._solver.refits import FitsWithout
 from skce._solver.spreads import Spreads, dense_rows, squared_norms, symmetric, upper_triangle
 from skce._types import Array
 
@@ -147,7 +147,8 @@ def left_out(problem: Problem, curvature: ExactCurvature, params: Array) -> Left
     n_unended = 0
     if len(far):
         near = displacements(problem, curvature, far, closed.pulls[:, far])
-        refits = refitted(problem, curvature, params, far, near, closed.spreads[far])
+        fits = FitsWithout(problem, curvature, params, closed.most_missed)
+        refits = fits.refitted(far, near, closed.spreads[far])
         closed.logits[:, far], n_unended = refits.logits, int(np.count_nonzero(~refits.has_ended))
     return LeftOut(closed.logits, np.isin(np.arange(len(closed.held)), far), n_unended)
 
@@ -192,9 +193,10 @@ class NewtonWithout:
 def _moved(problem, curvature, rows, pulls, others):
     """Ranges (m, h) by which the closed form without each of rows (m,), for e (k, m), moves logits of others (h,)."""
     near = displacements(problem, curvature, rows, pulls)
-    columns = curvature.standardisation.columns_of(dense_rows(problem.rows, others))
-    change = np.swapaxes(curvature.classes.expanded(near), 1, 2) @ columns
-    return ranges_of(problem, np.moveaxis(change, 1, 0))
+    columns = curvature.standardisation.columns_of(dense_rows(problem.rows, others)).astype(np.float32)
+    by_output = np.moveaxis(curvature.classes.expanded(near), 2, 0).astype(np.float32)
+    change = by_output.reshape(-1, len(columns)) @ columns
+    return ranges_of(problem, change.reshape(len(by_output), -1, len(others)))
 
 
 def _moves_if_lost(problem, curvature, params, held, rows):

@@ -8,6 +8,7 @@ So nothing is told by what is beside it.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,18 @@ from skce._solver.leave_one_out import ClosedForm, LeftOut, displacements
 from skce._solver.moves import Moves
 from skce._solver.objective import LinearObjective
 from skce._solver.path import Minimum
-from skce._solver.refits import refitted
+from skce._solver.refits import FitsWithout
 from skce._solver.refits_together import displacements_of, reduced_of
 from skce._solver.second_derivative import exact_curvature
 from skce._types import Array
 
-# Rows, those of which the closed form may miss most, whose refits tell what it misses of others; and how many times as
-# much these may be taken to miss. Of satimage it misses a tenth of what it may, of page blocks now and then all of it.
+# Rows, those of which the closed form may miss most, whose refits tell what it misses of others; and how many standard
+# errors more that is taken to be. Of satimage it misses a tenth of what it may, of page blocks now and then all of it.
 TELLING, SURE = 12, 3.0
+
+# How many times faster than the ridge that falls which the fits of a value would move, at most: of vehicle 1.3 times.
+# Where they would move far none is asked.
+FASTEST = 2.0
 
 # Numbers of the Hessians and their factors of all values that are kept for the one that is chosen (128 MB).
 NUMBERS_OF_VALUES = 2**24
@@ -33,8 +38,11 @@ NUMBERS_OF_VALUES = 2**24
 class _Value:
     """A Minimum, the rows ``far`` that the closed form may not be enough for, sums of losses, and refits.
 
-    ``missed`` (r,) is what it may miss of the losses of these, and ``most`` what it may of all. ``corrections`` are
-    what displaces the flat parameters of refits from the closed form, by row; ``n_unended`` of them ran out of steps.
+    ``missed`` (r,) is what it may miss of the losses of these, and ``most`` what it may of all. ``logits`` (k,) are
+    those of refits, by row, ``displacements`` where their flat parameters are from the minimum, and ``corrections``
+    from the closed form. ``shares`` are of fits that may lead on: how much of what they may be off by they have moved
+    since they were last evaluated, of which ``nearest`` is about the least that any would. ``n_unended`` of them ran
+    out of steps.
     """
 
     minimum: Any
@@ -42,25 +50,40 @@ class _Value:
     sums: Array
     missed: Array = field(default_factory=lambda: np.zeros(0))
     most: float = 0.0
+    logits: dict[int, Array] = field(default_factory=dict)
     corrections: dict[int, Array] = field(default_factory=dict)
+    displacements: dict[int, Array] = field(default_factory=dict)
+    shares: dict[int, float] = field(default_factory=dict)
+    nearest: float = 0.0
     n_unended: int = 0
+
+    @cached_property
+    def fits(self):
+        """The FitsWithout."""
+        return FitsWithout(self.minimum.problem, self.minimum.curvature, self.minimum.solution.params, self.most)
+
+    def forget(self):
+        """Keep nothing that is as large as all rows."""
+        for name in ("fits", "left_to_minimum"):
+            vars(self).pop(name, None)
 
     def closed_form(self):
         """The ClosedForm of all rows."""
         minimum = self.minimum
         return ClosedForm.of(minimum.problem, minimum.curvature, minimum.solution.params)
 
+    @cached_property
     def left_to_minimum(self):
         """Newton's step (1, p, k), reduced, to the minimum of all rows."""
         problem, curvature = self.minimum.problem, self.minimum.curvature
         _, gradient = LinearObjective(problem)(self.minimum.solution.params)
         return reduced_of(problem, curvature, curvature.newton_step(gradient)[0][None])
 
-    def refit(self, closed, starts):
+    def refit(self, closed, before):
         """Put the logits of refits without rows that matter in place of those of a ClosedForm.
 
-        ``starts`` are corrections by row, where they are known. What the first refits say that the closed form misses
-        tells how many of the others do.
+        They start from the _Value ``before``, or None. What the first refits say that the closed form misses tells how
+        many of the others do.
         """
         if not len(self.far):
             return
@@ -69,33 +92,45 @@ class _Value:
         n_certain = np.count_nonzero(np.isinf(missed))
         telling, others = order[n_certain : n_certain + TELLING], order[n_certain + TELLING :]
         near = closed.logits[:, at[telling]]
-        self.refit_all(closed, at[order[: n_certain + TELLING]], starts)
+        self.refit_all(closed, at[order[: n_certain + TELLING]], before)
         if not len(others):
             return
         targets = self.minimum.problem.rows.targets.block(at[telling])
         moves = Moves.of(self.minimum.problem, targets, near, closed.logits[:, at[telling]] - near)
-        share = max(SURE * moves.costs.sum() / missed[telling].sum(), np.finfo(float).eps)
-        n_kept = np.searchsorted(np.cumsum(missed[others[::-1]]), self.most * (1 / share - 1), side="right")
-        self.refit_all(closed, at[others[: len(others) - n_kept]], starts)
+        n_kept = self._n_kept(moves.rises, missed[telling], missed[others[::-1]])
+        self.refit_all(closed, at[others[: len(others) - n_kept]], before)
 
-    def refit_all(self, closed, rows, starts):
+    def _n_kept(self, rises, missed, others):
+        """How many of ``others`` (o,), the least that the closed form may miss first, it does not matter of.
+
+        Of what it may have ``missed`` (t,) of other rows it missed ``rises`` (t,): a share that adds up, but for its
+        standard error, and an error of each row, of any sign.
+        """
+        total, squares = missed.sum(), missed @ missed
+        share = rises.sum() / total
+        errors = rises - share * missed
+        error = SURE * np.sqrt(errors @ errors / squares * len(missed) / max(len(missed) - 1, 1))
+        of_share = (np.abs(share) + error * np.sqrt(squares) / total) * (self.most + np.cumsum(others))
+        return np.searchsorted(of_share + error * np.sqrt(np.cumsum(others**2)), self.most, side="right")
+
+    def refit_all(self, closed, rows, before):
         """The same, without all of these rows (r,)."""
+        rows = self._not_carried(closed, rows, before)
         if not len(rows):
             return
         problem, curvature = self.minimum.problem, self.minimum.curvature
-        # What is left to the minimum of all rows is another at each value, and no part of a correction.
-        near = displacements(problem, curvature, rows, closed.pulls[:, rows]) + self.left_to_minimum()
+        starts = {} if before is None else before.corrections
+        near = self._near(closed, rows)
         begun = near.copy()
         warm = [place for place, row in enumerate(rows.tolist()) if row in starts]
         if warm:
             begun[warm] += reduced_of(problem, curvature, np.array([starts[row] for row in rows[warm].tolist()]))
 
         def of_some(some, begun):
-            params, spreads = self.minimum.solution.params, closed.spreads[rows[some]]
-            refits = refitted(problem, curvature, params, rows[some], begun[some], spreads)
-            corrections = refits.displacements - displacements_of(curvature, near[some])
-            self.corrections.update(zip(rows[some].tolist(), corrections, strict=True))
-            closed.logits[:, rows[some]] = refits.logits
+            refits = self.fits.refitted(rows[some], begun[some], closed.spreads[rows[some]])
+            self._take(closed, rows[some], near[some], refits.displacements, refits.logits)
+            by_all = rows[some[refits.is_by_all & refits.has_ended]]
+            self.shares.update(dict.fromkeys(by_all.tolist(), 0.0))
             return some[~refits.has_ended]
 
         unended = of_some(np.arange(len(rows)), begun)
@@ -104,6 +139,52 @@ class _Value:
         if len(stuck):
             unended = np.append(np.setdiff1d(unended, stuck), of_some(stuck, near))
         self.n_unended += len(unended)
+
+    def _not_carried(self, closed, rows, before):
+        """Those of some rows (r,) but for which fits at the value ``before`` lead near enough, which are taken.
+
+        Where penalties matter little, most do, for no evaluation.
+        """
+        together, problem, curvature = self.fits.together, self.minimum.problem, self.minimum.curvature
+        if before is None or together is None:
+            return rows
+        times = before.minimum.problem.penalty.ridge / problem.penalty.ridge
+        if before.nearest > FASTEST * times:
+            self.nearest = before.nearest / FASTEST / times
+            return rows
+        rows_before = rows[np.isin(rows, list(before.shares))]
+        if not len(rows_before):
+            return rows
+        shares = np.array([before.shares[row] for row in rows_before.tolist()])
+        moved = np.array([before.displacements[row] for row in rows_before.tolist()])
+        reduced = reduced_of(problem, curvature, moved + before.minimum.solution.params - self.minimum.solution.params)
+        reduced, more = self.fits.carried(together, rows_before, reduced, closed.spreads[rows_before], times)
+        is_near, self.nearest = shares + more <= 1, min(more.min(), self.nearest or np.inf)
+        carried, reduced = rows_before[is_near], reduced[is_near]
+        if len(carried):
+            moved, logits = displacements_of(curvature, reduced), together.own_logits(carried, reduced)
+            self._take(closed, carried, self._near(closed, carried), moved, logits)
+            self.shares.update(zip(carried.tolist(), (shares + more)[is_near].tolist(), strict=True))
+        return np.setdiff1d(rows, carried)
+
+    def _near(self, closed, rows):
+        """Displacements (r, p, k) without each of some rows, in closed form.
+
+        What is left to the minimum of all rows is another at each value, and no part of a correction.
+        """
+        problem, curvature = self.minimum.problem, self.minimum.curvature
+        return displacements(problem, curvature, rows, closed.pulls[:, rows]) + self.left_to_minimum
+
+    def _take(self, closed, rows, near, moved, logits):
+        """Take fits without some rows, at flat displacements (r, p), with logits (k, r) of these.
+
+        The closed form has displacements ``near`` (r, p, k).
+        """
+        corrections = moved - displacements_of(self.minimum.curvature, near)
+        self.displacements.update(zip(rows.tolist(), moved, strict=True))
+        self.corrections.update(zip(rows.tolist(), corrections, strict=True))
+        self.logits.update(zip(rows.tolist(), logits.T, strict=True))
+        closed.logits[:, rows] = logits
 
 
 class LeftOutPath:
@@ -129,7 +210,8 @@ class LeftOutPath:
             of_minimum = minimum.problem, curvature, minimum.solution.params
             value.far, value.missed = closed.rows_to_refit(*of_minimum)
             value.most, logits = closed.most_missed, closed.logits
-            value.refit(closed, self.values[-1].corrections if self.values else {})
+            value.refit(closed, self.values[-1] if self.values else None)
+            value.forget()
             if 2 * self.n_values * curvature.hessians.size > NUMBERS_OF_VALUES:
                 value.minimum = replace(minimum, curvature=None)
         value.sums = self._sums(self.losses_of(minimum, logits, every_row))
@@ -158,8 +240,10 @@ class LeftOutPath:
             value.minimum = replace(value.minimum, curvature=exact_curvature(problem, params))
         closed = value.closed_form()
         far, _ = closed.rows_to_refit(problem, value.minimum.curvature, params)
-        beside = self.values[place - 1].corrections if place else {}
-        value.refit_all(closed, far, beside | value.corrections)
+        is_known = np.isin(far, list(value.logits))
+        for row in far[is_known].tolist():
+            closed.logits[:, row] = value.logits[row]
+        value.refit_all(closed, far[~is_known], self.values[place - 1] if place else None)
         return LeftOut(closed.logits, np.isin(np.arange(len(self.weight)), far))
 
     def _sums(self, losses):

@@ -4,7 +4,8 @@ Of a small problem all of them are found together. Of others one after another, 
 of conjugate gradients in the coordinates of the curvature of all rows.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -17,9 +18,12 @@ from skce._solver.moves import Moves
 from skce._solver.objective import LinearObjective
 from skce._solver.problem import Problem
 from skce._solver.refits_together import (
+    LEAST_OFF,
     MOST_OFF,
     RESOLUTION,
     ROUNDING,
+    SHARE_OFF,
+    Enough,
     Refits,
     Together,
     displacements_of,
@@ -44,31 +48,62 @@ NUMBERS_OF_COLUMNS = 2**20
 NUMBERS_AT_ONCE = 2**22
 
 
-def refitted(
-    problem: Problem, curvature: ExactCurvature, params: Array, rows: Array, reduced: Array, spreads: Array
-) -> Refits:
-    """The Refits without each of some ``rows`` (r,), from displacements (r, p, k) of the flat ``params``.
+@dataclass(frozen=True, eq=False)
+class FitsWithout:
+    """Fits without a row of a ``problem`` that has its minimum, and this ``curvature``, at the flat ``params``.
 
-    These are reduced parameters, as those of the ``curvature`` at ``params``, where the problem has its minimum.
-    ``spreads`` (r,) are the traces of V of the rows.
+    Their displacements from there are reduced parameters (r, p, k), as those of the curvature. The closed form may miss
+    ``most_missed`` of the loss of all rows.
     """
-    n_columns = problem.shape[0]
-    are_together = n_columns * problem.rows.shape[0] <= NUMBERS_OF_COLUMNS
-    fall = FALL if has_cheap_hessian(rungs_for(LinearObjective(problem))) else FALL_WHERE_DEAR
-    most_off = MOST_OFF if are_together else MOST_OFF_AFRESH
-    most_promised = most_off**2 / 2 / np.maximum(spreads, np.finfo(float).tiny) / problem.total
-    if are_together:
-        values, gradient = LinearObjective(problem)(params)
-        together = Together.of(replace(problem, rows=problem.rows.in_memory()), curvature, params, gradient)
-        value = float(values.sum())
-        slices = row_slices(len(rows), max(NUMBERS_AT_ONCE // curvature.hessians.size, 1))
-        parts = [together.refits(rows[at], reduced[at], most_promised[at], value, MOST_STEPS, fall) for at in slices]
-    else:
-        of_rows = zip(rows.tolist(), displacements_of(curvature, reduced), most_promised.tolist(), strict=True)
-        parts = [_refit(problem, curvature, params, *of_row) for of_row in of_rows]
-    logits, moved = [part.logits for part in parts], [part.displacements for part in parts]
-    has_ended = np.concatenate([part.has_ended for part in parts])
-    return Refits(np.concatenate(logits, axis=1), np.concatenate(moved), has_ended)
+
+    problem: Problem
+    curvature: ExactCurvature
+    params: Array
+    most_missed: float
+
+    def refitted(self, rows: Array, reduced: Array, spreads: Array) -> Refits:
+        """The Refits without each of some ``rows`` (r,), from displacements, for the traces (r,) of V of the rows."""
+        together = self.together
+        if together is None:
+            enough = Enough.of(MOST_OFF_AFRESH, spreads, self.problem.total)
+            of_rows = zip(rows.tolist(), displacements_of(self.curvature, reduced), enough.most_promised, strict=True)
+            parts = [_refit(self.problem, self.curvature, self.params, *of_row) for of_row in of_rows]
+        else:
+            enough = self._enough(spreads)
+            fall = FALL if has_cheap_hessian(rungs_for(LinearObjective(self.problem))) else FALL_WHERE_DEAR
+            slices = row_slices(len(rows), max(NUMBERS_AT_ONCE // self.curvature.hessians.size, 1))
+            parts = [together.refits(rows[at], reduced[at], enough.of_some(at), MOST_STEPS, fall) for at in slices]
+        logits, moved = [part.logits for part in parts], [part.displacements for part in parts]
+        ended, by_all = [part.has_ended for part in parts], [part.is_by_all for part in parts]
+        return Refits(
+            np.concatenate(logits, axis=1), np.concatenate(moved), np.concatenate(ended), np.concatenate(by_all)
+        )
+
+    def carried(
+        self, together: Together, rows: Array, reduced: Array, spreads: Array, times: float
+    ) -> tuple[Array, Array]:
+        """Displacements to where minima without each of some ``rows`` (r,) lead from a ridge so many ``times`` this.
+
+        And by how much of what they may be off by the logits of the rows move there, by the step and what it promises.
+        """
+        enough = self._enough(spreads)
+        displaced, promised, ranges = together.carried(rows, reduced, times)
+        # Rounding may leave a Hessian without a row less than nothing.
+        of_promise = np.where(promised >= 0, np.sqrt(np.abs(promised) / enough.most_promised), np.inf)
+        return displaced, np.maximum(ranges / enough.most_off, of_promise)
+
+    def _enough(self, spreads):
+        """The Enough of fits together without rows, for the traces (r,) of V of these."""
+        share_off = SHARE_OFF * self.most_missed / np.sqrt(len(spreads))
+        return Enough.of(min(max(share_off, LEAST_OFF), MOST_OFF), spreads, self.problem.total)
+
+    @cached_property
+    def together(self) -> Together | None:
+        """What fits of many rows have in common, or None if these are fitted one by one."""
+        problem = self.problem
+        if problem.shape[0] * problem.rows.shape[0] > NUMBERS_OF_COLUMNS:
+            return None
+        return Together.of(replace(problem, rows=problem.rows.in_memory()), self.curvature, self.params)
 
 
 def _refit(problem, curvature, params, row, displacement, most_promised):
@@ -84,7 +119,12 @@ def _refit(problem, curvature, params, row, displacement, most_promised):
 
     starts = [params + displacement, params]
     best, has_ended = _minimum(_without(problem, row), curvature, starts, most_promised, is_last)
-    return Refits(own.logits(*problem.split(best)), (best - params)[None], np.array([has_ended]))
+    return Refits(
+        own.logits(*problem.split(best)),
+        (best - params)[None],
+        np.array([has_ended]),
+        np.array([False]),
+    )
 
 
 def _without(problem, row):

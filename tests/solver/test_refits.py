@@ -5,6 +5,8 @@ import pytest
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
 from skce._solver.hessian_without import HessianWithout
+from skce._solver.refits import FitsWithout
+from skce._solver.refits_together import displacements_of, reduced_of
 from skce._solver.secants import ManySecants, Secants
 from skce._solver.second_derivative import exact_curvature
 from skce.estimators.training_set import TrainingSet
@@ -70,3 +72,30 @@ def test_secants_of_many_are_those_of_each():
     for place, secants in enumerate(each):
         expected = secants.step(Metric(metrics[place]), gradients[place].reshape(-1))
         np.testing.assert_allclose(taken[place].reshape(-1), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", [SoftmaxRegressor, OneVsAllClassifier])
+def test_fits_at_another_ridge_lead_to_those_at_this_one(kind):
+    X, y = overlapping(np.random.default_rng(0), n_samples=60, n_classes=3)
+    rows = np.array([5, 40])
+
+    def fitted_params(C, row=None):
+        weight = np.ones(len(y))
+        weight[[] if row is None else row] = 0
+        model = kind(C=C, tol=1e-13).fit(X, y, sample_weight=weight)
+        return np.vstack([model.coef_.T, model.intercept_])
+
+    with TrainingSet.read(kind(C=1.0), X, y, None).problem() as problem:
+        params = fitted_params(1.0)
+        curvature = exact_curvature(problem, params.reshape(-1))
+        fits = FitsWithout(problem, curvature, params.reshape(-1), 0.1)
+        before, after = (np.array([fitted_params(C, row) for row in rows]) - params for C in (0.9, 1.0))
+        reduced = reduced_of(problem, curvature, before.reshape(2, -1))
+        led_to, shares = fits.carried(fits.together, rows, reduced, np.ones(2), 1 / 0.9)
+        led_to = displacements_of(curvature, led_to).reshape(before.shape)
+        _, further = fits.carried(fits.together, rows, reduced, np.ones(2), 2 / 0.9)
+    moved = np.abs(after - before).max()
+    assert moved > 0.01
+    np.testing.assert_allclose(led_to, after, rtol=0, atol=0.2 * moved)
+    assert (further > 5 * shares).all()
+    assert (shares > 0).all()
