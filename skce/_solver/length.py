@@ -54,7 +54,7 @@ def _slopes(descent, step):
 
     def program(block):
         logits, move = block.logits(None, intercept), block.logits(coef_step, intercept_step)
-        moved = logits[..., None] + np.multiply.outer(move, LENGTHS)
+        moved = logits[..., None] + np.multiply.outer(move, np.array(LENGTHS))
         at = np.repeat(_indices(block.at), len(LENGTHS))
         _, gradient = values_gradient(moved.reshape(len(logits), -1), block.targets, at)
         weighted = move / block.targets.row_weight(block.at) if is_drawn else move
