@@ -15,7 +15,7 @@ import numpy as np
 from skce._slices import row_slices
 from skce._solver.curvature.directions import ridge_of
 from skce._solver.curvature.exact import ExactCurvature
-from skce._solver.curvature.factorisation import weighted_moments
+from skce._solver.curvature.factorisation import solutions, weighted_moments
 from skce._solver.far_rows import GivenTargets
 from skce._solver.hessian_without import HessianWithout
 from skce._solver.moves import Moves
@@ -332,7 +332,8 @@ class Together:
             is_taken = slope <= MOST_SLOPE * np.abs(slopes) + ROUNDING * (self.value + np.abs(steps).sum(axis=(1, 2)))
             here = left[is_taken]
             state.point[here], state.gradients[here] = moved[is_taken], gradients[is_taken]
-            share = np.clip(slopes / (slopes - slope), SHORTER, 0.9)
+            fall = slopes - slope
+            share = np.clip(np.divide(slopes, fall, out=np.ones_like(fall), where=fall != 0), SHORTER, 0.9)
             length = length * np.where(np.isfinite(share), share, SHORTER)
             left, steps, slopes, length = (array[~is_taken] for array in (left, steps, slopes, length))
             if not len(left):
@@ -426,10 +427,9 @@ class Together:
     def _steps(self, hessians, gradients):
         """Newton's step (r, p, k) of each fit, for its Hessians (r, f, p, p) and gradient (r, p, k)."""
         if self.curvature.classes.are_separate:
-            right = np.swapaxes(gradients, 1, 2)[..., None]
-            return -np.swapaxes(np.linalg.solve(hessians, right)[..., 0], 1, 2)
-        right = gradients.reshape(len(gradients), 1, np.prod(gradients.shape[1:]), 1)
-        return -np.linalg.solve(hessians, right).reshape(gradients.shape)
+            return -np.swapaxes(solutions(hessians, np.swapaxes(gradients, 1, 2)), 1, 2)
+        right = gradients.reshape(len(gradients), 1, -1)
+        return -solutions(hessians, right).reshape(gradients.shape)
 
 
 @dataclass
