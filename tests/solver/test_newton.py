@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse
-from sklearn.datasets import load_wine
+from sklearn.datasets import load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 
 from skce import OneVsAllClassifier, SoftmaxRegressor
@@ -204,3 +204,11 @@ def test_where_nothing_leads_on_from_a_start_it_begins_again_without_one(make_es
         solution = solved(LinearObjective(problem), start=start.reshape(-1))
     assert solution.reason == "converged"
     assert solution.gap_bound <= 1e-7 * solution.value
+
+
+def test_classes_are_found_to_be_separable_where_steps_promise_less_than_rounding_and_move_no_row(monkeypatch):
+    run = newton.NewtonStage.run
+    # Of steps that promise so little it is up to rounding whether they seem to lead to the minimum.
+    monkeypatch.setattr(newton.NewtonStage, "run", lambda stage, max_iter: run(stage, max_iter) and "converged")
+    with pytest.warns(ConvergenceWarning, match="By column 2 rows of class 0"):
+        SoftmaxRegressor(C=np.inf, tol=1e-13).fit(*load_iris(return_X_y=True))
