@@ -152,6 +152,34 @@ def test_where_it_is_used(rng, monkeypatch):
     assert not is_used(X, 100)  # each class has a curvature of its own
 
 
+def test_rows_that_stand_out_leave_others_what_they_curve(rng):
+    X = np.vstack([rng.standard_normal((4000, D)), np.full((3, D), 1e3) + 1e-3 * rng.standard_normal((3, D))])
+    objective = objective_of(X, K, np.ones(len(X)))
+    standardisation = Standardisation.of(objective.problem)
+    params = np.zeros(objective.shape)
+    params[:D] = 1e-4 * rng.standard_normal((D, K))
+    params[D] = 9 * (np.arange(K) - K / 2)  # so certain are others that hardly any of them curves
+    curvature = RowsByClassCurvature(objective, params.reshape(-1), standardisation)
+    kronecker = curvature.kronecker
+    columns = standardisation.columns_of(objective.rows.X)[:D].T
+    largest = 0.0
+    for k, (rows, roots) in enumerate(rows_with_weights(curvature)):
+        whitened = (columns[rows] - kronecker.mean[:, k]) @ kronecker.vectors * kronecker.scale[:D, k] * roots[:, None]
+        gram = whitened @ whitened.T
+        largest = max(largest, gram.max(initial=0.0))
+        matrix = curvature.matrices[k]
+        undone = np.eye(D) - whitened.T @ matrix @ whitened
+        curved = np.linalg.eigvalsh(undone.T @ (np.eye(D) + whitened.T @ whitened) @ undone)
+        assert 0.5 < curved.min() <= curved.max() < 2
+    assert largest > 1e4
+
+
+def test_is_without_rows_that_rounding_leaves_no_factor_of():
+    gram = np.full((2, 2), 1e20)
+    gram[0, 1] = gram[1, 0] = 1.1e20
+    assert not rows_by_class._matrix_of(gram).any()
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_classes_that_rows_of_their_own_curve_take_fewer_passes(rng, monkeypatch, dtype):
     n, d, n_classes = 2400, 96, 120

@@ -61,7 +61,8 @@ class RowsByClassCurvature:
 
         classes, rows, weights = _most_curving(*self.rows.gathered(curving), most)
         self.kronecker.take_out(np.bincount(classes, weights, n_classes))
-        self.of_classes = scipy.sparse.csr_array((np.sqrt(weights), (classes, rows)), (n_classes, self.rows.shape[0]))
+        shape = n_classes, self.rows.shape[0]
+        self.of_classes = scipy.sparse.csr_array((np.sqrt(weights), (classes, rows)), shape=shape)
         self.matrices = self._matrices()
 
     def to_params(self, coordinates):
@@ -113,7 +114,9 @@ class RowsByClassCurvature:
             whitened = vectors.T @ (columns - mean[:, output, None].astype(np.float32))
             whitened *= scale[:, output, None]
             whitened *= roots
-            matrices[output] = _matrix_of((whitened.T @ whitened).astype(np.float64)).astype(np.float32)
+            # Products in float32 would leave less of 1 + B^T B than the 1, where a row stands out.
+            whitened = whitened.astype(np.float64)
+            matrices[output] = _matrix_of(whitened.T @ whitened)
 
         self._for_each_class(factorise)
         return matrices
@@ -148,9 +151,13 @@ def _most_curving(classes, rows, weights, squares, most):
 
 
 def _matrix_of(gram):
-    """F (r, r) for B^T B (r, r), which is overwritten."""
+    """F (r, r), in float32, for B^T B (r, r), which is overwritten; zeros where rounding leaves no factor."""
     identity = np.eye(len(gram))
     gram += identity
-    lower = np.linalg.cholesky(gram)
+    try:
+        lower = np.linalg.cholesky(gram)
+    except np.linalg.LinAlgError:
+        return np.zeros(gram.shape, np.float32)
     inverse = scipy.linalg.solve_triangular(lower + identity, identity, lower=True, check_finite=False)
-    return scipy.linalg.solve_triangular(lower, inverse, trans=1, lower=True, check_finite=False)
+    matrix = scipy.linalg.solve_triangular(lower, inverse, trans=1, lower=True, check_finite=False)
+    return matrix.astype(np.float32)
