@@ -7,11 +7,10 @@ Each fit runs in a fresh process. A probe is float32 Gaussian columns, labels dr
 
 import argparse
 import multiprocessing
-import sys
 
 import numpy as np
 from memory import PeakRssAnon
-from problems import synthetic_data
+from problems import data_module, synthetic_data
 from report import duration, table, written
 from timing import limited_threads, thread_counts, timed
 
@@ -20,15 +19,12 @@ REPEATS = 3
 
 def many_classes(folder, n_classes):
     """X and y of the problem of so many classes in the folder of the data."""
-    sys.path.insert(0, folder)
-    import hard
-
-    return hard.many_classes(n_classes)
+    return data_module(folder).hard.many_classes(n_classes)
 
 
-def probe(n, d, n_classes, scores):
-    """X (n, d) in float32, and labels, whose scores have this standard deviation."""
-    X, y = synthetic_data(n, d, n_classes, scores=scores)
+def probe(n, d, n_classes):
+    """X (n, d) in float32, and labels, of scores whose standard deviation is 1."""
+    X, y = synthetic_data(n, d, n_classes)
     return X.astype(np.float32), y
 
 
@@ -82,13 +78,12 @@ def main():
     parser.add_argument("--data", metavar="DIR", help="folder with hard.py")
     parser.add_argument("--K", nargs="*", type=int, default=[100, 1000, 3000], help="classes of its problems")
     parser.add_argument("--probe", nargs=3, type=int, metavar=("N", "D", "K"), help="also this, on all --threads")
-    parser.add_argument("--scores", type=float, default=1.0, help="standard deviation of the scores of the probe")
     parser.add_argument("--threads", type=int, help="of BLAS and OpenMP; default: as they are")
     parser.add_argument("--out", default="results", metavar="DIR")
     args = parser.parse_args()
     fits = [(many_classes, (args.data, n_classes)) for n_classes in args.K] if args.data else []
     if args.probe:
-        fits.append((probe, (*args.probe, args.scores)))
+        fits.append((probe, tuple(args.probe)))
     results = []
     for make, arguments in fits:
         with multiprocessing.get_context("spawn").Pool(1) as pool:

@@ -49,3 +49,15 @@ def whole(triangles):
     """The matrices (n, p, p) of which LowerTriangles are kept."""
     columns = np.eye(triangles.strips[-1].stop)
     return np.stack([triangles.products(np.tile(column, (len(triangles.numbers), 1))) for column in columns], axis=-1)
+
+
+def assert_is_a_change_of_variables(curvature, objective, rng):
+    """Gradients map by the transpose of what maps parameters, which have no mean over the classes."""
+    gradient = rng.standard_normal(objective.shape)
+    gradient -= gradient.mean(axis=1, keepdims=True)
+    slope = curvature.pull_back(gradient.reshape(-1))
+    coordinates = rng.standard_normal(len(slope))
+    displacement = curvature.to_params(coordinates)
+    np.testing.assert_allclose(slope @ coordinates, gradient.reshape(-1) @ displacement, rtol=1e-9)
+    np.testing.assert_allclose(curvature.decrements(slope).sum(), slope @ slope / 2)
+    np.testing.assert_allclose(displacement.reshape(objective.shape).sum(axis=1), 0, atol=1e-9)

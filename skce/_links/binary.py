@@ -91,17 +91,13 @@ class CrossEntropyOfBinary:
         """Values (1,) and gradient (1, m), not divided by S, for the logits (1, m) of some rows."""
         if not targets.is_one_a_row:
             return CrossEntropyOfSigmoids().values_gradient(logits, targets, at)
-        return label_sigmoid_cross_entropy_gradient(
-            logits, targets.sides_against(at), targets.row_weight_like(logits, at)
-        )
+        return label_sigmoid_cross_entropy_gradient(logits, *_labels(targets, at, logits))
 
     def derivatives(self, logits, targets, at):
         """Values, gradient and curvature by a kernel of their own; None where labels are smoothed."""
         if not targets.is_one_a_row:
             return None
-        return label_sigmoid_cross_entropy_derivatives(
-            logits, targets.sides_against(at), targets.row_weight_like(logits, at)
-        )
+        return label_sigmoid_cross_entropy_derivatives(logits, *_labels(targets, at, logits))
 
     def curvature(self, logits, targets, at):
         """As that of sigmoids; T matters by the weight of its rows alone."""

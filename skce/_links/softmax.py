@@ -160,9 +160,7 @@ class CrossEntropyOfSoftmax:
         """Values, gradient and curvature by a kernel of their own; None where T is more than labels."""
         if not targets.is_one_a_row:
             return None
-        return label_cross_entropy_derivatives(
-            logits, targets.places_of_labels(at), targets.row_weight_like(logits, at)
-        )
+        return label_cross_entropy_derivatives(logits, *_labels(targets, at, logits))
 
     def curvature(self, logits, targets, at):
         """As that of any loss; T matters by the weight of its rows alone."""

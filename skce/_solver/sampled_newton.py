@@ -87,7 +87,7 @@ def rows_of_sample(objective, cost):
 class SampledNewtonStage:
     """Steps from the best point of ``descent`` by Hessians of ``n_draws`` rows, until one certifies it."""
 
-    def __init__(self, descent, standardisation, n_draws, tol, watch, gives_way=False):
+    def __init__(self, descent, standardisation, n_draws, tol, watch, gives_way):
         self.descent = descent
         self.problem = descent.objective.problem
         self.standardisation = standardisation

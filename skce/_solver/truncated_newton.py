@@ -94,7 +94,7 @@ class TruncatedNewtonStage:
     ``rung`` has the curvature in whose coordinates they are.
     """
 
-    is_near = False
+    is_near = gives_way = False
 
     def __init__(self, descent, rung, standardisation, tol, watch):
         self.descent = descent

@@ -18,7 +18,7 @@ from skce._solver.curvature.ladder import Rung, first_rung, next_rung, rungs_for
 from skce._solver.objective import LinearObjective
 from skce._solver.standardisation import Standardisation
 from skce.losses import CrossEntropy
-from tests.problems import TIGHT, overlapping, problem_of_rows, targets_of, whole
+from tests.problems import TIGHT, assert_is_a_change_of_variables, overlapping, problem_of_rows, targets_of, whole
 
 N, D, K = 60, 4, 3
 
@@ -47,14 +47,7 @@ def params(objective, standardisation, rng):
 
 def test_gradients_map_by_the_transpose_of_what_maps_parameters(objective, standardisation, params, rng):
     curvature = ClassCurvature(objective, params, standardisation)
-    gradient = rng.standard_normal(objective.shape)
-    gradient -= gradient.mean(axis=1, keepdims=True)
-    slope = curvature.pull_back(gradient.reshape(-1))
-    coordinates = rng.standard_normal(len(slope))
-    displacement = curvature.to_params(coordinates)
-    assert slope @ coordinates == pytest.approx(gradient.reshape(-1) @ displacement, rel=1e-9)
-    assert curvature.decrements(slope).sum() == pytest.approx(slope @ slope / 2)
-    np.testing.assert_allclose(displacement.reshape(objective.shape).sum(axis=1), 0, atol=1e-9)
+    assert_is_a_change_of_variables(curvature, objective, rng)
 
 
 def test_is_the_same_where_rows_are_too_many_to_be_standardised_at_once(

@@ -20,7 +20,7 @@ from skce._solver.curvature.rows_by_class import RowsByClassCurvature
 from skce._solver.objective import LinearObjective
 from skce._solver.standardisation import Standardisation
 from skce.losses import CrossEntropy
-from tests.problems import problem_of_rows, targets_of
+from tests.problems import assert_is_a_change_of_variables, problem_of_rows, targets_of
 
 N, D, K = 80, 6, 5
 
@@ -64,14 +64,7 @@ def rows_with_weights(curvature):
 def test_gradients_map_by_the_transpose_of_what_maps_parameters(objective, standardisation, params, rng):
     curvature = RowsByClassCurvature(objective, params, standardisation)
     assert curvature.of_classes.nnz
-    gradient = rng.standard_normal(objective.shape)
-    gradient -= gradient.mean(axis=1, keepdims=True)
-    slope = curvature.pull_back(gradient.reshape(-1))
-    coordinates = rng.standard_normal(len(slope))
-    displacement = curvature.to_params(coordinates)
-    assert slope @ coordinates == pytest.approx(gradient.reshape(-1) @ displacement, rel=1e-9)
-    assert curvature.decrements(slope).sum() == pytest.approx(slope @ slope / 2)
-    np.testing.assert_allclose(displacement.reshape(objective.shape).sum(axis=1), 0, atol=1e-9)
+    assert_is_a_change_of_variables(curvature, objective, rng)
 
 
 def test_is_the_inverse_of_the_kronecker_curvature_and_what_the_rows_add(objective, standardisation, params, rng):

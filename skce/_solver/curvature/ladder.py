@@ -35,8 +35,8 @@ WORK_PER_GATHERED, WORK_OF_FACTOR = 20, 0.3
 
 # Classes from which each has rows of its own, where blocks for all of them are too large; and what it takes to find
 # these, in evaluations: 5 to 9 of tables of 100, 200 and 500 classes. 100,000 x 768 numbers of a thousand classes took
-# 93 passes instead of 201, and a quarter as many of 500 classes 62 instead of 94; ten sets of 100 classes took 0.85 of
-# the passes and 0.97 of the time, and of 30 classes 0.9 to 1.3 of both.
+# 93 passes instead of 201; fits of 100 classes took 0.75 to 1 of the passes and 0.85 to 1.2 of the time, and of 30
+# classes 0.95 to 1.3 of both.
 FEWEST_CLASSES_WITH_ROWS = 100
 COST_OF_ROWS = 7
 
