@@ -11,7 +11,8 @@ from skce._links.one_vs_all import OneVsAll
 from skce._links.softmax import Softmax
 from skce._rows.blocks import RowBlocks
 from skce._solver import minimisation
-from skce._solver.curvature import diagonal, directions, exact, kronecker, weighted_diagonal
+from skce._solver.curvature import common_columns, diagonal, directions, exact, kronecker, weighted_diagonal
+from skce._solver.curvature.common_columns import CommonColumnsCurvature
 from skce._solver.curvature.diagonal import DiagonalCurvature
 from skce._solver.curvature.directions import ManyClasses, intercept_step
 from skce._solver.curvature.exact import ExactCurvature, hessian_sums
@@ -26,7 +27,14 @@ from skce.losses import CrossEntropy, FocalLoss
 from tests.differences import gradient_by_differences
 from tests.problems import TIGHT, overlapping, problem_of_rows, targets_of
 
-CURVATURES = [ExactCurvature, KroneckerCurvature, RowSpaceCurvature, DiagonalCurvature, WeightedDiagonalCurvature]
+CURVATURES = [
+    ExactCurvature,
+    KroneckerCurvature,
+    RowSpaceCurvature,
+    DiagonalCurvature,
+    WeightedDiagonalCurvature,
+    CommonColumnsCurvature,
+]
 DRAWING_CURVATURES = [ExactCurvature, KroneckerCurvature, DiagonalCurvature]
 N, D, K = 40, 3, 3
 
@@ -348,6 +356,23 @@ def test_a_certain_row_weighs_by_its_length(fit_intercept, rng):
     np.testing.assert_allclose(1 / curvature.scale[:D, 0] ** 2, expected, rtol=1e-8)
 
 
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_of_one_logit_common_columns_have_their_block_of_the_hessian(fit_intercept, X, rng, monkeypatch):
+    monkeypatch.setattr(weighted_diagonal, "SHARE_OF_CERTAIN_ROWS", 0.0)
+    monkeypatch.setattr(common_columns, "COLUMNS", 2)
+    targets = targets_of(Binary, HardLabels(np.arange(N) % 2, 2), rng.uniform(size=N), np.ones(2), 0.0)
+    objective, standardisation = problem(scipy.sparse.csr_array(X), targets, fit_intercept=fit_intercept)
+    params = random_params(objective, standardisation, rng)
+    curvature = CommonColumnsCurvature(objective, params, standardisation)
+    hessian = hessian_in_coordinates(objective, curvature, params)
+    np.testing.assert_allclose(np.diag(hessian), 1, rtol=1e-8)
+    common = np.append(np.sort(curvature.columns), [D] * fit_intercept).astype(int)
+    assert D - 1 not in common  # that of the least spread
+    np.testing.assert_allclose(hessian[np.ix_(common, common)], np.eye(len(common)), atol=1e-8)
+    by_diagonal = WeightedDiagonalCurvature(objective, params, standardisation)
+    assert np.abs(hessian_in_coordinates(objective, by_diagonal, params)[0, 1]) > 0.05
+
+
 @pytest.mark.parametrize("n_directions", [0.5, 1.0, 3.7, 10.0, 19.99])
 def test_columns_share_the_directions_that_rows_curve(n_directions, rng):
     curvatures = np.append(rng.lognormal(0, 3, size=20), np.zeros(5))
@@ -364,7 +389,7 @@ def test_steps_in_the_intercepts_are_newtons(make_curvature, targets, X, rng):
     for _ in range(6):
         gradients.append(objective(params)[1].reshape(objective.shape)[-1])
         curvature = make_curvature(objective, params, standardisation)
-        assert curvature.sweeps == 1
+        assert curvature.sweeps == (2 if make_curvature is CommonColumnsCurvature else 1)
         params.reshape(objective.shape)[-1] += intercept_step(curvature, gradients[-1])
     sizes = np.abs(gradients).max(axis=1)
     assert sizes[-1] < 1e-8 < 1e-3 < sizes[0]

@@ -14,6 +14,7 @@ from skce._rows import blocks
 from skce._rows.blocks import RowBlocks
 from skce._solver import minimisation, truncated_newton
 from skce._solver.certificate import dual_bound
+from skce._solver.curvature.common_columns import CommonColumnsCurvature
 from skce._solver.curvature.ladder import rungs_for
 from skce._solver.descent import Descent, Point
 from skce._solver.logits_of_rows import Quadratic
@@ -142,6 +143,25 @@ def test_the_optimum_is_proven_and_that_of_scikit_learn(X, n_classes, C, dtype, 
     assert model.loss_ <= tight.loss_ * (1 + 1e-7)
     np.testing.assert_allclose(tight.coef_, expected.coef_, atol=1e-3 * np.abs(expected.coef_).max())
     np.testing.assert_allclose(tight.intercept_, expected.intercept_, atol=1e-3 * np.abs(expected.coef_).max())
+
+
+@pytest.mark.parametrize("n_classes", [2, 6])
+def test_columns_that_all_rows_have_are_told_apart(n_classes, rng, stages, monkeypatch):
+    dense = rng.standard_normal((5 * N, 12)) @ rng.standard_normal((12, 12)) * np.exp(rng.standard_normal(12))
+    words = scipy.sparse.random_array((5 * N, 3 * D), density=0.004, rng=rng)
+    X = scipy.sparse.hstack([words, scipy.sparse.csr_array(dense)], format="csr")
+    logits = dense @ rng.standard_normal((12, n_classes))
+    y = (2 * logits / logits.std() + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    monkeypatch.setattr(truncated_newton, "PASSES_BY_DIAGONAL", 10)
+    monkeypatch.setattr(truncated_newton, "PRODUCTS_PER_PASS", np.inf)
+    model = SoftmaxRegressor(C=10.0).fit(X, y)
+    assert isinstance(stages[0].curvature, CommonColumnsCurvature)
+    monkeypatch.setattr(truncated_newton, "PASSES_BY_DIAGONAL", np.inf)
+    alone = SoftmaxRegressor(C=10.0).fit(X, y)
+    assert model.is_certified_
+    assert alone.is_certified_
+    assert model.loss_ == pytest.approx(alone.loss_, rel=2e-7)
+    assert model.n_passes_ < 0.8 * alone.n_passes_
 
 
 def test_where_L_BFGS_by_class_is_slow_it_goes_on(rng, stages, monkeypatch):

@@ -38,7 +38,7 @@ class DiagonalCurvature:
 
     def to_params(self, coordinates):
         """Displacement of the parameters for ``coordinates``, both flat."""
-        matrix = coordinates.reshape(self.scale.shape) * self.scale
+        matrix = self._by_params(coordinates.reshape(self.scale.shape))
         if self.is_centred:
             # A shift of all classes, which the gradient has none of, is nothing but a penalty.
             matrix -= matrix.mean(axis=1, keepdims=True)
@@ -50,13 +50,21 @@ class DiagonalCurvature:
         """Gradient by the coordinates, given that by the parameters, both flat."""
         gradient = gradient.reshape(self.scale.shape)
         if not self.standardisation.fit_intercept:
-            return (gradient * self.scale).reshape(-1)
+            return self._by_coordinates(gradient.copy()).reshape(-1)
         matrix = np.empty_like(gradient)
         matrix[-1] = gradient[-1]
         np.multiply.outer(self.mean, gradient[-1], out=matrix[:-1])
         np.subtract(gradient[:-1], matrix[:-1], out=matrix[:-1])
-        matrix *= self.scale
-        return matrix.reshape(-1)
+        return self._by_coordinates(matrix).reshape(-1)
+
+    def _by_params(self, coordinates):
+        """The displacement (p, k) of the centred columns' parameters for coordinates (p, k)."""
+        return coordinates * self.scale
+
+    def _by_coordinates(self, gradient):
+        """The gradient (p, k) by the coordinates, in the place of that by the parameters of centred columns."""
+        gradient *= self.scale
+        return gradient
 
     def decrements(self, gradient):
         """Estimated F - min F of each problem, half the squared norm of its ``gradient`` by the coordinates (flat)."""

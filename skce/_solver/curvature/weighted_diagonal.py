@@ -49,7 +49,11 @@ DIRECTIONS_PER_ROW = 2.0
 
 
 class WeightedDiagonalCurvature(DiagonalCurvature):
-    """The curvature by class times the variances of the columns, over rows that weigh what they curve."""
+    """The curvature by class times the variances of the columns, over rows that weigh what they curve.
+
+    Rows weigh their ``weight``, of all, besides ``per_certain`` times that of certain rows. ``variance`` (d,) is what
+    the columns have ``kept`` of their own, and ``offset`` (d,) their mean from that of all rows.
+    """
 
     def __init__(self, objective, params, standardisation):
         problem = objective.problem
@@ -59,39 +63,46 @@ class WeightedDiagonalCurvature(DiagonalCurvature):
         pilot = standardisation.mean
 
         def sums(block, curvature):
-            weight, of_certain = curvature.trace(), _weight_of_certain(block)
+            weight, of_certain = curvature.trace(), weight_of_certain(block)
             first, second = sums_of_columns(np.stack([weight, of_certain]), block.X, pilot)
             of_weights = weight.sum(), weight @ weight, first[0], second[0]
             return self.classes.summed(curvature), *of_weights, of_certain.sum(), second[1]
 
-        self.sweeps, (self.by_class, *moments, weight_of_certain, square_of_certain) = sums_over_rows(
+        self.sweeps, (self.by_class, *moments, sum_of_certain, square_of_certain) = sums_over_rows(
             sums, objective, params, objective.rows.shape[0]
         )
         weight, square, first, second = moments
         n_effective = DIRECTIONS_PER_ROW * weight**2 * problem.total / max(square, np.finfo(float).tiny)
         certain = SHARE_OF_CERTAIN_ROWS * min(weight, 1.0) ** 2 + np.finfo(float).tiny
-        offset = first / (weight + certain) if problem.fit_intercept else np.zeros_like(first)
-        of_certain = square_of_certain / max(weight_of_certain, np.finfo(float).tiny)
-        variance = (second + certain * of_certain) / (weight + certain) - offset**2
-        self.mean = pilot + offset
-        by_output = with_floor(diagonal_of(self.by_class))
-        self.scale = self._scale(problem, np.maximum(variance, 0.0), by_output, n_effective)
+        self.weight, self.per_certain = weight + certain, certain / max(sum_of_certain, np.finfo(float).tiny)
+        self.offset = first / self.weight if problem.fit_intercept else np.zeros_like(first)
+        variance = (second + self.per_certain * square_of_certain) / self.weight - self.offset**2
+        self.mean = pilot + self.offset
+        self.by_output = with_floor(diagonal_of(self.by_class))
+        variance = np.maximum(variance, 0.0)
+        self.kept = self._kept_of(problem, variance, n_effective)
+        self.variance = self.kept * variance
+        self.scale = self._scale(problem)
 
-    def _scale(self, problem, variance, by_output, n_effective):
-        """Scale (d + 1, k) of the parameters."""
+    def _kept_of(self, problem, variance, n_effective):
+        """The share (d,) of the columns' curvature that they are taken for."""
+        if not problem.is_every_coef_penalised:
+            return np.ones_like(variance)
         ridge = np.broadcast_to(problem.penalty.ridge, variance.shape)
-        share = equal_share(variance * by_output.mean(), n_effective)
-        reduced = variance * ridge / np.maximum(share, ridge) if problem.is_every_coef_penalised else variance
-        square = np.ones((problem.shape[0], len(by_output)))
-        np.multiply.outer(reduced, by_output, out=square[: len(variance)])
-        square[: len(variance)] += ridge[:, None]
+        return ridge / np.maximum(equal_share(variance * self.by_output.mean(), n_effective), ridge)
+
+    def _scale(self, problem):
+        """Scale (d + 1, k) of the parameters."""
+        square = np.ones((problem.shape[0], len(self.by_output)))
+        np.multiply.outer(self.variance, self.by_output, out=square[: len(self.variance)])
+        square[: len(self.variance)] += np.broadcast_to(problem.penalty.ridge, self.variance.shape)[:, None]
         if problem.fit_intercept:
-            square[-1] = by_output
+            square[-1] = self.by_output
         np.divide(1.0, square, out=square, where=square > 0)
         return np.sqrt(square, out=square)
 
 
-def _weight_of_certain(block):
+def weight_of_certain(block):
     """The weights (m,) of the rows of a block over their lengths; of rows without length 0."""
     X = block.X
     squares = squares_of(X).sum(axis=1) if issparse(X) else np.einsum("md,md->m", X, X, dtype=np.float64)
