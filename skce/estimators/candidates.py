@@ -80,10 +80,10 @@ class Scored:
     left_out: Callable[[int], tuple[Array, Array]] | None = None
 
 
-def fits_of(training_set: TrainingSet, problem: Problem, Cs: Array, start: Any = None) -> Iterator[tuple[int, Minimum]]:
+def fits_of(training_set: TrainingSet, problem: Problem, Cs: Array, **parameters: Any) -> Iterator[tuple[int, Minimum]]:
     """Yield the place of each C and the Minimum there; a line is printed of each if the estimator is verbose."""
     estimator = training_set.estimator
-    for place, minimum in minima_by_C(problem, Cs, estimator.tol, estimator.max_iter, start):
+    for place, minimum in minima_by_C(problem, Cs, estimator.tol, estimator.max_iter, **parameters):
         if estimator.verbose:
             print_solution(Cs[place], minimum.solution, estimator.tol)
         yield place, minimum
@@ -137,7 +137,7 @@ def scored_by_leave_one_out(training_set: TrainingSet, problem: Problem, Cs: Arr
     path, places = LeftOutPath(losses_of, targets.sample_weight, len(Cs)), []
 
     def passed():
-        for place, minimum in fits_of(training_set, problem, Cs):
+        for place, minimum in fits_of(training_set, problem, Cs, dear=np.inf):
             path.passes(_with_second_derivative(minimum))
             places.append(place)
             yield place, minimum
@@ -229,7 +229,7 @@ def _fits_of_fold(training_set, fold, problem, Cs, fits):
         return zip(places, of_fold, strict=True)
     attributes, outputs = training_set.attributes(fits.iterates[int(np.argmin(Cs))]), fold.rows.targets.outputs
     start = tuple(attributes[name][outputs].astype(float) for name in ("coef_", "intercept_"))
-    return fits_of(fold, problem, Cs, start)
+    return fits_of(fold, problem, Cs, start=start)
 
 
 def _fitted(fold, C, attributes):
