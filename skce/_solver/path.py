@@ -96,7 +96,7 @@ def minima_of_path(
     has_hessian = is_hessian_affordable(LinearObjective(problem))
     if has_hessian and problem.row_loss.has_exact_curvature:
         problem = problem.in_float64()
-    way, standardisation = _Way(dear), Standardisation.of(replace(problem, penalty=penalties[-1]))
+    way, standardisation = Way(dear), Standardisation.of(replace(problem, penalty=penalties[-1]))
     for penalty in penalties:
         of_ridge = replace(problem, penalty=penalty)
         has_steps = has_hessian and of_ridge.row_loss.has_exact_curvature and has_dual_bound(of_ridge)
@@ -117,10 +117,10 @@ def minima_of_path(
         way.passes(minimum)
 
 
-class _Way:
+class Way:
     """The minima that a path has passed, of which the last two lead to the next."""
 
-    def __init__(self, dear):
+    def __init__(self, dear=DEAR):
         self.passed = []
         self.dear, self.bend = dear, 0.0
 
@@ -171,19 +171,19 @@ class _Way:
 
 def _tangent(problem, params, curvature):
     """The rate, flat, at which the minimum moves as the logarithm of the ridge falls."""
-    return -curvature.newton_step(_slope_of_penalty(problem, params))[0]
+    return -curvature.newton_step(slope_of_penalty(problem, params))[0]
 
 
 def _tangent_near(objective, point, curvature):
     """The same at a Point next to that of a curvature: an evaluation tells what the Hessian there makes of it."""
-    slope = _slope_of_penalty(objective.problem, point.params)
+    slope = slope_of_penalty(objective.problem, point.params)
     tangent = -curvature.newton_step(slope)[0]
     _, gradient = objective(point.params + DIFFERENCE * tangent)
     missed, _ = curvature.newton_step((gradient - point.gradient) / DIFFERENCE - slope)
     return tangent + missed
 
 
-def _slope_of_penalty(problem, params):
+def slope_of_penalty(problem, params):
     """What the ridge has of the gradient, flat."""
     of_penalty = np.zeros(problem.shape)
     coef = problem.split(params)[0]
