@@ -104,8 +104,7 @@ def minima_of_path(
             solution = solver_for(of_ridge)(of_ridge, start, tol=tol, max_iter=max_iter, watch=Unwatched())
             minimum = Minimum(of_ridge, solution.unless_interrupted())
         else:
-            # What rounding leaves of a shift of all classes would grow fivefold with each extrapolation.
-            params = problem.flat(*problem.centred(*problem.coef_intercept(way.leads_to(penalty.ridge))))
+            params = without_shift(problem, way.leads_to(penalty.ridge))
             minimum = (
                 _by_newton(of_ridge, params, way, standardisation, tol, max_iter)
                 if has_steps
@@ -136,9 +135,12 @@ class Way:
 
     def passes(self, minimum):
         """Remember a Minimum."""
-        ridge = minimum.problem.penalty.ridge
+        self.reaches(minimum.problem.penalty.ridge, minimum.solution.params, minimum.tangent)
+
+    def reaches(self, ridge, params, tangent):
+        """Remember that for a ridge, flat or of many problems (f, p), and its tangent or None."""
         if ridge > 0:
-            self.passed = [*self.passed[-1:], (-np.log(ridge), minimum.solution.params, minimum.tangent)]
+            self.passed = [*self.passed[-1:], (-np.log(ridge), params, tangent)]
 
     def has_learned(self, promised, left):
         """Take what a step that ``promised`` some of F, relative to it, has ``left`` of that for what others leave."""
@@ -167,6 +169,17 @@ class Way:
         share = ahead / length
         bend, twist = tangent - secant, tangent + tangent_before - 2 * secant
         return params + ahead * (tangent + share * (bend + (1 + share) * twist))
+
+
+def without_shift(problem, params):
+    """Parameters (..., p) without what all classes share, if the loss does not see it.
+
+    What rounding leaves of it would grow fivefold with each extrapolation.
+    """
+    if not problem.is_centred:
+        return params
+    by_output = params.reshape(-1, problem.shape[1])
+    return (by_output - by_output.mean(axis=1, keepdims=True)).reshape(params.shape)
 
 
 def _tangent(problem, params, curvature):

@@ -8,6 +8,7 @@ of the fold itself, from which the next value starts.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +54,11 @@ def is_part_of(part: Problem, problem: Problem) -> bool:
     )
 
 
+def has_cheap_hessians(part: Problem) -> bool:
+    """Whether Hessians of a part itself are cheap enough for each value."""
+    return rungs_for(LinearObjective(part))[-1].cost <= CHEAP
+
+
 def minima_of_part(
     part: Problem, minima: Sequence[Minimum], penalties: Sequence[Penalty], *, tol: float, max_iter: int
 ) -> Iterator[Minimum]:
@@ -61,8 +67,9 @@ def minima_of_part(
     S times the ridge is that of all rows.
     """
     part = part.in_float64()
-    if rungs_for(LinearObjective(part))[-1].cost <= CHEAP:
-        own = StepsByOwnHessians(part, minima[0].curvature.standardisation)
+    first: Any = minima[0].curvature
+    if has_cheap_hessians(part):
+        own = StepsByOwnHessians(part, first.standardisation)
         for minimum, penalty in zip(minima, penalties, strict=True):
             yield own.minimum(replace(part, penalty=penalty), minimum.solution.params, tol, max_iter)
         return

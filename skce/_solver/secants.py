@@ -1,7 +1,6 @@
 """Secants: steps and what they changed the gradient by, which tell what a curvature has missed (BFGS)."""
 
 import numpy as np
-import scipy.linalg
 
 # Steps that are kept of each of many problems.
 MOST_OF_MANY = 5
@@ -57,8 +56,7 @@ class StackedSecants:
 
     def forget(self):
         """Keep none of them."""
-        self.steps = self.changes = None
-        self.inverse = np.zeros((0, 0))
+        self.steps = self.changes = self.inverse = np.zeros((0, 0))
 
     def add(self, step, change):
         """Keep a step and the change of the gradient along it, if F curves there."""
@@ -82,14 +80,13 @@ class StackedSecants:
         if not len(self):
             return
         steps, changes = self.steps, self.changes + diagonal * self.steps
-        curves = np.einsum("mp,mp->m", steps, changes) > 0
+        curves = (steps * changes).sum(axis=1) > 0
         if not curves.all():
             steps, changes = steps[curves], changes[curves]
         self.forget()
         if len(steps):
-            products = np.triu(steps @ changes.T)
             self.steps, self.changes = steps, changes
-            self.inverse = scipy.linalg.lapack.dtrtri(products)[0]
+            self.inverse = np.linalg.inv(np.triu(steps @ changes.T))
 
     def step(self, curvature, gradient):
         """The step (p,) of the two-loop recursion for a gradient (p,), from Newton's by a curvature."""
