@@ -50,13 +50,13 @@ class StepsByOwnHessians:
             minimum = self.minimum_from(problem, near, near, tol, max_iter)
         else:
             start = without_shift(problem, self.way.leads_to(problem.penalty.ridge))
-            minimum = self.minimum_from(problem, start, self.way.last, tol, max_iter)
+            minimum = self.minimum_from(problem, start, self.way.last, tol, max_iter, self.way.value_of_last(problem))
         self.way.passes(minimum)
         return minimum
 
-    def minimum_from(self, problem, params, others, tol, max_iter):
-        """The Minimum from some params (p,); where steps fail, from the best of these and ``others`` (p,)."""
-        minimum = self._by_newton(problem, params, tol)
+    def minimum_from(self, problem, params, others, tol, max_iter, most=np.inf):
+        """The Minimum from some params (p,); from ``others`` (p,) if F is above ``most``, or if steps fail."""
+        minimum = self._by_newton(problem, params, others, most, tol)
         if isinstance(minimum, Minimum):
             return minimum
         solution = minimised(problem, [minimum, others], tol=tol, max_iter=max_iter, watch=Unwatched())
@@ -64,8 +64,11 @@ class StepsByOwnHessians:
         curvature = exact_curvature(problem, solution.params, self.standardisation)
         return Minimum(problem, solution, None, curvature.newton_step(-slope_of_penalty(problem, solution.params))[0])
 
-    def _by_newton(self, problem, params, tol):
-        """The Minimum near some params (p,), or, where steps fail, the best params (p,)."""
+    def _by_newton(self, problem, params, others, most, tol):
+        """The Minimum near some params (p,), or ``others`` (p,), if F is above ``most``, its value there.
+
+        Where steps fail the best params (p,).
+        """
         objective, secants = LinearObjective(problem), StackedSecants(PAIRS)
         curve, best, step, last, is_anew = [], params, np.zeros_like(params), np.inf, True
         curvature: Any = None
@@ -77,6 +80,9 @@ class StepsByOwnHessians:
             else:
                 values, gradient = objective(params)
             value = float(values.sum())
+            if n_evaluations == 1 and not value <= most:
+                params = others
+                continue
             if curve and not value <= curve[-1] + ROUNDING * abs(curve[-1]):
                 step = SHORTER * step
                 params = best + step
@@ -86,9 +92,9 @@ class StepsByOwnHessians:
                 secants.forget()
             else:
                 secants.add(params - best, gradient - best_gradient)
-            curve, best, best_gradient = [*curve, value], params, gradient
             step = secants.step(curvature, gradient)
             promised = -float(gradient @ step) / 2 / max(value, np.finfo(float).tiny)
+            curve, best, best_gradient = [*curve, value], params, gradient
             if promised <= ENOUGH * tol * (1.0 if promised <= FALL * last else FALL):
                 solution = solution_after(curve, params + step, promised, n_evaluations)
                 return Minimum(
