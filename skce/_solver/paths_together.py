@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from skce._solver.curvature.factorisation import weighted_moments
-from skce._solver.objective import derivatives_of
+from skce._solver.curvature.ladder import rungs_for
+from skce._solver.objective import LinearObjective, derivatives_of
 from skce._solver.path import Minimum, Way, slope_of_penalty, without_shift
 from skce._solver.path_by_own_hessians import (
     ENOUGH,
@@ -26,6 +27,10 @@ from skce._solver.problem import Problem
 from skce._solver.secants import ManySecants
 from skce._types import Penalty
 
+# Evaluations that a Hessian costs up to which each part has its own at each value, as a call costs more than what it
+# computes.
+CHEAP = 6.0
+
 # Evaluations at most for a value, after which parts that are not there go on by themselves.
 MOST_STEPS = 6
 
@@ -38,7 +43,8 @@ def are_small(problem: Problem, n_parts: int) -> bool:
     """Whether a table is so small that ``n_parts`` parts of it are fitted together."""
     rows: Any = problem.rows
     is_array = isinstance(rows.X, np.ndarray) and rows.shift is None
-    return is_array and n_parts * rows.shape[0] * problem.shape[1] <= MOST_LOGITS
+    is_small = is_array and n_parts * rows.shape[0] * problem.shape[1] <= MOST_LOGITS
+    return is_small and rungs_for(LinearObjective(problem))[-1].cost <= CHEAP
 
 
 def minima_of_parts(

@@ -19,7 +19,7 @@ from skce._solver.curvature.ladder import is_hessian_affordable
 from skce._solver.left_out_path import LeftOutPath
 from skce._solver.objective import LinearObjective
 from skce._solver.path import Minimum
-from skce._solver.path_of_part import has_cheap_hessians, is_part_of, minima_of_part
+from skce._solver.path_of_part import is_part_of, minima_of_part
 from skce._solver.paths_together import are_small, minima_of_parts
 from skce._solver.problem import Iterate, Problem
 from skce._solver.second_derivative import BySecondDerivative, exact_curvature
@@ -211,7 +211,7 @@ def _fits_together(folds, Cs, fits):
     for fold in folds:
         targets = fold.training_set.rows.targets.of_rows(problem.rows.targets.labels, fold.weight)
         parts.append(replace(problem, rows=replace(problem.rows, targets=targets)))
-    if not (has_cheap_hessians(problem) and all(is_part_of(part, problem) for part in parts)):
+    if not all(is_part_of(part, problem) for part in parts):
         return [None] * len(folds)
     places, minima = zip(*fits.minima, strict=True)
     penalties = [[penalty_of(part, Cs[place]) for part in parts] for place in places]
