@@ -45,7 +45,7 @@ class LinearObjective:
 
         def program(block):
             logits = block.logits(coef, intercept).astype(np.float64, copy=False)
-            values, logits_gradient, curvature = _derivatives(row_loss, logits, block.targets, block.at)
+            values, logits_gradient, curvature = derivatives_of(row_loss, logits, block.targets, block.at)
             sums = function(block, curvature)
             return values, block.pull_back(logits_gradient), np.add.reduce(logits_gradient, axis=1), *sums
 
@@ -119,7 +119,7 @@ class LinearObjective:
         return self.problem.penalty.conjugate(coef_gradient - np.multiply.outer(mean, intercept_gradient))
 
 
-def _derivatives(row_loss, logits, targets, at):
+def derivatives_of(row_loss, logits, targets, at):
     """Values, gradient (k, m) and curvature of some rows for their logits (k, m), which are overwritten."""
     at_once = row_loss.derivatives(logits, targets, at) if row_loss.derivatives else None
     if at_once is not None:

@@ -26,13 +26,6 @@ class Secants:
         """Keep none of them."""
         self.pairs = []
 
-    def have_more(self, diagonal):
-        """Take the changes of the gradient for those where the Hessian has this diagonal (p,) more."""
-        pairs = self.pairs
-        self.forget()
-        for step, change, _ in pairs:
-            self.add(step, change + diagonal * step)
-
     def step(self, curvature, gradient):
         """The step (p,) of the two-loop recursion for a gradient (p,), from Newton's by a curvature."""
         shares = []
@@ -43,6 +36,66 @@ class Secants:
         for (step, change, product), share in zip(self.pairs, reversed(shares), strict=True):
             taken = taken - (share + float(change @ taken) / product) * step
         return taken
+
+
+class StackedSecants:
+    """As Secants, in arrays: ``steps`` and ``changes`` (m, p), of which each step of many takes a few products.
+
+    With R the upper triangle of the products s_i . y_j of steps and changes, D its diagonal and B the curvature, the
+    two-loop recursion for a gradient g is
+
+        a = R^-1 S g        d = -B^-1 (g - Y^T a)        d - S^T R^-T (D a + Y d)
+    """
+
+    def __init__(self, most):
+        self.most = most
+        self.forget()
+
+    def __len__(self):
+        return len(self.inverse)
+
+    def forget(self):
+        """Keep none of them."""
+        self.steps = self.changes = self.inverse = np.zeros((0, 0))
+
+    def add(self, step, change):
+        """Keep a step and the change of the gradient along it, if F curves there."""
+        product = float(step @ change)
+        if not product > 0:
+            return
+        if not len(self):
+            self.steps, self.changes, self.inverse = step[None], change[None], np.array([[1 / product]])
+            return
+        steps, changes, kept = (array[1 - self.most :] for array in (self.steps, self.changes, self.inverse))
+        kept = kept[:, -len(kept) :]
+        inverse = np.zeros((len(kept) + 1, len(kept) + 1))
+        inverse[:-1, :-1] = kept
+        inverse[:-1, -1] = kept @ (steps @ change) / -product
+        inverse[-1, -1] = 1 / product
+        self.steps, self.changes = np.concatenate([steps, step[None]]), np.concatenate([changes, change[None]])
+        self.inverse = inverse
+
+    def have_more(self, diagonal):
+        """Take the changes of the gradient for those where the Hessian has this diagonal (p,) more."""
+        if not len(self):
+            return
+        steps, changes = self.steps, self.changes + diagonal * self.steps
+        curves = (steps * changes).sum(axis=1) > 0
+        if not curves.all():
+            steps, changes = steps[curves], changes[curves]
+        self.forget()
+        if len(steps):
+            self.steps, self.changes = steps, changes
+            self.inverse = np.linalg.inv(np.triu(steps @ changes.T))
+
+    def step(self, curvature, gradient):
+        """The step (p,) of the two-loop recursion for a gradient (p,), from Newton's by a curvature."""
+        if not len(self):
+            return curvature.newton_step(gradient)[0]
+        shares = self.inverse @ (self.steps @ gradient)
+        taken, _ = curvature.newton_step(gradient - shares @ self.changes)
+        of_steps = (shares / self.inverse.diagonal() + self.changes @ taken) @ self.inverse
+        return taken - of_steps @ self.steps
 
 
 class ManySecants:

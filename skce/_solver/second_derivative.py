@@ -35,9 +35,9 @@ class BySecondDerivative:
         return self.row_loss.second_derivative(logits, targets, at)
 
 
-def exact_curvature(problem, params):
-    """The ExactCurvature of all rows at some parameters."""
-    objective, standardisation = LinearObjective(problem), Standardisation.of(problem)
+def exact_curvature(problem, params, standardisation=None):
+    """The ExactCurvature of all rows at some parameters, in the columns of a standardisation, or its own for None."""
+    objective, standardisation = LinearObjective(problem), standardisation or Standardisation.of(problem)
     function, width = hessian_sums(problem, standardisation)
     _, _, sums = objective.with_curvature_sums(params, function, width)
     return ExactCurvature(objective, params, standardisation, sums)

@@ -20,6 +20,7 @@ from skce._solver.left_out_path import LeftOutPath
 from skce._solver.objective import LinearObjective
 from skce._solver.path import Minimum
 from skce._solver.path_of_part import is_part_of, minima_of_part
+from skce._solver.paths_together import are_small, minima_of_parts
 from skce._solver.problem import Iterate, Problem
 from skce._solver.second_derivative import BySecondDerivative, exact_curvature
 from skce._solver.solution import Solution
@@ -80,10 +81,10 @@ class Scored:
     left_out: Callable[[int], tuple[Array, Array]] | None = None
 
 
-def fits_of(training_set: TrainingSet, problem: Problem, Cs: Array, start: Any = None) -> Iterator[tuple[int, Minimum]]:
+def fits_of(training_set: TrainingSet, problem: Problem, Cs: Array, **parameters: Any) -> Iterator[tuple[int, Minimum]]:
     """Yield the place of each C and the Minimum there; a line is printed of each if the estimator is verbose."""
     estimator = training_set.estimator
-    for place, minimum in minima_by_C(problem, Cs, estimator.tol, estimator.max_iter, start):
+    for place, minimum in minima_by_C(problem, Cs, estimator.tol, estimator.max_iter, **parameters):
         if estimator.verbose:
             print_solution(Cs[place], minimum.solution, estimator.tol)
         yield place, minimum
@@ -137,7 +138,7 @@ def scored_by_leave_one_out(training_set: TrainingSet, problem: Problem, Cs: Arr
     path, places = LeftOutPath(losses_of, targets.sample_weight, len(Cs)), []
 
     def passed():
-        for place, minimum in fits_of(training_set, problem, Cs):
+        for place, minimum in fits_of(training_set, problem, Cs, dear=np.inf):
             path.passes(_with_second_derivative(minimum))
             places.append(place)
             yield place, minimum
@@ -169,33 +170,72 @@ def scored_by_folds(
 
     Each of a fold starts next to that of the Fits of all rows, if there are these.
     """
+    of_all = [_Fold.of(training_set, train, test) for train, test in folds]
+    together = _fits_together(of_all, Cs, fits)
     parallel = Parallel(n_jobs=n_jobs, prefer="threads")
-    results: Any = parallel(delayed(_scores_of_fold)(training_set, *fold, Cs, score, fits) for fold in folds)
+    results: Any = parallel(
+        delayed(_scores_of_fold)(training_set, fold, Cs, score, fits, of_fold)
+        for fold, of_fold in zip(of_all, together, strict=True)
+    )
     of_folds = np.array([scores for scores, _ in results])
     n_unconverged = sum(n_of_fold for _, n_of_fold in results) + (fits.n_unconverged if fits else 0)
     errors = of_folds.std(axis=0, ddof=1) / np.sqrt(len(folds)) if len(folds) > 1 else np.full(len(Cs), np.nan)
     return Scored(of_folds, errors, fits, n_unconverged)
 
 
-def _scores_of_fold(training_set, train, test, Cs, score, fits_of_all):
-    """Scores (n_Cs,) of a fold, and how many fits did not converge."""
-    data, n_rows = training_set.data, training_set.rows.shape[0]
-    train, test = (np.arange(n_rows)[rows] for rows in (train, test))
-    counts = np.bincount(train, minlength=n_rows)
-    is_small = n_rows * training_set.rows.numbers_per_row <= NUMBERS_TO_COPY
-    of_fold = np.flatnonzero(counts) if is_small else slice(0, n_rows)
-    fold = training_set.part(of_fold, data.sample_weight[of_fold] * counts[of_fold])
+@dataclass(frozen=True, eq=False)
+class _Fold:
+    """The ``test`` rows of a fold, the ``weight`` (n,) that each of all rows has in it, and its TrainingSet."""
+
+    test: Array
+    weight: Array
+    training_set: TrainingSet
+
+    @classmethod
+    def of(cls, training_set, train, test):
+        """The fold of a TrainingSet with these rows."""
+        data, n_rows = training_set.data, training_set.rows.shape[0]
+        train, test = (np.arange(n_rows)[rows] for rows in (train, test))
+        counts = np.bincount(train, minlength=n_rows)
+        is_small = n_rows * training_set.rows.numbers_per_row <= NUMBERS_TO_COPY
+        of_fold = np.flatnonzero(counts) if is_small else slice(0, n_rows)
+        part = training_set.part(of_fold, data.sample_weight[of_fold] * counts[of_fold])
+        return cls(test, data.sample_weight * counts, part)
+
+
+def _fits_together(folds, Cs, fits):
+    """The Fits of each of ``folds``, where these are small and as all rows are; else None for each."""
+    if fits is None or not fits.minima or not are_small(fits.minima[0][1].problem, len(folds)):
+        return [None] * len(folds)
+    problem, parts = fits.minima[0][1].problem, []
+    for fold in folds:
+        targets = fold.training_set.rows.targets.of_rows(problem.rows.targets.labels, fold.weight)
+        parts.append(replace(problem, rows=replace(problem.rows, targets=targets)))
+    if not all(is_part_of(part, problem) for part in parts):
+        return [None] * len(folds)
+    places, minima = zip(*fits.minima, strict=True)
+    penalties = [[penalty_of(part, Cs[place]) for part in parts] for place in places]
+    estimator = folds[0].training_set.estimator
+    with np.errstate(over="ignore", invalid="ignore"):
+        of_values = list(minima_of_parts(parts, minima, penalties, tol=estimator.tol, max_iter=estimator.max_iter))
+    return [collected(zip(places, of_fold, strict=True), len(Cs)) for of_fold in zip(*of_values, strict=True)]
+
+
+def _scores_of_fold(training_set, fold, Cs, score, fits_of_all, fits):
+    """Scores (n_Cs,) of a fold, and how many fits did not converge; ``fits`` are its Fits, None if they are to find."""
+    data, part, test = training_set.data, fold.training_set, fold.test
     X, labels, weight = rows_of(data.X, test), data.labels.of_rows(test), data.sample_weight[test]
-    with fold.problem() as problem:
-        fits = collected(_fits_of_fold(training_set, fold, problem, Cs, fits_of_all), len(Cs))
-        of_fits = [fold.attributes(iterate) for iterate in fits.iterates]
-        if score is None:
-            return _scores_by_log_loss(fold, of_fits, X, labels, weight), fits.n_unconverged
-        given, y = getattr(X, "array", X), y_of(data.classes, labels)
-        scores = np.empty(len(Cs))
-        for place, attributes in enumerate(of_fits):
-            fitted = _fitted(fold, Cs[place], engine_of(given).attributes_like(given, attributes))
-            scores[place] = score(fitted, given, y, test)
+    if fits is None:
+        with part.problem() as problem:
+            fits = collected(_fits_of_fold(training_set, part, problem, Cs, fits_of_all), len(Cs))
+    of_fits = [part.attributes(iterate) for iterate in fits.iterates]
+    if score is None:
+        return _scores_by_log_loss(part, of_fits, X, labels, weight), fits.n_unconverged
+    given, y = getattr(X, "array", X), y_of(data.classes, labels)
+    scores = np.empty(len(Cs))
+    for place, attributes in enumerate(of_fits):
+        fitted = _fitted(part, Cs[place], engine_of(given).attributes_like(given, attributes))
+        scores[place] = score(fitted, given, y, test)
     return scores, fits.n_unconverged
 
 
@@ -229,7 +269,7 @@ def _fits_of_fold(training_set, fold, problem, Cs, fits):
         return zip(places, of_fold, strict=True)
     attributes, outputs = training_set.attributes(fits.iterates[int(np.argmin(Cs))]), fold.rows.targets.outputs
     start = tuple(attributes[name][outputs].astype(float) for name in ("coef_", "intercept_"))
-    return fits_of(fold, problem, Cs, start)
+    return fits_of(fold, problem, Cs, start=start)
 
 
 def _fitted(fold, C, attributes):

@@ -160,12 +160,12 @@ def regularization_path(
 
 
 def minima_by_C(
-    problem: Problem, Cs: Array, tol: float, max_iter: int, start: tuple[Array, Array] | None = None
+    problem: Problem, Cs: Array, tol: float, max_iter: int, **parameters: Any
 ) -> Iterator[tuple[int, Minimum]]:
     """Yield the place of each of ``Cs`` among them, and the Minimum of a problem there, from the strongest penalty."""
     places = np.argsort(Cs, kind="stable").tolist()
     penalties = [penalty_of(problem, C) for C in Cs[places]]
-    minima = minima_of_path(problem, penalties, tol=tol, max_iter=max_iter, start=start)
+    minima = minima_of_path(problem, penalties, tol=tol, max_iter=max_iter, **parameters)
     return zip(places, minima, strict=True)
 
 

@@ -24,7 +24,7 @@ from skce import (
     regularization_path,
     with_prior,
 )
-from skce._solver import path_of_part
+from skce._solver import path_by_own_hessians, path_of_part, paths_together
 from skce._solver.objective import LinearObjective
 from skce.estimators import candidates
 from skce.inference import leave_one_out, summary
@@ -109,17 +109,29 @@ def test_leave_one_out_of_many_values_is_that_of_each_fit(name):
 
 
 @pytest.mark.parametrize(("kind", "of_one_C"), KINDS)
+@pytest.mark.parametrize("way", ["together", "own Hessians", "Hessians of all rows"])
 @pytest.mark.parametrize("case", ["iris", "wine", "weighted", "repeated", "columns of a fold", "of the solver"])
-def test_each_fit_of_a_fold_is_as_near_its_minimum_as_one_of_its_own(kind, of_one_C, case, monkeypatch):
-    fits, minima_of_part = [], candidates.minima_of_part
+def test_each_fit_of_a_fold_is_as_near_its_minimum_as_one_of_its_own(kind, of_one_C, case, way, monkeypatch):
+    fits, minima_of_part, minima_of_parts = [], candidates.minima_of_part, candidates.minima_of_parts
 
     def watched(*arguments, **parameters):
         fits.append(list(minima_of_part(*arguments, **parameters)))
         return iter(fits[-1])
 
+    def all_watched(*arguments, **parameters):
+        of_values = list(minima_of_parts(*arguments, **parameters))
+        fits.extend(zip(*of_values, strict=True))
+        return iter(of_values)
+
     monkeypatch.setattr(candidates, "minima_of_part", watched)
+    monkeypatch.setattr(candidates, "minima_of_parts", all_watched)
+    if way != "together":
+        monkeypatch.setattr(paths_together, "MOST_LOGITS", 0)
+    if way == "Hessians of all rows":
+        monkeypatch.setattr(path_of_part, "CHEAP", 0.0)
     if case == "of the solver":
-        monkeypatch.setattr(path_of_part, "MOST_STEPS", 1)
+        for steps in (path_of_part, path_by_own_hessians, paths_together):
+            monkeypatch.setattr(steps, "MOST_STEPS", 1)
     X, y = LOADERS["wine" if case == "wine" else "iris"](return_X_y=True)
     rng, weight = np.random.default_rng(0), np.ones(len(y))
     if case == "weighted":
