@@ -34,7 +34,7 @@ FASTEST = 2.0
 # leaves 0.8 to 1.0 of the evaluations, on raw page blocks 1.02; with all of it 0.75 to 1.0, and there 1.1.
 CARRIED_ON = 0.5
 
-# Numbers of the Hessians and their factors of all values that are kept for the one that is chosen (128 MB).
+# Numbers of the Hessians, their factors and inverses of all values that are kept for the one that is chosen (128 MB).
 NUMBERS_OF_VALUES = 2**24
 
 
@@ -222,7 +222,7 @@ class LeftOutPath:
             value.most, logits = closed.most_missed, closed.logits
             value.refit(closed, self.values[-1] if self.values else None)
             value.forget()
-            if 2 * self.n_values * curvature.hessians.size > NUMBERS_OF_VALUES:
+            if 3 * self.n_values * curvature.hessians.size > NUMBERS_OF_VALUES:
                 value.minimum = replace(minimum, curvature=None)
         value.sums = self._sums(self.losses_of(minimum, logits, every_row))
         self.values.append(value)

@@ -7,7 +7,7 @@ not, the fit gets a Hessian of its own.
 """
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -223,7 +223,7 @@ class Together:
         block: Any = GivenTargets(self.targets[..., rows])
         of_rows = self.problem.row_loss.curvature(self.logits_of_all[:, rows], block, slice(None))
         entries = of_rows.entries(*self.curvature.classes.pairs)
-        return HessianWithout.of(self.curvature, self._inverse, self.columns[:, rows], entries, self.problem.total)
+        return HessianWithout.of(self.curvature, self.columns[:, rows], entries, self.problem.total)
 
     def _start(self, state, of_all, starts, rows):
         """Move all fits to where ``starts`` (r, p, k) lead, and note of which that tells to believe the Hessian."""
@@ -346,12 +346,6 @@ class Together:
         diagonals = np.einsum("rfpp->rfp", hessians)
         diagonals *= 1 + LEAST_RIDGE
         return hessians
-
-    @cached_property
-    def _inverse(self):
-        """Inverses (f, q, q) of the Hessians of all rows."""
-        factors = self.curvature.factors
-        return np.swapaxes(factors, 1, 2) @ factors
 
     def _steps(self, hessians, gradients):
         """Newton's step (r, p, k) of each fit, for its Hessians (r, f, p, p) and gradient (r, p, k)."""
