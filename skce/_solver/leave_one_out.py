@@ -26,7 +26,7 @@ from skce._solver.curvature.factorisation import weighted_moments
 from skce._solver.moves import Moves, ranges_of
 from skce._solver.problem import Problem
 from skce._solver.refits import FitsWithout
-from skce._solver.spreads import Spreads, dense_rows, squared_norms, symmetric, upper_triangle
+from skce._solver.spreads import KeptProducts, Spreads, dense_rows, squared_norms, symmetric, upper_triangle
 from skce._types import Array
 
 # Range above which a row that others hold would go far.
@@ -91,11 +91,13 @@ class ClosedForm:
     loss: float
 
     @classmethod
-    def of(cls, problem: Problem, curvature: ExactCurvature, params: Array) -> "ClosedForm":
-        """That of a problem at its minimum, flat ``params``, of all rows."""
+    def of(
+        cls, problem: Problem, curvature: ExactCurvature, params: Array, kept: KeptProducts | None = None
+    ) -> "ClosedForm":
+        """That of a problem at its minimum, flat ``params``, of all rows, of which products may be ``kept``."""
         point, classes = problem.split(params), curvature.classes
         (mass,) = problem.rows.summed(lambda block: (block.targets.block(block.at).sum(axis=-1),))
-        spreads_of = Spreads.of(curvature, curvature.factors)
+        spreads_of = Spreads.of(curvature, curvature.factors, kept)
         known = replace(problem, rows=problem.rows.without_rows())
 
         def program(block):
@@ -188,7 +190,7 @@ class NewtonWithout:
         differences = classes.vectors[:, first] - classes.vectors[:, second]
         upper = upper_triangle(classes.size)
         D = symmetric((differences[upper[0]] * differences[upper[1]]) @ entries, classes.size)
-        V = spreads_of(columns) / problem.total
+        V = spreads_of.of_block(block.X, curvature.standardisation, columns) / problem.total
         reduced = (classes.vectors @ gradient).T[:, :, None]
         pull = np.linalg.solve((1 + LEAST_LEFT) * np.eye(classes.size) - D @ V, reduced)
         return cls(pull[:, :, 0], (V @ pull)[:, :, 0], D, V, gradient, value)

@@ -20,6 +20,7 @@ from skce._solver.path import Minimum
 from skce._solver.refits import FitsWithout
 from skce._solver.refits_together import displacements_of, reduced_of
 from skce._solver.second_derivative import exact_curvature
+from skce._solver.spreads import KeptProducts
 from skce._types import Array
 
 # Rows, those of which the closed form may miss most, whose refits tell what it misses of others; and how many standard
@@ -72,10 +73,10 @@ class _Value:
         for name in ("fits", "left_to_minimum"):
             vars(self).pop(name, None)
 
-    def closed_form(self):
-        """The ClosedForm of all rows."""
+    def closed_form(self, kept):
+        """The ClosedForm of all rows, of which products may be ``kept``."""
         minimum = self.minimum
-        return ClosedForm.of(minimum.problem, minimum.curvature, minimum.solution.params)
+        return ClosedForm.of(minimum.problem, minimum.curvature, minimum.solution.params, kept)
 
     @cached_property
     def left_to_minimum(self):
@@ -209,13 +210,14 @@ class LeftOutPath:
         self.weight = weight
         self.n_values = n_values
         self.values: list[_Value] = []
+        self.kept = KeptProducts()
 
     def passes(self, minimum: Minimum) -> None:
         """Take the closed form of all rows at the Minimum of the next value."""
         every_row = np.arange(len(self.weight))
         value, logits = _Value(minimum, every_row[:0], np.zeros(3)), np.empty((0, len(every_row)))
         if minimum.problem.shape[1]:
-            closed = value.closed_form()
+            closed = value.closed_form(self.kept)
             curvature: Any = minimum.curvature
             of_minimum = minimum.problem, curvature, minimum.solution.params
             value.far, value.missed = closed.rows_to_refit(*of_minimum)
@@ -248,7 +250,7 @@ class LeftOutPath:
             return LeftOut(np.empty((0, len(self.weight))), np.zeros(len(self.weight), dtype=bool))
         if value.minimum.curvature is None:
             value.minimum = replace(value.minimum, curvature=exact_curvature(problem, params))
-        closed = value.closed_form()
+        closed = value.closed_form(self.kept)
         far, _ = closed.rows_to_refit(problem, value.minimum.curvature, params)
         is_known = np.isin(far, list(value.logits))
         for row in far[is_known].tolist():
