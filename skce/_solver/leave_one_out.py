@@ -91,9 +91,7 @@ class ClosedForm:
     loss: float
 
     @classmethod
-    def of(
-        cls, problem: Problem, curvature: ExactCurvature, params: Array, kept: KeptProducts | None = None
-    ) -> "ClosedForm":
+    def of(cls, problem: Problem, curvature: ExactCurvature, params: Array, kept: KeptProducts) -> "ClosedForm":
         """That of a problem at its minimum, flat ``params``, of all rows, of which products may be ``kept``."""
         point, classes = problem.split(params), curvature.classes
         (mass,) = problem.rows.summed(lambda block: (block.targets.block(block.at).sum(axis=-1),))
@@ -148,12 +146,13 @@ class ClosedForm:
 
 def left_out(problem: Problem, curvature: ExactCurvature, params: Array) -> LeftOut:
     """The LeftOut of a problem at its minimum, flat ``params``, and the ExactCurvature there."""
-    closed = ClosedForm.of(problem, curvature, params)
+    kept = KeptProducts()
+    closed = ClosedForm.of(problem, curvature, params, kept)
     far, _ = closed.rows_to_refit(problem, curvature, params)
     n_unended = 0
     if len(far):
         near = displacements(problem, curvature, far, closed.pulls[:, far])
-        fits = FitsWithout(problem, curvature, params, closed.most_missed)
+        fits = FitsWithout(problem, curvature, params, closed.most_missed, kept)
         refits = fits.refitted(far, near, closed.spreads[far])
         closed.logits[:, far], n_unended = refits.logits, int(np.count_nonzero(~refits.has_ended))
     return LeftOut(closed.logits, np.isin(np.arange(len(closed.held)), far), n_unended)

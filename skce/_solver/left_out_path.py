@@ -43,6 +43,7 @@ NUMBERS_OF_VALUES = 2**24
 class _Value:
     """A Minimum, the rows ``far`` that the closed form may not be enough for, sums of losses, and refits.
 
+    ``kept`` are the KeptProducts of the path.
     ``missed`` (r,) is what it may miss of the losses of these, and ``most`` what it may of all. ``logits`` (k,) are
     those of refits, by row, ``displacements`` where their flat parameters are from the minimum, ``corrections`` from
     the closed form, and ``leads`` what these are taken to be at the next value. ``shares`` are of fits that may lead
@@ -53,6 +54,7 @@ class _Value:
     minimum: Any
     far: Array
     sums: Array
+    kept: KeptProducts
     missed: Array = field(default_factory=lambda: np.zeros(0))
     most: float = 0.0
     logits: dict[int, Array] = field(default_factory=dict)
@@ -66,17 +68,19 @@ class _Value:
     @cached_property
     def fits(self):
         """The FitsWithout."""
-        return FitsWithout(self.minimum.problem, self.minimum.curvature, self.minimum.solution.params, self.most)
+        return FitsWithout(
+            self.minimum.problem, self.minimum.curvature, self.minimum.solution.params, self.most, self.kept
+        )
 
     def forget(self):
         """Keep nothing that is as large as all rows."""
         for name in ("fits", "left_to_minimum"):
             vars(self).pop(name, None)
 
-    def closed_form(self, kept):
-        """The ClosedForm of all rows, of which products may be ``kept``."""
+    def closed_form(self):
+        """The ClosedForm of all rows."""
         minimum = self.minimum
-        return ClosedForm.of(minimum.problem, minimum.curvature, minimum.solution.params, kept)
+        return ClosedForm.of(minimum.problem, minimum.curvature, minimum.solution.params, self.kept)
 
     @cached_property
     def left_to_minimum(self):
@@ -215,9 +219,9 @@ class LeftOutPath:
     def passes(self, minimum: Minimum) -> None:
         """Take the closed form of all rows at the Minimum of the next value."""
         every_row = np.arange(len(self.weight))
-        value, logits = _Value(minimum, every_row[:0], np.zeros(3)), np.empty((0, len(every_row)))
+        value, logits = _Value(minimum, every_row[:0], np.zeros(3), self.kept), np.empty((0, len(every_row)))
         if minimum.problem.shape[1]:
-            closed = value.closed_form(self.kept)
+            closed = value.closed_form()
             curvature: Any = minimum.curvature
             of_minimum = minimum.problem, curvature, minimum.solution.params
             value.far, value.missed = closed.rows_to_refit(*of_minimum)
@@ -250,7 +254,7 @@ class LeftOutPath:
             return LeftOut(np.empty((0, len(self.weight))), np.zeros(len(self.weight), dtype=bool))
         if value.minimum.curvature is None:
             value.minimum = replace(value.minimum, curvature=exact_curvature(problem, params))
-        closed = value.closed_form(self.kept)
+        closed = value.closed_form()
         far, _ = closed.rows_to_refit(problem, value.minimum.curvature, params)
         is_known = np.isin(far, list(value.logits))
         for row in far[is_known].tolist():

@@ -11,15 +11,14 @@ from skce._solver.curvature.exact import ExactCurvature
 from skce._solver.curvature.factorisation import weighted_moments
 from skce._solver.far_rows import GivenTargets
 from skce._solver.problem import Problem
-from skce._solver.spreads import upper_triangle
+from skce._solver.spreads import KeptProducts, upper_triangle
 from skce._types import Array, ManyFits
 
 # Numbers that are computed of fits at once: they stay in the cache.
 NUMBERS_AT_ONCE = 2**17
 
-# Products of columns up to which they are kept for all Hessians, where columns are no more than so many times the
-# weights of a row.
-NUMBERS_OF_PRODUCTS, COLUMNS_PER_PAIR = 2**22, 4
+# Columns for each weight of a row up to which products of two of them are kept for all Hessians.
+COLUMNS_PER_PAIR = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +26,7 @@ class LossesTogether:
     """Losses of all rows of a ``problem``, with ``columns`` (p, n), targets T, and logits ``at_minimum`` (K, n).
 
     Fits are at displacements (r, p, k) of reduced parameters from there, each without one of the rows (r,), and sums
-    are not divided by S.
+    are not divided by S. Products of columns may be ``kept``.
     """
 
     problem: Problem
@@ -35,6 +34,7 @@ class LossesTogether:
     columns: Array
     at_minimum: Array
     targets: Array
+    kept: KeptProducts
 
     def gradients(self, reduced: Array, rows: Array) -> Array:
         """Gradients (r, p, k) by the reduced parameters."""
@@ -95,20 +95,19 @@ class LossesTogether:
         """Second moments (w, p, p) of the columns by weights (w, n)."""
         if self._products is None:
             return weighted_moments(weights, self.columns)
-        n_columns = len(self.columns)
-        first, second = upper_triangle(n_columns)
-        moments = np.empty((len(weights), n_columns, n_columns))
-        moments[:, first, second] = moments[:, second, first] = weights @ self._products.T
+        products, times = self._products
+        first, second = upper_triangle(len(self.columns))
+        moments = np.empty((len(weights), *2 * (len(self.columns),)))
+        moments[:, first, second] = moments[:, second, first] = (weights @ products.T) * times
         return moments
 
     @cached_property
     def _products(self):
-        """Products (p (p + 1) / 2, n) of two columns, made as slowly as summed; None where they are many."""
-        first, second = upper_triangle(len(self.columns))
-        are_few = len(self.columns) <= COLUMNS_PER_PAIR * len(self.curvature.classes.pairs[0])
-        if not are_few or len(first) * self.columns.shape[1] > NUMBERS_OF_PRODUCTS:
+        """Products of two columns, made as slowly as summed, and what they are times; None where they are many."""
+        if len(self.columns) > COLUMNS_PER_PAIR * len(self.curvature.classes.pairs[0]):
             return None
-        return self.columns[first] * self.columns[second]
+        every_row = self.problem.rows.block(slice(0, self.columns.shape[1]))
+        return self.kept.of(every_row.X, self.curvature.standardisation, self.columns)
 
 
 @dataclass(frozen=True, eq=False)

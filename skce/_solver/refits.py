@@ -28,6 +28,7 @@ from skce._solver.refits_together import (
     Together,
     displacements_of,
 )
+from skce._solver.spreads import KeptProducts
 from skce._types import Array
 
 # What the logits of a row may be off by in a fit without it, by the decrement, where one more step ends that. One by
@@ -38,8 +39,8 @@ MOST_STEPS = 200
 # Share of what the last step promised, above which a refit together with others takes a Hessian of where it is. With
 # 0.1 they take twice as many, with 0.4 half of them and 5 to 20 % more evaluations. Where a Hessian is dear it is more:
 # on digits, where one takes 20 times an evaluation, 0.2 took twice the time. Up to so many numbers of the columns it is
-# less, as what takes time is that there is another step: of wine and breast cancer 0.1 took 0.9 of it.
-FALL, FALL_WHERE_DEAR, FALL_OF_FEW, FEW_NUMBERS = 0.2, 0.7, 0.1, 2**15
+# less, as what takes time is that there is another step: of wine and breast cancer that took 0.9 of it.
+FALL, FALL_WHERE_DEAR, FALL_OF_FEW, FEW_NUMBERS = 0.2, 0.7, 0.05, 2**15
 
 # Gain of F over what a step promises, of one that is taken; how much shorter the next one is, and how often at most.
 LEAST_GAIN, SHORTER, MOST_SHORTER = 1e-4, 0.25, 20
@@ -54,13 +55,14 @@ class FitsWithout:
     """Fits without a row of a ``problem`` that has its minimum, and this ``curvature``, at the flat ``params``.
 
     Their displacements from there are reduced parameters (r, p, k), as those of the curvature. The closed form may miss
-    ``most_missed`` of the loss of all rows.
+    ``most_missed`` of the loss of all rows. Products of columns may be ``kept``.
     """
 
     problem: Problem
     curvature: ExactCurvature
     params: Array
     most_missed: float
+    kept: KeptProducts
 
     def refitted(self, rows: Array, reduced: Array, spreads: Array) -> Refits:
         """The Refits without each of some ``rows`` (r,), from displacements, for the traces (r,) of V of the rows."""
@@ -106,7 +108,7 @@ class FitsWithout:
         problem = self.problem
         if problem.shape[0] * problem.rows.shape[0] > NUMBERS_OF_COLUMNS:
             return None
-        return Together.of(replace(problem, rows=problem.rows.in_memory()), self.curvature, self.params)
+        return Together.of(replace(problem, rows=problem.rows.in_memory()), self.curvature, self.params, self.kept)
 
 
 def _refit(problem, curvature, params, row, displacement, most_promised):

@@ -44,23 +44,24 @@ class KeptProducts:
     def of(self, X, standardisation, columns):
         """Products (p (p + 1) / 2, m) for the ``columns`` (p, m) of a block X (m, d), and what each is times.
 
-        None where they are not kept.
+        None where there are too many.
         """
-        if not isinstance(X, np.ndarray) or X.base is None or standardisation.is_decorrelated:
-            return None
         first, second = upper_triangle(len(columns))
-        scale = np.ones(len(columns))
-        scale[: len(standardisation.scale)] = standardisation.scale
+        n_kept = sum(products.size for _, _, products in self._kept.values())
+        is_kept = isinstance(X, np.ndarray) and X.base is not None and not standardisation.is_decorrelated
         # While a view is kept, no other array can take its place.
-        place = X.__array_interface__["data"], X.shape, X.strides, X.dtype
-        if place not in self._kept:
-            n_kept = sum(products.size for _, _, products in self._kept.values())
-            if n_kept + len(first) * columns.shape[1] > NUMBERS_OF_PRODUCTS:
-                return None
-            self._kept[place] = X, scale, columns[first] * columns[second]
-        _, scale_of_kept, products = self._kept[place]
-        times = scale_of_kept / scale
-        return products, times[first] * times[second]
+        place = (X.__array_interface__["data"], X.shape, X.strides, X.dtype) if is_kept else None
+        if place in self._kept:
+            _, scale, products = self._kept[place]
+            times = np.ones(len(columns))
+            times[: len(scale)] = scale / standardisation.scale
+            return products, times[first] * times[second]
+        if n_kept + len(first) * columns.shape[1] > NUMBERS_OF_PRODUCTS:
+            return None
+        products = columns[first] * columns[second]
+        if is_kept:
+            self._kept[place] = X, standardisation.scale, products
+        return products, np.ones(len(first))
 
 
 @dataclass(frozen=True, eq=False)
