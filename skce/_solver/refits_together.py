@@ -14,7 +14,6 @@ import numpy as np
 
 from skce._solver.curvature.directions import ridge_of
 from skce._solver.curvature.exact import ExactCurvature
-from skce._solver.curvature.factorisation import solutions
 from skce._solver.far_rows import GivenTargets
 from skce._solver.hessian_without import HessianWithout
 from skce._solver.losses_together import LossesTogether
@@ -167,7 +166,8 @@ class Together:
             is_slow = ~((promised >= 0) & (promised <= fall * state.last[left]))
             slow = left[is_slow]
             if is_slow.any():
-                own |= dict(zip(slow.tolist(), self._hessians(state.point[slow], rows[slow]), strict=True))
+                hessians = self._hessians(state.point[slow], rows[slow])
+                own |= zip(slow.tolist(), map(self.curvature.inverse_factors, hessians), strict=True)
                 state.of_hessian[slow], state.is_believed[slow] = state.point[slow], False
                 state.secants.forget(slow)
                 anew = self._without_ended(state, slow, own, rows, of_all)
@@ -259,8 +259,7 @@ class Together:
         def newton_steps(gradients):
             steps = of_all.steps(left, gradients)
             if has_own.any():
-                hessians = np.stack([own[place] for place in left[has_own].tolist()])
-                steps[has_own] = self._steps(hessians, gradients[has_own])
+                steps[has_own] = self._steps([own[place] for place in left[has_own].tolist()], gradients[has_own])
             return steps
 
         steps = state.secants.steps(left, gradients, newton_steps)
@@ -348,12 +347,15 @@ class Together:
         diagonals *= 1 + LEAST_RIDGE
         return hessians
 
-    def _steps(self, hessians, gradients):
-        """Newton's step (r, p, k) of each fit, for its Hessians (r, f, p, p) and gradient (r, p, k)."""
-        if self.curvature.classes.are_separate:
-            return -np.swapaxes(solutions(hessians, np.swapaxes(gradients, 1, 2)), 1, 2)
-        right = gradients.reshape(len(gradients), 1, -1)
-        return -solutions(hessians, right).reshape(gradients.shape)
+    def _steps(self, factors, gradients):
+        """Newton's step (r, p, k) of each fit, for inverse factors (f, q, q) of Hessians, and gradients (r, p, k)."""
+        are_separate = self.curvature.classes.are_separate
+        flat = np.swapaxes(gradients, 1, 2) if are_separate else gradients.reshape(len(gradients), 1, -1)
+        steps = np.empty_like(flat)
+        for of_fit, gradient, step in zip(factors, flat, steps, strict=True):
+            for factor, of_problem, of_step in zip(of_fit, gradient, step, strict=True):
+                of_step[:] = -((factor @ of_problem) @ factor)
+        return np.swapaxes(steps, 1, 2) if are_separate else steps.reshape(gradients.shape)
 
 
 @dataclass
