@@ -7,13 +7,14 @@ not, the fit gets a Hessian of its own.
 """
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from skce._solver.curvature.directions import ridge_of
 from skce._solver.curvature.exact import ExactCurvature
+from skce._solver.curvature.factorisation import cholesky_factor
 from skce._solver.far_rows import GivenTargets
 from skce._solver.hessian_without import HessianWithout
 from skce._solver.losses_together import LossesTogether
@@ -166,8 +167,7 @@ class Together:
             is_slow = ~((promised >= 0) & (promised <= fall * state.last[left]))
             slow = left[is_slow]
             if is_slow.any():
-                hessians = self._hessians(state.point[slow], rows[slow])
-                own |= zip(slow.tolist(), map(self.curvature.inverse_factors, hessians), strict=True)
+                own |= zip(slow.tolist(), self._own_factors(state.point[slow], rows[slow]), strict=True)
                 state.of_hessian[slow], state.is_believed[slow] = state.point[slow], False
                 state.secants.forget(slow)
                 anew = self._without_ended(state, slow, own, rows, of_all)
@@ -337,24 +337,29 @@ class Together:
         """Gradient (r, p, k) of each fit without a row, at displacements (r, p, k)."""
         return self.losses.gradients(reduced, rows) / self.problem.total + self.slope + self.ridge @ reduced
 
-    def _hessians(self, reduced, rows):
-        """Hessians (r, f, p, p) of each fit without a row, at displacements (r, p, k)."""
-        curvature, classes = self.curvature, self.curvature.classes
-        moments = self.losses.moments(reduced, rows)
-        hessians = np.stack([curvature.assembled(of_fit / self.problem.total) for of_fit in moments])
-        hessians += self.ridge if classes.are_separate else np.kron(self.ridge, np.eye(classes.size))
-        diagonals = np.einsum("rfpp->rfp", hessians)
-        diagonals *= 1 + LEAST_RIDGE
-        return hessians
+    def _own_factors(self, reduced, rows):
+        """The f CholeskyFactors of the Hessians of each fit without a row, at displacements (r, p, k)."""
+        for moments in self.losses.moments(reduced, rows):
+            hessians = self.curvature.assembled(moments / self.problem.total)
+            hessians += self._ridge_by_direction
+            diagonals = np.einsum("fpp->fp", hessians)
+            diagonals *= 1 + LEAST_RIDGE
+            yield [cholesky_factor(hessian) for hessian in hessians]
+
+    @cached_property
+    def _ridge_by_direction(self):
+        """The curvature (q, q) of the penalty by the reduced parameters of each problem."""
+        classes = self.curvature.classes
+        return self.ridge if classes.are_separate else np.kron(self.ridge, np.eye(classes.size))
 
     def _steps(self, factors, gradients):
-        """Newton's step (r, p, k) of each fit, for inverse factors (f, q, q) of Hessians, and gradients (r, p, k)."""
+        """Newton's step (r, p, k) of each fit, for the f CholeskyFactors of its Hessians, and gradients (r, p, k)."""
         are_separate = self.curvature.classes.are_separate
         flat = np.swapaxes(gradients, 1, 2) if are_separate else gradients.reshape(len(gradients), 1, -1)
         steps = np.empty_like(flat)
         for of_fit, gradient, step in zip(factors, flat, steps, strict=True):
             for factor, of_problem, of_step in zip(of_fit, gradient, step, strict=True):
-                of_step[:] = -((factor @ of_problem) @ factor)
+                np.negative(factor.solved_transposed(factor.solved(of_problem)), out=of_step)
         return np.swapaxes(steps, 1, 2) if are_separate else steps.reshape(gradients.shape)
 
 
