@@ -258,12 +258,13 @@ class Together:
         """
         gradients = state.gradients[left]
         has_own = np.array([place in own for place in left.tolist()], dtype=bool)
-        by_all = of_all.steps(left[has_own], gradients[has_own])
 
         def newton_steps(gradients):
-            steps = of_all.steps(left, gradients)
-            if has_own.any():
-                steps[has_own] = self._steps([own[place] for place in left[has_own].tolist()], gradients[has_own])
+            if not has_own.any():
+                return of_all.steps(left, gradients)
+            steps = np.empty_like(gradients)
+            steps[~has_own] = of_all.steps(left[~has_own], gradients[~has_own])
+            steps[has_own] = self._steps([own[place] for place in left[has_own].tolist()], gradients[has_own])
             return steps
 
         steps = state.secants.steps(left, gradients, newton_steps)
@@ -276,11 +277,13 @@ class Together:
             has_ended[may_end] = self._moves_little(
                 state, left[may_end], steps[may_end], promised[may_end], rows, np.sqrt(more[may_end])
             )
-        gains = np.zeros(len(left))
-        gains[has_own] = -(gradients[has_own] * by_all).sum(axis=(1, 2)) / 2
-        is_held = has_ended & (gains > MOST_PROMISED_BY_ALL * most_promised)
-        steps[is_held], promised[is_held] = by_all[is_held[has_own]], gains[is_held]
-        has_ended &= ~is_held
+        may_be_held = np.flatnonzero(has_ended & has_own)
+        if len(may_be_held):
+            by_all = of_all.steps(left[may_be_held], gradients[may_be_held])
+            gains = -(gradients[may_be_held] * by_all).sum(axis=(1, 2)) / 2
+            are_held = gains > MOST_PROMISED_BY_ALL * most_promised[may_be_held]
+            held = may_be_held[are_held]
+            steps[held], promised[held], has_ended[held] = by_all[are_held], gains[are_held], False
         state.point[left[has_ended]] += steps[has_ended]
         return left[~has_ended], steps[~has_ended], promised[~has_ended]
 
