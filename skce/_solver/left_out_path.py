@@ -54,7 +54,7 @@ class _Value:
     minimum: Any
     far: Array
     sums: Array
-    kept: KeptProducts
+    kept: KeptProducts = field(default_factory=KeptProducts)
     missed: Array = field(default_factory=lambda: np.zeros(0))
     most: float = 0.0
     logits: dict[int, Array] = field(default_factory=dict)

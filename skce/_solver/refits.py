@@ -4,7 +4,7 @@ Of a small problem all of them are found together. Of others one after another, 
 of conjugate gradients in the coordinates of the curvature of all rows.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -65,7 +65,7 @@ class FitsWithout:
     curvature: ExactCurvature
     params: Array
     most_missed: float
-    kept: KeptProducts
+    kept: KeptProducts = field(default_factory=KeptProducts)
 
     def refitted(self, rows: Array, reduced: Array, spreads: Array) -> Refits:
         """The Refits without each of some ``rows`` (r,), from displacements, for the traces (r,) of V of the rows."""
