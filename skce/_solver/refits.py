@@ -41,10 +41,6 @@ MOST_STEPS = 200
 # on digits, where one takes 20 times an evaluation, 0.2 took twice the time.
 FALL, FALL_WHERE_DEAR = 0.2, 0.7
 
-# The same where columns and Hessian have no more numbers than that, and what takes time is that there is another step:
-# wine and breast cancer take 0.9 of the time.
-FALL_OF_FEW, FEW_IN_COLUMNS, FEW_IN_HESSIAN = 0.05, 2**15, 2**12
-
 # Gain of F over what a step promises, of one that is taken; how much shorter the next one is, and how often at most.
 LEAST_GAIN, SHORTER, MOST_SHORTER = 1e-4, 0.25, 20
 
@@ -76,9 +72,7 @@ class FitsWithout:
             parts = [_refit(self.problem, self.curvature, self.params, *of_row) for of_row in of_rows]
         else:
             enough = self._enough(spreads)
-            is_cheap = has_cheap_hessian(rungs_for(LinearObjective(self.problem)))
-            are_few = together.columns.size <= FEW_IN_COLUMNS and self.curvature.hessians.size <= FEW_IN_HESSIAN
-            fall = (FALL_OF_FEW if are_few else FALL) if is_cheap else FALL_WHERE_DEAR
+            fall = FALL if has_cheap_hessian(rungs_for(LinearObjective(self.problem))) else FALL_WHERE_DEAR
             slices = row_slices(len(rows), max(NUMBERS_AT_ONCE // self.curvature.hessians.size, 1))
             parts = [together.refits(rows[at], reduced[at], enough.of_some(at), MOST_STEPS, fall) for at in slices]
         logits, moved = [part.logits for part in parts], [part.displacements for part in parts]

@@ -44,10 +44,6 @@ BELIEVED = 1.0
 # evaluations.
 MOST_SLOPE, SHORTER, MOST_SHORTER = 0.5, 0.25, 20
 
-# Share of a step that is tried first, at most, over that which was taken of the one before. Of seven draws of a few
-# hundred rows that saves a twentieth of the evaluations, of 600 of page blocks an eighth; twice as much half of that.
-LONGER = 3.0
-
 # Added to the diagonal of a Hessian, relative to it.
 LEAST_RIDGE = 1e-14
 
@@ -220,7 +216,7 @@ class Together:
         n_fits, none = len(rows), np.zeros_like(gradients)
         last, never = np.full(n_fits, np.inf), np.zeros(n_fits, dtype=bool)
         secants = ManySecants(n_fits)
-        state = _State(none, gradients, enough, none.copy(), last, never, np.ones(n_fits), np.ones(n_fits), secants)
+        state = _State(none, gradients, enough, none.copy(), last, never, np.ones(n_fits), secants)
         return state, self._hessian_without(rows)
 
     def _hessian_without(self, rows):
@@ -321,7 +317,7 @@ class Together:
 
         Those that no share leads lower are returned.
         """
-        length, moving = np.minimum(LONGER * state.length[left], 1), left
+        length, moving = np.ones(len(left)), left
         before, gradients_before = state.point[left], state.gradients[left]
         slopes = (state.gradients[left] * steps).sum(axis=(1, 2))
         for _ in range(MOST_SHORTER):
@@ -331,7 +327,6 @@ class Together:
             is_taken = slope <= MOST_SLOPE * np.abs(slopes) + ROUNDING * (self.value + np.abs(steps).sum(axis=(1, 2)))
             here = left[is_taken]
             state.point[here], state.gradients[here] = moved[is_taken], gradients[is_taken]
-            state.length[here] = length[is_taken]
             fall = slopes - slope
             share = np.clip(np.divide(slopes, fall, out=np.ones_like(fall), where=fall != 0), SHORTER, 0.9)
             length = length * np.where(np.isfinite(share), share, SHORTER)
@@ -377,8 +372,7 @@ class _State:
 
     Each ends with the first step after which that is ``enough``. Hessians are at ``of_hessian`` (r, p, k), the last
     step by them promised ``last`` (r,), and ``is_believed`` (r,) are those of which the start has shown what they are
-    worth, as ``left_by_start`` (r,), the share of it that Newton's step would have left, is little. Of the last step
-    the share ``length`` (r,) was taken.
+    worth, as ``left_by_start`` (r,), the share of it that Newton's step would have left, is little.
     """
 
     point: Array
@@ -388,5 +382,4 @@ class _State:
     last: Array
     is_believed: Array
     left_by_start: Array
-    length: Array
     secants: ManySecants
