@@ -174,6 +174,23 @@ class Targets(Protocol):
         ...
 
 
+class ManyFits(Protocol):
+    """The loss of the same rows in many fits, for logits minus those of a ``reference`` if that is not None."""
+
+    @property
+    def reference(self) -> int | None:
+        """The output whose logits are taken off the others, and left out."""
+        ...
+
+    def gradient(self, logits: Array) -> Array:
+        """The gradient (L, f, n) by logits (L, f, n) of f fits, which are overwritten."""
+        ...
+
+    def weights(self, logits: Array) -> Array:
+        """The entries (w, f, n) of curvatures for logits (L, f, n) of f fits, which are overwritten."""
+        ...
+
+
 class RowLoss(Protocol):
     """A loss of the logits (k, m) of rows, given their targets; logits may be overwritten."""
 
@@ -222,6 +239,11 @@ class RowLoss(Protocol):
     @property
     def derivatives(self) -> Callable[[Array, Targets, At], tuple[Any, Array, RowCurvature] | None] | None:
         """Values, gradient and curvature, where a kernel computes them at once; else None."""
+        ...
+
+    @property
+    def of_many_fits(self) -> Callable[[Array], ManyFits | None] | None:
+        """The ManyFits for T of rows; None if it has none."""
         ...
 
     def curvature(self, logits: Array, targets: Targets, at: At) -> RowCurvature:

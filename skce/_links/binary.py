@@ -99,6 +99,10 @@ class CrossEntropyOfBinary:
             return None
         return label_sigmoid_cross_entropy_derivatives(logits, *_labels(targets, at, logits))
 
+    def of_many_fits(self, block):
+        """As that of sigmoids."""
+        return CrossEntropyOfSigmoids().of_many_fits(block)
+
     def curvature(self, logits, targets, at):
         """As that of sigmoids; T matters by the weight of its rows alone."""
         return sigmoid_cross_entropy_curvature(logits, targets.row_weight_like(logits, at))

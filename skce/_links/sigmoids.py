@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skce._kernels.many_fits import SigmoidsOfLabels
 from skce._kernels.second_derivative import sigmoid_second_derivative
 from skce._kernels.sigmoid import (
     SigmoidCurvature,
@@ -47,7 +48,7 @@ class LossOfSigmoids:
     convex_neighbour: RowLoss
 
     has_exact_curvature = False
-    moved_dual_point = departures = dual_sums = derivatives = None
+    moved_dual_point = departures = dual_sums = derivatives = of_many_fits = None
 
     @property
     def is_convex(self):
@@ -104,6 +105,13 @@ class CrossEntropyOfSigmoids:
     def values_gradient(self, logits, targets, at):
         """As that of any loss."""
         return sigmoid_cross_entropy_gradient(logits, targets.block_like(logits, at))
+
+    def of_many_fits(self, block):
+        """SigmoidsOfLabels; None where a target is for and against."""
+        targets_for, targets_against = block
+        if np.minimum(targets_for, targets_against).any():
+            return None
+        return SigmoidsOfLabels(targets_against - targets_for)
 
     def curvature(self, logits, targets, at):
         """As that of any loss."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skce._kernels.many_fits import SoftmaxesOfDifferences
 from skce._kernels.second_derivative import softmax_second_derivative
 from skce._kernels.softmax import (
     SoftmaxCurvature,
@@ -92,7 +93,7 @@ class LossOfSoftmax:
     convex_neighbour: RowLoss
 
     has_exact_curvature = False
-    moved_dual_point = departures = dual_sums = derivatives = None
+    moved_dual_point = departures = dual_sums = derivatives = of_many_fits = None
 
     @property
     def is_convex(self):
@@ -161,6 +162,11 @@ class CrossEntropyOfSoftmax:
         if not targets.is_one_a_row:
             return None
         return label_cross_entropy_derivatives(logits, *_labels(targets, at, logits))
+
+    def of_many_fits(self, block):
+        """SoftmaxesOfDifferences from the outcome that has most of the mass."""
+        reference = int(block.sum(axis=1).argmax())
+        return SoftmaxesOfDifferences(np.delete(block, reference, axis=0), block.sum(axis=0), reference)
 
     def curvature(self, logits, targets, at):
         """As that of any loss; T matters by the weight of its rows alone."""

@@ -31,12 +31,9 @@ class HessianWithout:
     left: Array
 
     @classmethod
-    def of(cls, curvature, inverse, columns, entries, total):
-        """That of an ExactCurvature with the ``inverse`` (f, q, q) of its Hessians, and S = ``total``.
-
-        It is without rows that have these ``columns`` (p, r) and entries of D (w, r).
-        """
-        classes, hessians = curvature.classes, curvature.hessians
+    def of(cls, curvature, columns, entries, total):
+        """That of an ExactCurvature, without rows of ``columns`` (p, r) and entries of D (w, r), and S = ``total``."""
+        classes, hessians, inverse = curvature.classes, curvature.hessians, curvature.inverses
         n_columns, n_rows = columns.shape
         if classes.are_separate:
             raised = (inverse @ columns).transpose(2, 0, 1)[..., None]

@@ -26,7 +26,7 @@ from skce._solver.curvature.factorisation import weighted_moments
 from skce._solver.moves import Moves, ranges_of
 from skce._solver.problem import Problem
 from skce._solver.refits import FitsWithout
-from skce._solver.spreads import Spreads, dense_rows, squared_norms, symmetric, upper_triangle
+from skce._solver.spreads import KeptProducts, Spreads, dense_rows, squared_norms, symmetric, upper_triangle
 from skce._types import Array
 
 # Range above which a row that others hold would go far.
@@ -49,6 +49,10 @@ LITTLE = 0.01
 
 # Square of the range of a vector over that of its length, at most; of sigmoids, whose range is the length, it is 1.
 MOST_RANGE = 2.0
+
+# What rounding may leave of that range, at most, where it is told in float32: on ctg, page blocks and pendigits a
+# hundredth of that.
+ROUNDING_OF_RANGE = 0.1
 
 # Added to the identity, so that a row without which there is no optimum has large numbers and no error.
 LEAST_LEFT = 1e-12
@@ -87,11 +91,11 @@ class ClosedForm:
     loss: float
 
     @classmethod
-    def of(cls, problem: Problem, curvature: ExactCurvature, params: Array) -> "ClosedForm":
-        """That of a problem at its minimum, flat ``params``, of all rows."""
+    def of(cls, problem: Problem, curvature: ExactCurvature, params: Array, kept: KeptProducts) -> "ClosedForm":
+        """That of a problem at its minimum, flat ``params``, of all rows, of which products may be ``kept``."""
         point, classes = problem.split(params), curvature.classes
         (mass,) = problem.rows.summed(lambda block: (block.targets.block(block.at).sum(axis=-1),))
-        spreads_of = Spreads.of(curvature, curvature.factors)
+        spreads_of = Spreads.of(curvature, curvature.factors, kept)
         known = replace(problem, rows=problem.rows.without_rows())
 
         def program(block):
@@ -142,12 +146,13 @@ class ClosedForm:
 
 def left_out(problem: Problem, curvature: ExactCurvature, params: Array) -> LeftOut:
     """The LeftOut of a problem at its minimum, flat ``params``, and the ExactCurvature there."""
-    closed = ClosedForm.of(problem, curvature, params)
+    kept = KeptProducts()
+    closed = ClosedForm.of(problem, curvature, params, kept)
     far, _ = closed.rows_to_refit(problem, curvature, params)
     n_unended = 0
     if len(far):
         near = displacements(problem, curvature, far, closed.pulls[:, far])
-        fits = FitsWithout(problem, curvature, params, closed.most_missed)
+        fits = FitsWithout(problem, curvature, params, closed.most_missed, kept)
         refits = fits.refitted(far, near, closed.spreads[far])
         closed.logits[:, far], n_unended = refits.logits, int(np.count_nonzero(~refits.has_ended))
     return LeftOut(closed.logits, np.isin(np.arange(len(closed.held)), far), n_unended)
@@ -184,7 +189,7 @@ class NewtonWithout:
         differences = classes.vectors[:, first] - classes.vectors[:, second]
         upper = upper_triangle(classes.size)
         D = symmetric((differences[upper[0]] * differences[upper[1]]) @ entries, classes.size)
-        V = spreads_of(columns) / problem.total
+        V = spreads_of.of_block(block.X, curvature.standardisation, columns) / problem.total
         reduced = (classes.vectors @ gradient).T[:, :, None]
         pull = np.linalg.solve((1 + LEAST_LEFT) * np.eye(classes.size) - D @ V, reduced)
         return cls(pull[:, :, 0], (V @ pull)[:, :, 0], D, V, gradient, value)
@@ -192,11 +197,20 @@ class NewtonWithout:
 
 def _moved(problem, curvature, rows, pulls, others):
     """Ranges (m, h) by which the closed form without each of rows (m,), for e (k, m), moves logits of others (h,)."""
-    near = displacements(problem, curvature, rows, pulls)
-    columns = curvature.standardisation.columns_of(dense_rows(problem.rows, others)).astype(np.float32)
-    by_output = np.moveaxis(curvature.classes.expanded(near), 2, 0).astype(np.float32)
-    change = by_output.reshape(-1, len(columns)) @ columns
-    return ranges_of(problem, change.reshape(len(by_output), -1, len(others)))
+    of_rows, of_others = (
+        curvature.standardisation.columns_of(dense_rows(problem.rows, each)) for each in (rows, others)
+    )
+    inverses, pulls = curvature.inverses, pulls / problem.total
+    lengths, of_pulls, of_held = (np.linalg.norm(each, axis=0) for each in (of_rows, pulls, of_others))
+    rounding = np.linalg.norm(inverses) * (lengths * of_pulls).max() * of_held.max() * np.finfo(np.float32).eps
+    # In half of the time where that leaves what is asked.
+    dtype = np.float32 if rounding <= ROUNDING_OF_RANGE * FAR else np.float64
+    inverses, of_rows, of_others, pulls = (
+        each.astype(dtype, copy=False) for each in (inverses, of_rows, of_others, pulls)
+    )
+    near = curvature.classes.expanded(_products_by_inverses(curvature, inverses, of_rows, pulls)).astype(dtype)
+    change = np.moveaxis(near, 2, 0).reshape(-1, len(of_others)) @ of_others
+    return ranges_of(problem, change.reshape(near.shape[2], -1, len(others)))
 
 
 def _moves_if_lost(problem, curvature, params, held, rows):
@@ -237,15 +251,14 @@ def _put_to_eps(problem, logits, alone):
 
 def displacements(problem: Problem, curvature: ExactCurvature, rows: Array, pulls: Array) -> Array:
     """Those of the parameters without each of some ``rows`` (m,) in closed form, reduced (m, p, k), for e (k, m)."""
-    return newton_displacements(curvature, dense_rows(problem.rows, rows), pulls) / problem.total
+    columns = curvature.standardisation.columns_of(dense_rows(problem.rows, rows))
+    return _products_by_inverses(curvature, curvature.inverses, columns, pulls) / problem.total
 
 
-def newton_displacements(curvature: ExactCurvature, X: Array, pulls: Array) -> Array:
-    """H^-1 (x kron e), reduced (m, p, k), for rows X (m, d) and e (k, m), of H of F."""
-    columns, factors = curvature.standardisation.columns_of(X), curvature.factors
+def _products_by_inverses(curvature, inverses, columns, pulls):
+    """H^-1 (x kron e), reduced (m, p, k), for columns (p, m), e (k, m), and the inverses (f, q, q) of H of F."""
     n_columns, n_rows = columns.shape
     if curvature.classes.are_separate:
-        scores = pulls[:, None] * columns
-        return (factors.transpose(0, 2, 1) @ (factors @ scores)).transpose(2, 1, 0)
+        return (inverses @ (pulls[:, None] * columns)).transpose(2, 1, 0)
     scores = (columns[:, None] * pulls).reshape(-1, n_rows)
-    return (factors[0].T @ (factors[0] @ scores)).T.reshape(n_rows, n_columns, -1)
+    return (inverses[0] @ scores).T.reshape(n_rows, n_columns, -1)

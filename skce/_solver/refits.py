@@ -4,7 +4,7 @@ Of a small problem all of them are found together. Of others one after another, 
 of conjugate gradients in the coordinates of the curvature of all rows.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -28,6 +28,7 @@ from skce._solver.refits_together import (
     Together,
     displacements_of,
 )
+from skce._solver.spreads import KeptProducts
 from skce._types import Array
 
 # What the logits of a row may be off by in a fit without it, by the decrement, where one more step ends that. One by
@@ -53,13 +54,14 @@ class FitsWithout:
     """Fits without a row of a ``problem`` that has its minimum, and this ``curvature``, at the flat ``params``.
 
     Their displacements from there are reduced parameters (r, p, k), as those of the curvature. The closed form may miss
-    ``most_missed`` of the loss of all rows.
+    ``most_missed`` of the loss of all rows. Products of columns may be ``kept``.
     """
 
     problem: Problem
     curvature: ExactCurvature
     params: Array
     most_missed: float
+    kept: KeptProducts = field(default_factory=KeptProducts)
 
     def refitted(self, rows: Array, reduced: Array, spreads: Array) -> Refits:
         """The Refits without each of some ``rows`` (r,), from displacements, for the traces (r,) of V of the rows."""
@@ -103,7 +105,7 @@ class FitsWithout:
         problem = self.problem
         if problem.shape[0] * problem.rows.shape[0] > NUMBERS_OF_COLUMNS:
             return None
-        return Together.of(replace(problem, rows=problem.rows.in_memory()), self.curvature, self.params)
+        return Together.of(replace(problem, rows=problem.rows.in_memory()), self.curvature, self.params, self.kept)
 
 
 def _refit(problem, curvature, params, row, displacement, most_promised):

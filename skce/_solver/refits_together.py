@@ -6,23 +6,22 @@ how the gradient has changed along those before (BFGS), and believed where that 
 not, the fit gets a Hessian of its own.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
-from skce._slices import row_slices
 from skce._solver.curvature.directions import ridge_of
 from skce._solver.curvature.exact import ExactCurvature
-from skce._solver.curvature.factorisation import solutions, weighted_moments
+from skce._solver.curvature.factorisation import cholesky_factor
 from skce._solver.far_rows import GivenTargets
 from skce._solver.hessian_without import HessianWithout
+from skce._solver.losses_together import LossesTogether
 from skce._solver.moves import Moves
 from skce._solver.objective import LinearObjective
 from skce._solver.problem import Problem
 from skce._solver.secants import ManySecants
-from skce._solver.spreads import upper_triangle
 from skce._types import Array
 
 # What the logits of a row may be off by in a fit without it, where one more step ends that: by the decrement, as S
@@ -41,15 +40,9 @@ LEAST_OFF, MOST_OFF, SHARE_OFF = 0.03, 0.1, 1 / 3
 BELIEVED = 1.0
 
 # Slope along a step, where it ends, over that where it starts, up to which it is taken; how much shorter the next one
-# is at most, and how often.
-MOST_SLOPE, SHORTER, MOST_SHORTER = 0.9, 0.25, 20
-
-# Numbers that are computed of fits at once: they stay in the cache.
-NUMBERS_AT_ONCE = 2**17
-
-# Products of columns up to which they are kept for all Hessians, where columns are no more than so many times the
-# weights of a row.
-NUMBERS_OF_PRODUCTS, COLUMNS_PER_PAIR = 2**22, 4
+# is at most, and how often. With 0.9 for 0.5 page blocks take 1.2 times as many Hessians, with 0.1 1.1 times as many
+# evaluations.
+MOST_SLOPE, SHORTER, MOST_SHORTER = 0.5, 0.25, 20
 
 # Added to the diagonal of a Hessian, relative to it.
 LEAST_RIDGE = 1e-14
@@ -125,8 +118,7 @@ class Together:
     """Fits without each of some rows, at once, for ``columns`` (p, n), ``logits_of_all`` and targets T of all rows.
 
     ``gradient`` (p, k) is that of F by the reduced parameters, ``slope`` (p, k) that of the penalty, and ``ridge``
-    (p, p) its curvature, and ``value`` () is F; ``kept`` are targets of all rows as often as fits are evaluated at
-    once.
+    (p, p) its curvature, and ``value`` () is F; ``losses`` are those of all rows.
     """
 
     problem: Problem
@@ -138,11 +130,11 @@ class Together:
     slope: Array
     ridge: Array
     value: float
-    kept: dict[int, Any] = field(default_factory=dict)
+    losses: LossesTogether
 
     @classmethod
-    def of(cls, problem, curvature, params):
-        """That of a problem at its minimum, flat ``params``."""
+    def of(cls, problem, curvature, params, kept):
+        """That of a problem at its minimum, flat ``params``, of which products of columns may be ``kept``."""
         values, gradient = LinearObjective(problem)(params)
         rows, standardisation = problem.rows, curvature.standardisation
         every_row = rows.block(slice(0, rows.shape[0]))
@@ -156,7 +148,8 @@ class Together:
         ridge = standardisation.by_columns(np.diag(ridge_of(problem, standardisation)))
         columns, targets = standardisation.columns_of(every_row.X), every_row.targets.block(every_row.at)
         logits, value = every_row.logits(coef, intercept), float(values.sum())
-        return cls(problem, curvature, columns, logits, targets, left, slope, ridge, value)
+        losses = LossesTogether(problem, curvature, columns, logits, targets, kept)
+        return cls(problem, curvature, columns, logits, targets, left, slope, ridge, value, losses)
 
     def refits(self, rows, starts, enough, most_steps, fall):
         """The Refits without each of the rows, from displacements (r, p, k), of so many steps at most.
@@ -174,7 +167,7 @@ class Together:
             is_slow = ~((promised >= 0) & (promised <= fall * state.last[left]))
             slow = left[is_slow]
             if is_slow.any():
-                own |= dict(zip(slow.tolist(), self._hessians(state.point[slow], rows[slow]), strict=True))
+                own |= zip(slow.tolist(), self._own_factors(state.point[slow], rows[slow]), strict=True)
                 state.of_hessian[slow], state.is_believed[slow] = state.point[slow], False
                 state.secants.forget(slow)
                 anew = self._without_ended(state, slow, own, rows, of_all)
@@ -231,7 +224,7 @@ class Together:
         block: Any = GivenTargets(self.targets[..., rows])
         of_rows = self.problem.row_loss.curvature(self.logits_of_all[:, rows], block, slice(None))
         entries = of_rows.entries(*self.curvature.classes.pairs)
-        return HessianWithout.of(self.curvature, self._inverse, self.columns[:, rows], entries, self.problem.total)
+        return HessianWithout.of(self.curvature, self.columns[:, rows], entries, self.problem.total)
 
     def _start(self, state, of_all, starts, rows):
         """Move all fits to where ``starts`` (r, p, k) lead, and note of which that tells to believe the Hessian."""
@@ -261,13 +254,13 @@ class Together:
         """
         gradients = state.gradients[left]
         has_own = np.array([place in own for place in left.tolist()], dtype=bool)
-        by_all = of_all.steps(left[has_own], gradients[has_own])
 
         def newton_steps(gradients):
-            steps = of_all.steps(left, gradients)
-            if has_own.any():
-                hessians = np.stack([own[place] for place in left[has_own].tolist()])
-                steps[has_own] = self._steps(hessians, gradients[has_own])
+            if not has_own.any():
+                return of_all.steps(left, gradients)
+            steps = np.empty_like(gradients)
+            steps[~has_own] = of_all.steps(left[~has_own], gradients[~has_own])
+            steps[has_own] = self._steps([own[place] for place in left[has_own].tolist()], gradients[has_own])
             return steps
 
         steps = state.secants.steps(left, gradients, newton_steps)
@@ -280,11 +273,13 @@ class Together:
             has_ended[may_end] = self._moves_little(
                 state, left[may_end], steps[may_end], promised[may_end], rows, np.sqrt(more[may_end])
             )
-        gains = np.zeros(len(left))
-        gains[has_own] = -(gradients[has_own] * by_all).sum(axis=(1, 2)) / 2
-        is_held = has_ended & (gains > MOST_PROMISED_BY_ALL * most_promised)
-        steps[is_held], promised[is_held] = by_all[is_held[has_own]], gains[is_held]
-        has_ended &= ~is_held
+        may_be_held = np.flatnonzero(has_ended & has_own)
+        if len(may_be_held):
+            by_all = of_all.steps(left[may_be_held], gradients[may_be_held])
+            gains = -(gradients[may_be_held] * by_all).sum(axis=(1, 2)) / 2
+            are_held = gains > MOST_PROMISED_BY_ALL * most_promised[may_be_held]
+            held = may_be_held[are_held]
+            steps[held], promised[held], has_ended[held] = by_all[are_held], gains[are_held], False
         state.point[left[has_ended]] += steps[has_ended]
         return left[~has_ended], steps[~has_ended], promised[~has_ended]
 
@@ -341,95 +336,34 @@ class Together:
         state.secants.add(moving, state.point[moving] - before, state.gradients[moving] - gradients_before)
         return left
 
-    def _logits_at(self, reduced):
-        """Logits (K, r n) of all rows in each fit, at displacements (r, p, k)."""
-        by_output = np.moveaxis(self.curvature.classes.expanded(reduced), 2, 0)
-        logits = (by_output.reshape(-1, len(self.columns)) @ self.columns).reshape(*by_output.shape[:2], -1)
-        logits += self.logits_of_all[:, None]
-        return logits.reshape(len(logits), -1)
-
-    def _targets_of(self, n_fits):
-        """Targets of all rows so many times."""
-        if n_fits not in self.kept:
-            targets, every_row = self.problem.rows.targets, np.tile(np.arange(self.columns.shape[1]), n_fits)
-            if targets.is_one_a_row:
-                self.kept[n_fits] = targets.of_rows(targets.labels.of_rows(every_row), targets.sample_weight[every_row])
-            else:
-                self.kept[n_fits] = GivenTargets(self.targets[..., every_row])
-        return self.kept[n_fits]
-
-    def _slices(self, n_fits):
-        """Slices of fits that are evaluated at once."""
-        return row_slices(n_fits, max(NUMBERS_AT_ONCE // self.logits_of_all.size, 1))
-
     def _gradients(self, reduced, rows):
         """Gradient (r, p, k) of each fit without a row, at displacements (r, p, k)."""
-        by_output = np.concatenate([self._of_losses(reduced[at], rows[at]) for at in self._slices(len(rows))])
-        return self.curvature.classes.reduced(by_output) / self.problem.total + self.slope + self.ridge @ reduced
+        return self.losses.gradients(reduced, rows) / self.problem.total + self.slope + self.ridge @ reduced
 
-    def _of_losses(self, reduced, rows):
-        """Gradients (r, p, K) of the losses alone, by the outputs."""
-        n_fits, every_row = len(rows), slice(0, len(rows) * self.columns.shape[1])
-        _, gradient = self.problem.row_loss.values_gradient(
-            self._logits_at(reduced), self._targets_of(n_fits), every_row
-        )
-        of_fits = gradient.reshape(len(gradient), n_fits, -1)
-        of_fits[:, np.arange(n_fits), rows] = 0
-        by_output = of_fits.reshape(-1, of_fits.shape[-1]) @ self.columns.T
-        return np.moveaxis(by_output.reshape(*of_fits.shape[:2], -1), 0, 2)
-
-    def _hessians(self, reduced, rows):
-        """Hessians (r, f, p, p) of each fit without a row, at displacements (r, p, k)."""
-        curvature, classes = self.curvature, self.curvature.classes
-        moments = [of_fit for at in self._slices(len(rows)) for of_fit in self._moments(reduced[at], rows[at])]
-        hessians = np.stack([curvature.assembled(of_fit) for of_fit in moments])
-        hessians += self.ridge if classes.are_separate else np.kron(self.ridge, np.eye(classes.size))
-        diagonals = np.einsum("rfpp->rfp", hessians)
-        diagonals *= 1 + LEAST_RIDGE
-        return hessians
-
-    def _moments(self, reduced, rows):
-        """Second moments (r, w, p, p) of the columns by the weights of each fit, divided by S."""
-        n_fits, n_rows = len(rows), self.columns.shape[1]
-        curvature = self.problem.row_loss.curvature(
-            self._logits_at(reduced), self._targets_of(n_fits), slice(0, n_fits * n_rows)
-        )
-        weights = curvature.entries(*self.curvature.classes.pairs).reshape(-1, n_fits, n_rows)
-        weights[:, np.arange(n_fits), rows] = 0
-        moments = self._weighted_moments(weights.reshape(-1, n_rows)) / self.problem.total
-        return np.swapaxes(moments.reshape(-1, n_fits, *moments.shape[1:]), 0, 1)
-
-    def _weighted_moments(self, weights):
-        """Second moments (w, p, p) of the columns by weights (w, n)."""
-        if self._products is None:
-            return weighted_moments(weights, self.columns)
-        n_columns = len(self.columns)
-        first, second = upper_triangle(n_columns)
-        moments = np.empty((len(weights), n_columns, n_columns))
-        moments[:, first, second] = moments[:, second, first] = weights @ self._products.T
-        return moments
+    def _own_factors(self, reduced, rows):
+        """The f CholeskyFactors of the Hessians of each fit without a row, at displacements (r, p, k)."""
+        for moments in self.losses.moments(reduced, rows):
+            hessians = self.curvature.assembled(moments / self.problem.total)
+            hessians += self._ridge_by_direction
+            diagonals = np.einsum("fpp->fp", hessians)
+            diagonals *= 1 + LEAST_RIDGE
+            yield [cholesky_factor(hessian) for hessian in hessians]
 
     @cached_property
-    def _inverse(self):
-        """Inverses (f, q, q) of the Hessians of all rows."""
-        factors = self.curvature.factors
-        return np.swapaxes(factors, 1, 2) @ factors
+    def _ridge_by_direction(self):
+        """The curvature (q, q) of the penalty by the reduced parameters of each problem."""
+        classes = self.curvature.classes
+        return self.ridge if classes.are_separate else np.kron(self.ridge, np.eye(classes.size))
 
-    @cached_property
-    def _products(self):
-        """Products (p (p + 1) / 2, n) of two columns, made as slowly as summed; None where they are many."""
-        first, second = upper_triangle(len(self.columns))
-        are_few = len(self.columns) <= COLUMNS_PER_PAIR * len(self.curvature.classes.pairs[0])
-        if not are_few or len(first) * self.columns.shape[1] > NUMBERS_OF_PRODUCTS:
-            return None
-        return self.columns[first] * self.columns[second]
-
-    def _steps(self, hessians, gradients):
-        """Newton's step (r, p, k) of each fit, for its Hessians (r, f, p, p) and gradient (r, p, k)."""
-        if self.curvature.classes.are_separate:
-            return -np.swapaxes(solutions(hessians, np.swapaxes(gradients, 1, 2)), 1, 2)
-        right = gradients.reshape(len(gradients), 1, -1)
-        return -solutions(hessians, right).reshape(gradients.shape)
+    def _steps(self, factors, gradients):
+        """Newton's step (r, p, k) of each fit, for the f CholeskyFactors of its Hessians, and gradients (r, p, k)."""
+        are_separate = self.curvature.classes.are_separate
+        flat = np.swapaxes(gradients, 1, 2) if are_separate else gradients.reshape(len(gradients), 1, -1)
+        steps = np.empty_like(flat)
+        for of_fit, gradient, step in zip(factors, flat, steps, strict=True):
+            for factor, of_problem, of_step in zip(of_fit, gradient, step, strict=True):
+                np.negative(factor.solved_transposed(factor.solved(of_problem)), out=of_step)
+        return np.swapaxes(steps, 1, 2) if are_separate else steps.reshape(gradients.shape)
 
 
 @dataclass

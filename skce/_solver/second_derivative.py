@@ -15,7 +15,7 @@ class BySecondDerivative:
     row_loss: RowLoss
 
     has_exact_curvature = True
-    dual_point = moved_dual_point = departures = dual_sums = derivatives = None
+    dual_point = moved_dual_point = departures = dual_sums = derivatives = of_many_fits = None
 
     @property
     def is_convex(self):

@@ -56,7 +56,7 @@ class ExactCurvature:
     def with_more_ridge(self, ridge):
         """The curvature where the ridge is more by so much, which may be less than 0."""
         other = copy.copy(self)
-        for name in ("cholesky_factors", "factors", "maps"):
+        for name in ("cholesky_factors", "factors", "inverses", "maps"):
             vars(other).pop(name, None)
         standardisation, other.hessians = self.standardisation, self.hessians.copy()
         of_columns = np.zeros(self.hessians.shape[-1] // (1 if self.classes.are_separate else self.classes.size))
@@ -95,8 +95,13 @@ class ExactCurvature:
         return np.stack([factor.inverse() for factor in self.cholesky_factors])
 
     @cached_property
+    def inverses(self):
+        """Inverses (f, p, p) of the Hessians."""
+        return np.swapaxes(self.factors, 1, 2) @ self.factors
+
+    @cached_property
     def maps(self):
-        """Those in terms of the parameters: (1, p, d K) of a softmax, (K, d, d) of K sigmoids."""
+        """The factors in terms of the parameters: (1, p, d K) of a softmax, (K, d, d) of K sigmoids."""
         n_factors, size, _ = self.factors.shape
         n_columns = size if self.classes.are_separate else size // self.classes.size
         by_class = self.classes.expanded(self.factors.reshape(n_factors, size, n_columns, -1))

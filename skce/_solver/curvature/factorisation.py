@@ -80,18 +80,6 @@ def cholesky_factor(hessian):
     return CholeskyFactor(np.eye(len(scale)), scale)
 
 
-def solutions(hessians, right):
-    """Solutions (..., p) for ``right`` (..., p) of about ``hessians`` (..., p, p), of which some may be singular."""
-    try:
-        return np.linalg.solve(hessians, right[..., None])[..., 0]
-    except np.linalg.LinAlgError:
-        solved = np.empty_like(right)
-        for place in np.ndindex(right.shape[:-1]):
-            factor = cholesky_factor(hessians[place])
-            solved[place] = factor.solved_transposed(factor.solved(right[place]))
-        return solved
-
-
 def inverse_factor(hessian):
     """The inverse (p, p) of L, where L L^T is about ``hessian`` (p, p), which need not be definite."""
     return cholesky_factor(hessian).inverse()
