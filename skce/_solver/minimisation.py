@@ -300,8 +300,10 @@ class Stages:
                 return self._concluded() if descent.suboptimality <= self.tol else "stalled"
             higher, self.is_newton = len(self.rungs) - 1, True
         if self.rungs[self.rung].is_by_class and higher == self.rung:
-            self.n_slow_stages += not self.is_coarse and stage.iterations_left(self.tol) > ITERATIONS_OF_SLOW
+            self.n_slow_stages += stage.iterations_left(self.tol) > ITERATIONS_OF_SLOW
             if self.n_slow_stages == MOST_SLOW_STAGES and has_truncated_newton(descent.objective):
+                if self.is_coarse:
+                    descent.go_on_in_float64()
                 self.special_stage, self.n_slow_stages = self._by_conjugate_gradients(), MOST_SLOW_STAGES + 1
         self.rung = higher
         return None
