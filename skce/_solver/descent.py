@@ -10,7 +10,7 @@ TINY = np.finfo(float).tiny
 # An estimate that rounding may hide, in units of the resolution of F.
 ROUNDING_OF_ESTIMATE = 2.0**12
 
-# The suboptimality down to which products in float32 pay: from there rounding hides what steps gain.
+# The suboptimality that is asked of products in float32, and from which a curvature is taken anew.
 TOL_OF_FLOAT32 = 1e-4
 
 # Of several problems, the share of F that one has at least, where its own estimate is taken relative to that.
@@ -82,12 +82,17 @@ class Descent:
         )
 
     def go_on_in_float64(self):
-        """Evaluate the best point anew, with products in float64; the problem as it was is ``coarse_problem``."""
+        """Evaluate the best point anew, with products in float64: what rounding had added to its values (n_problems,).
+
+        The problem as it was is ``coarse_problem``. Losses on the way here were off by about as much.
+        """
         self.coarse_problem = self.objective.problem
         self.objective = self.objective.in_float64()
-        self.best = Point(self.best.params, *self.objective(self.best.params))
+        rounded, self.best = self.best, Point(self.best.params, *self.objective(self.best.params))
+        self.loss_curve = [value - (rounded.value - self.best.value) for value in self.loss_curve]
         self.n_evaluations += 1
         self.n_passes += 1
+        return rounded.values - self.best.values
 
     def record(self, value):
         """Add the value after an iteration to the curves."""

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from skce._solver import two_loop
 from skce._solver.certificate import has_dual_bound
-from skce._solver.descent import ROUNDING_OF_ESTIMATE
+from skce._solver.descent import ROUNDING_OF_ESTIMATE, Point
 from skce._solver.problem import Iterate
 
 # Corrections that L-BFGS keeps, of fewer than so many parameters. 20 for 10 save one of 62 passes of a thousand
@@ -37,6 +37,9 @@ UNDERESTIMATE = 30.0
 # more than so many times what is asked for, or the estimate is this share of it: from there a few conjugate gradients
 # find a certificate. Word counts, K = 20, C = 1, were looked at in vain at 13 times, for 100 passes.
 MOST_LOOSENESS, LEAST_SHARE_OF_TARGET = 8.0, 0.03
+
+# What an iteration gains at least, in units of the resolution of F or of a loss of 1, where products are in float32.
+LEAST_GAIN_OF_FLOAT32 = 2.0
 
 # Iterations that the rate of a stage is taken over.
 ITERATIONS_OF_RATE = 4
@@ -89,6 +92,7 @@ class Stage:
         self.decrements = curvature.decrements(slope)
         self.estimates = [self._estimate(self.decrements)]
         self.unit = 1.0
+        self.rounding = 0.0  # what F was off by in the products that the stage began with
         self.latest = self.start, slope
         self.reason = None
         self.is_stuck = False
@@ -122,7 +126,7 @@ class Stage:
             slope = curvature.pull_back(point.gradient)
             slope /= unit
             self.latest = point, slope
-            return point.value / unit**2
+            return (point.value + self.rounding) / unit**2
 
         def gradient(displacement):
             # SciPy asks for the gradient where it has just asked for the value.
@@ -151,9 +155,11 @@ class Stage:
 
     def _after_iteration(self, intermediate_result):
         """Record an iterate, and stop the stage where there is nothing more to gain from its curvature."""
-        point, slope = self.latest
         descent = self.descent
         descent.record(descent.best.value)
+        if self._is_hidden_by_rounding():
+            self._go_on_in_float64()
+        point, slope = self.latest
         decrements = self._decrements(slope)
         estimate = self._estimate(decrements)
         self.estimates.append(estimate)
@@ -166,6 +172,21 @@ class Stage:
             self.reason = "converged"
         if self.reason or (len(self.estimates) > self.n_iter and self._iterations_left_to(target) > self.patience):
             raise StopIteration
+
+    def _is_hidden_by_rounding(self):
+        """Whether the last iteration gained as little as products in float32 hide."""
+        objective, (before, value) = self.descent.objective, self.descent.loss_curve[-2:]
+        least = LEAST_GAIN_OF_FLOAT32 * objective.resolution * max(abs(value), 1.0)
+        return objective.rows.dtype == np.float32 and before - value <= least
+
+    def _go_on_in_float64(self):
+        """Go on with products in float64, as if F had been off by as much since the start."""
+        descent, (point, slope), start = self.descent, self.latest, self.start
+        rounded = descent.best
+        rounding = descent.go_on_in_float64()
+        self.rounding = float(rounding.sum())
+        self.start = descent.best if start is rounded else Point(start.params, start.values - rounding, start.gradient)
+        self.latest = descent.best if point is rounded else point, slope
 
     def _decrements(self, slope):
         """Estimated F - min F for a slope in the units of the stage."""

@@ -169,6 +169,7 @@ class Stages:
         is_cold = descent.objective.is_without_coef(descent.best.params)
         self.rung = len(self.rungs) - 1 if self.is_newton else first_rung(self.rungs, is_cold=is_cold)
         self.special_stage = self._first_stage(plan, tol)
+        self.is_near = False
         self.n_slow_stages = 0
         self.n_doubts = 0
         self.cost_of_doubt = 0.0
@@ -199,7 +200,9 @@ class Stages:
         if descent.is_any_separated and (reason == "converged" or descent.is_separated.all()):
             return "separable"
         if self.is_coarse and (reason == "converged" or (reason is None and self.stage.is_stuck)):
-            descent.go_on_in_float64()
+            if self.has_newton or self.is_near or self.stage.is_stuck:
+                descent.go_on_in_float64()
+            self.is_near = True
             self.last, reason = descent.best, None
             # An exact curvature serves L-BFGS on; of another, what is left may be worth a dearer one.
             if self.stage.curvature.is_exact and not self.is_newton:
@@ -250,7 +253,8 @@ class Stages:
         cost_of_inexact = COST_OF_STAGE_BY_CLASS if rung.is_by_class else COST_OF_INEXACT_STAGE
         patience = rung.cost + (COST_OF_STAGE if rung.is_exact else cost_of_inexact)
         tol = min(self.tol, LARGEST_TOL_BEFORE) if self.has_newton else self.tol
-        tol = max(tol, TOL_OF_FLOAT32) if self.is_coarse else tol * DOUBT**self.n_doubts
+        is_first = self.is_coarse and not self.is_near
+        tol = max(tol, TOL_OF_FLOAT32) if is_first else tol * DOUBT**self.n_doubts
         # L-BFGS first takes away what curves most, after which little of the gradient is left, and most of the gap. So
         # a stage is not believed again before it has cost what looking into the last one did: word counts, K = 4, took
         # 1110 passes instead of 1365, in which looks at stages of 6 and 45 iterations left no time to be certified.
@@ -296,8 +300,10 @@ class Stages:
                 return self._concluded() if descent.suboptimality <= self.tol else "stalled"
             higher, self.is_newton = len(self.rungs) - 1, True
         if self.rungs[self.rung].is_by_class and higher == self.rung:
-            self.n_slow_stages += not self.is_coarse and stage.iterations_left(self.tol) > ITERATIONS_OF_SLOW
+            self.n_slow_stages += stage.iterations_left(self.tol) > ITERATIONS_OF_SLOW
             if self.n_slow_stages == MOST_SLOW_STAGES and has_truncated_newton(descent.objective):
+                if self.is_coarse:
+                    descent.go_on_in_float64()
                 self.special_stage, self.n_slow_stages = self._by_conjugate_gradients(), MOST_SLOW_STAGES + 1
         self.rung = higher
         return None

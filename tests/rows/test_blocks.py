@@ -32,6 +32,7 @@ def targets(rng):
 @pytest.fixture
 def _small_blocks(monkeypatch):
     monkeypatch.setattr(blocks, "ROWS_PER_BLOCK", 1)
+    monkeypatch.setattr(blocks, "BYTES_TO_ADD", 0)
     monkeypatch.setattr(blocks, "NUMBERS_PER_SPARSE_COLUMN", 0)
     for name in ("ELEMENTS_PER_BLOCK", "ELEMENTS_PER_THREADED_BLOCK", "NUMBERS_PER_SPARSE_BLOCK"):
         monkeypatch.setattr(blocks, name, 5)

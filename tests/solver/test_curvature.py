@@ -185,6 +185,7 @@ def test_reduced_gradients_map_by_the_transpose_of_displacements(fit_intercept, 
 @pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
 def test_one_sweep_gives_the_objective_and_its_curvature(container, targets, X, rng, monkeypatch):
     monkeypatch.setattr("skce._rows.blocks.ROWS_PER_BLOCK", 7)
+    monkeypatch.setattr("skce._rows.blocks.BYTES_TO_ADD", 0)
     monkeypatch.setattr("skce._rows.blocks.ELEMENTS_PER_BLOCK", 1)
     objective, standardisation = problem(container(X), targets)
     params = random_params(objective, standardisation, rng)

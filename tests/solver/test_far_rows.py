@@ -90,6 +90,7 @@ def test_they_are_those_that_move_and_depart(fit_intercept, n_steps, kind, data,
 @pytest.mark.parametrize("rows_per_block", [N, 60])
 def test_of_too_many_those_that_depart_most_in_their_block(rows_per_block, kind, data, monkeypatch):
     monkeypatch.setattr(blocks, "ROWS_PER_BLOCK", rows_per_block)
+    monkeypatch.setattr(blocks, "BYTES_TO_ADD", 0)
     monkeypatch.setattr(blocks, "ELEMENTS_PER_BLOCK", 1)
     with problem_of(kind, *data) as problem:
         params, steps = point_and_steps(problem)

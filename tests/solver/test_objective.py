@@ -96,6 +96,7 @@ def test_the_size_of_blocks_does_not_matter(X, rng, monkeypatch):
     value, gradient = objective_of(X, targets, FocalLoss(1.0))(params)
     for elements in (1, 5 * K, 7 * K):
         monkeypatch.setattr(blocks, "ROWS_PER_BLOCK", 1)
+        monkeypatch.setattr(blocks, "BYTES_TO_ADD", 0)
         monkeypatch.setattr(blocks, "ELEMENTS_PER_BLOCK", elements)
         objective = objective_of(X, targets, FocalLoss(1.0))
         assert len(objective.rows.usual_slices) > 1
@@ -125,6 +126,7 @@ def test_the_kind_of_matrix_does_not_matter(container, X, rng, tmp_path, monkeyp
         }[container]
         X = convert(X)
     monkeypatch.setattr(blocks, "ROWS_PER_BLOCK", 1)
+    monkeypatch.setattr(blocks, "BYTES_TO_ADD", 0)
     monkeypatch.setattr(blocks, "ELEMENTS_PER_BLOCK", 5 * K)
     monkeypatch.setattr(blocks, "NUMBERS_PER_SPARSE_BLOCK", 5 * K)
     monkeypatch.setattr(blocks, "NUMBERS_PER_SPARSE_COLUMN", 0)

@@ -9,6 +9,7 @@ import scipy.sparse
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 
+from skce import SoftmaxRegressor
 from skce._labels.kinds_of_y import HardLabels, SoftLabels
 from skce._links.binary import Binary
 from skce._links.one_vs_all import OneVsAll
@@ -334,6 +335,46 @@ class TestLadder:
         solution = solved(objective_of(*load_digits(return_X_y=True)))
         assert solution.reason == "converged"
         assert solution.gap_bound <= 1e-7 * solution.value
+
+
+def nearly_separable(rng, n_samples=1200, n_features=60, n_classes=60):
+    """X in float32, and labels of scores whose standard deviation is 2."""
+    X = rng.standard_normal((n_samples, n_features)).astype(np.float32)
+    scores = X @ rng.standard_normal((n_features, n_classes)) / 4
+    return X, (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
+
+
+class TestProductsInFloat32:
+    @pytest.fixture(autouse=True)
+    def _for_all(self, monkeypatch):
+        monkeypatch.setattr(minimisation, "WORK_FOR_FLOAT32", 0)
+
+    def test_serve_until_they_hide_what_iterations_gain(self, rng, monkeypatch):
+        dtypes, evaluated = [], LinearObjective.__call__
+
+        def noted(objective, params):
+            dtypes.append(objective.rows.dtype)
+            return evaluated(objective, params)
+
+        monkeypatch.setattr(LinearObjective, "__call__", noted)
+        X, y = nearly_separable(rng)
+        model = SoftmaxRegressor().fit(X, y)
+        n_single = dtypes.count(np.float32)
+        assert set(dtypes[:n_single]) == {np.float32}
+        assert set(dtypes[n_single:]) == {np.float64}
+        assert n_single >= 0.7 * len(dtypes)
+        assert (np.diff(model.loss_curve_) <= 0).all()
+        assert model.is_certified_
+        double = SoftmaxRegressor().fit(X.astype(np.float64), y)
+        assert model.loss_ == pytest.approx(double.loss_, rel=2e-7)
+
+    def test_of_slow_stages_give_way_to_conjugate_gradients(self, rng):
+        X, y = nearly_separable(rng)
+        model = SoftmaxRegressor(C=1e4).fit(X, y)
+        double = SoftmaxRegressor(C=1e4).fit(X.astype(np.float64), y)
+        assert model.is_certified_
+        assert model.loss_ == pytest.approx(double.loss_, rel=2e-7)
+        assert model.n_passes_ <= 1.3 * double.n_passes_
 
 
 def test_a_warning_says_how_far_it_got():

@@ -51,6 +51,7 @@ def X(request, rng):
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_means_and_spreads_are_weighted(container, targets, weight, X, monkeypatch):
     monkeypatch.setattr(blocks, "ROWS_PER_BLOCK", 1)
+    monkeypatch.setattr(blocks, "BYTES_TO_ADD", 0)
     monkeypatch.setattr(blocks, "ELEMENTS_PER_BLOCK", 7)
     monkeypatch.setattr(blocks, "NUMBERS_PER_SPARSE_BLOCK", 7)
     monkeypatch.setattr(blocks, "NUMBERS_PER_SPARSE_COLUMN", 0)

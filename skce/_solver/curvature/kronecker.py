@@ -62,13 +62,11 @@ class KroneckerCurvature:
 
         def sums(block, curvature):
             columns = standardisation.columns_of(block.X)[:n_features]
-            weights = curvature.diagonals()
-            return (
-                self.classes.summed(curvature),
-                weights.sum(axis=1),
-                columns @ weights.T,
-                (weights.sum(axis=0) * columns) @ columns.T,
-            )
+            weights, dtype = curvature.diagonals(), block.X.dtype
+            of_classes = columns.astype(dtype, copy=False) @ weights.astype(dtype, copy=False).T
+            columns *= np.sqrt(weights.sum(axis=0))
+            # Of the product of a matrix with itself NumPy computes half.
+            return self.classes.summed(curvature), weights.sum(axis=1), of_classes, columns @ columns.T
 
         width = max(n_features // 8, n_outputs)
         if n_draws < LARGEST_SHARE_TO_LOOK * objective.rows.shape[0]:

@@ -63,6 +63,7 @@ class RowsByClassCurvature:
         self.kronecker.take_out(np.bincount(classes, weights, n_classes))
         shape = n_classes, self.rows.shape[0]
         self.of_classes = scipy.sparse.csr_array((np.sqrt(weights), (classes, rows)), shape=shape)
+        self.vectors = self.kronecker.vectors.astype(np.float32)
         self.matrices = self._matrices()
 
     def to_params(self, coordinates):
@@ -79,39 +80,44 @@ class RowsByClassCurvature:
 
     def _corrected(self, coordinates, matrices):
         """Coordinates (flat) of a KroneckerCurvature, times 1 - B F B^T of each class for its matrix F."""
-        kronecker = self.kronecker
-        vectors, scale = kronecker.vectors, kronecker.scale[: len(kronecker.mean)]
-        corrected = coordinates.reshape(kronecker.scale.shape).copy()
+        scale = self.kronecker.scale[: len(self.kronecker.mean)]
+        corrected = coordinates.reshape(self.kronecker.scale.shape).copy()
         of_columns = corrected[: len(scale)]
-        of_columns -= scale * (vectors.T @ self._of_rows(vectors @ (scale * of_columns), matrices))
+        coef = self.vectors @ np.multiply(scale, of_columns).astype(np.float32)
+        of_columns -= scale * (self.vectors.T @ self._of_rows(coef, matrices))
         return corrected.reshape(-1)
 
     def _of_rows(self, coef, matrices):
         """The sums over the rows x of each class of x w^1/2 (F (w^1/2 x coef)), standardised, for coef (d, K)."""
-        scale = self.standardisation.scale[:, None]
-        centre = self.standardisation.mean[:, None] / scale + self.kronecker.mean
-        by_class, of_centre = np.ascontiguousarray((coef / scale).T), np.einsum("dk,dk->k", centre, coef)
+        mean, scale = self.standardisation.mean, self.standardisation.scale
+        by_class = np.ascontiguousarray((coef / scale[:, None]).T, self.rows.dtype)
+        of_scale = self.kronecker.mean.T * scale
+        of_centre = by_class @ mean + np.einsum("kd,kd->k", of_scale, by_class)
         sums, totals = np.zeros_like(by_class), np.zeros(len(by_class))
 
         def add(output, rows, roots):
             X = self.rows.features(rows)
-            moved = (X @ by_class[output].astype(X.dtype) - of_centre[output]) * roots
-            weighted = (matrices[output] @ moved) * roots
-            sums[output], totals[output] = weighted.astype(X.dtype) @ X, weighted.sum()
+            moved = (X @ by_class[output] - of_centre[output]) * roots
+            weighted = (matrices[output] @ moved.astype(np.float32)) * roots
+            np.matmul(weighted.astype(X.dtype), X, out=sums[output])
+            totals[output] = weighted.sum()
 
         self._for_each_class(add)
-        return sums.T / scale - centre * totals
+        of_scale += mean
+        of_scale *= totals[:, None]
+        np.subtract(sums, of_scale, out=of_scale)
+        of_scale /= scale
+        return of_scale.astype(np.float32).T
 
     def _matrices(self):
         """F (r, r) of each class, for its r rows."""
         kronecker = self.kronecker
         mean, scale = kronecker.mean, kronecker.scale[: len(kronecker.mean)]
-        vectors = kronecker.vectors.astype(np.float32)
         matrices = [np.zeros((0, 0), np.float32)] * len(self.by_class)
 
         def factorise(output, rows, roots):
             columns = self.standardisation.single_columns_of(self.rows.features(rows))[: len(mean)]
-            whitened = vectors.T @ (columns - mean[:, output, None].astype(np.float32))
+            whitened = self.vectors.T @ (columns - mean[:, output, None].astype(np.float32))
             whitened *= scale[:, output, None]
             whitened *= roots
             # Products in float32 would leave less of 1 + B^T B than the 1, where a row stands out.
