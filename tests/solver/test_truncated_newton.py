@@ -108,6 +108,20 @@ def test_it_is_for_wide_sparse_X_whose_gap_can_be_proven(problem_of, X):
     assert not has_it(X=X[:, :20])
 
 
+def test_it_is_for_sparse_X_of_fewer_columns_whose_curvatures_are_dear(rng):
+    def has_it(n_columns):
+        X = scipy.sparse.csr_array(rng.poisson(0.05, size=(1000, n_columns)) * rng.normal(size=n_columns))
+        labels = HardLabels(np.arange(1000) % 9, 9)
+        problem = problem_of_rows(
+            RowBlocks(X, targets_of(Softmax, labels, np.ones(1000), np.ones(9), 0.0)), CrossEntropy(), C=1.0
+        )
+        objective = LinearObjective(problem)
+        return begins_with_truncated_newton(objective, rungs_for(objective))
+
+    assert has_it(900)
+    assert not has_it(100)  # of which there is a Hessian
+
+
 def test_of_many_short_rows_logits_are_not_kept(problem_of, monkeypatch):
     monkeypatch.setattr(truncated_newton, "LOGITS_TO_KEEP", 0)
     monkeypatch.setattr(truncated_newton, "LOGITS_PER_NUMBER", 1e-3)
@@ -148,7 +162,7 @@ def test_the_optimum_is_proven_and_that_of_scikit_learn(X, n_classes, C, dtype, 
 @pytest.mark.parametrize("n_classes", [2, 6])
 def test_columns_that_all_rows_have_are_told_apart(n_classes, rng, stages, monkeypatch):
     dense = rng.standard_normal((5 * N, 12)) @ rng.standard_normal((12, 12)) * np.exp(rng.standard_normal(12))
-    words = scipy.sparse.random_array((5 * N, 3 * D), density=0.004, rng=rng)
+    words = scipy.sparse.csr_array(rng.poisson(0.004, size=(5 * N, 3 * D)) * rng.uniform(size=3 * D))
     X = scipy.sparse.hstack([words, scipy.sparse.csr_array(dense)], format="csr")
     logits = dense @ rng.standard_normal((12, n_classes))
     y = (2 * logits / logits.std() + rng.gumbel(size=logits.shape)).argmax(axis=1)
@@ -176,6 +190,21 @@ def test_where_L_BFGS_by_class_is_slow_it_goes_on(rng, stages, monkeypatch):
         alone = SoftmaxRegressor(C=1e4, max_iter=model.n_iter_[0]).fit(X, y)
     assert len(stages) == 1
     assert alone.loss_ > 1.01 * model.loss_
+
+
+def test_where_L_BFGS_on_sparse_X_is_slow_it_goes_on(rng, stages, monkeypatch):
+    shape = 400, 110
+    X = scipy.sparse.csr_array(rng.poisson(0.05, shape) * rng.standard_normal(shape) * rng.choice([1, 1, 100], shape))
+    logits = X @ rng.standard_normal((110, 15))
+    y = (2 * logits / logits.std() + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    model = SoftmaxRegressor(C=10.0).fit(X, y)
+    assert len(stages) == 1
+    assert model.is_certified_
+    monkeypatch.setattr(minimisation, "MOST_SLOW_STAGES_OF_SPARSE", np.inf)
+    with pytest.warns(ConvergenceWarning, match="max_iter"):
+        alone = SoftmaxRegressor(C=10.0).fit(X, y)
+    assert len(stages) == 1
+    assert alone.loss_ > 1.001 * model.loss_
 
 
 def test_a_start_is_gone_on_from(X, rng, stages):
