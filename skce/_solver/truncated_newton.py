@@ -77,10 +77,14 @@ MOST_MOVES_OF_PROOF = 60
 
 
 def begins_with_truncated_newton(objective, rungs):
-    """Whether such a stage is the first for an objective that has these ``rungs``: where all but a diagonal is dear."""
+    """Whether such a stage is the first for an objective that has these ``rungs``: where all but a diagonal is dear.
+
+    Of one logit and fewer columns than rows L-BFGS is: tf-idf took 1.1 to 1.4 times its time.
+    """
     is_sparse, has_hessian = rungs[0].curvature is WeightedDiagonalCurvature, rungs[-1].is_exact
     is_dear = is_sparse and not has_hessian and first_rung(rungs, is_cold=True) == 0
-    return is_dear and has_truncated_newton(objective)
+    is_wide_or_many = len(rungs) == 1 or objective.shape[1] > 1
+    return is_dear and is_wide_or_many and has_truncated_newton(objective)
 
 
 def has_truncated_newton(objective):

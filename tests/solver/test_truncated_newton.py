@@ -109,17 +109,17 @@ def test_it_is_for_wide_sparse_X_whose_gap_can_be_proven(problem_of, X):
 
 
 def test_it_is_for_sparse_X_of_fewer_columns_whose_curvatures_are_dear(rng):
-    def has_it(n_columns):
-        X = scipy.sparse.csr_array(rng.poisson(0.05, size=(1000, n_columns)) * rng.normal(size=n_columns))
-        labels = HardLabels(np.arange(1000) % 9, 9)
-        problem = problem_of_rows(
-            RowBlocks(X, targets_of(Softmax, labels, np.ones(1000), np.ones(9), 0.0)), CrossEntropy(), C=1.0
-        )
-        objective = LinearObjective(problem)
+    def has_it(kind, n_classes, n_rows, n_columns):
+        X = scipy.sparse.csr_array(rng.poisson(0.02, size=(n_rows, n_columns)) * rng.normal(size=n_columns))
+        labels = HardLabels(np.arange(n_rows) % n_classes, n_classes)
+        targets = targets_of(kind, labels, np.ones(n_rows), np.ones(n_classes), 0.0)
+        objective = LinearObjective(problem_of_rows(RowBlocks(X, targets), CrossEntropy(), C=1.0))
         return begins_with_truncated_newton(objective, rungs_for(objective))
 
-    assert has_it(900)
-    assert not has_it(100)  # of which there is a Hessian
+    assert has_it(Softmax, 9, 1000, 900)
+    assert not has_it(Softmax, 9, 1000, 100)  # of which there is a Hessian
+    assert not has_it(Binary, 2, 1700, 1600)  # of one logit, which L-BFGS takes less time for
+    assert has_it(Binary, 2, 1500, 1600)
 
 
 def test_of_many_short_rows_logits_are_not_kept(problem_of, monkeypatch):
