@@ -17,7 +17,7 @@ from skce._solver.curvature.ladder import rungs_for
 from skce._solver.minimisation import minimised
 from skce._solver.objective import LinearObjective
 from skce._solver.path import Minimum, Unwatched
-from skce._solver.path_by_own_hessians import StepsByOwnHessians
+from skce._solver.path_by_own_hessians import StepsByOwnHessians, solution_after
 from skce._solver.problem import Problem
 from skce._solver.secants import StackedSecants
 from skce._solver.solution import Solution
@@ -145,8 +145,7 @@ class _Steps:
             promised = -float(gradient @ step) / 2 / max(value, np.finfo(float).tiny)
             if promised <= ENOUGH * tol * (1.0 if promised <= FALL * last else FALL):
                 self.last = best, best_gradient
-                passes = tuple(float(number) for number in range(1, len(curve) + 1))
-                return Solution(params + step, value, promised, None, tuple(curve), passes, n_evaluations, "converged")
+                return solution_after(curve, params + step, promised, n_evaluations)
             params, last = params + step, promised
         return best
 
